@@ -1,0 +1,73 @@
+"""Every error that the farm raises on purpose; the lowest module, importable by all layers."""
+
+
+class FarmError(Exception):
+    """An error with a message for the user: what was wrong, what was expected, what to do.
+
+    ``exit_code`` is what the command line exits with, ``status`` what the HTTP API answers.
+    """
+
+    exit_code = 1
+    status = 500
+
+
+class InputError(FarmError):
+    """The user's input can't be used: a bad image, prompt, length, preset, order, file or option."""
+
+    exit_code = 2
+    status = 422
+
+
+class NotFoundError(FarmError):
+    """A job, section, preset, plug-in or artifact of that name does not exist."""
+
+    status = 404
+
+
+class AuthError(FarmError):
+    """The token is missing or wrong."""
+
+    status = 401
+
+
+class ConflictError(FarmError):
+    """The thing is in a state in which this can't be done, such as cancelling a completed job."""
+
+    status = 409
+
+
+class StaleAttemptError(ConflictError):
+    """An attempt that is no longer the current one of its task tried to write; it must abort."""
+
+
+class CheckpointError(FarmError):
+    """A model checkpoint is missing, incomplete or corrupt."""
+
+
+class PluginError(FarmError):
+    """A plug-in or preset file is broken; it is disabled and the farm goes on."""
+
+
+class StorageError(FarmError):
+    """The artifact store or the database can't be read or written (full, read-only, gone)."""
+
+    status = 507
+
+
+class ClusterError(FarmError):
+    """Ray, a node or a replica can't be reached or started."""
+
+    status = 503
+
+
+class CancelledError(FarmError):
+    """The work was asked to stop between two steps."""
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> InputError:
+    """Build the error for an unknown name: lists what exists and suggests the nearest."""
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+    hint = next((f" Did you mean {k!r}?" for k in known if near and k.lower() == near[0]), "")
+    return InputError(f"unknown {kind} {name!r}.{hint} Available: {', '.join(sorted(known)) or 'none'}.")

@@ -1,0 +1,153 @@
+"""The farm's nouns as plain records: job, task, attempt, artifact, event. Tables in farm.store mirror them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from .request import RenderRequest
+
+
+class JobState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TaskKind(StrEnum):
+    ENCODE = "encode"
+    SECTION = "section"
+    DECODE = "decode"
+    EXPORT = "export"
+
+
+class TaskState(StrEnum):
+    WAITING = "waiting"
+    """Some dependency is not done."""
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AttemptState(StrEnum):
+    RUNNING = "running"
+    COMMITTED = "committed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class FailureKind(StrEnum):
+    """Why an attempt ended without a result; only ``TASK`` uses up the task's retry budget."""
+
+    TASK = "task"
+    REPLICA = "replica"
+    RESOURCES = "resources"
+    INTERRUPTION = "interruption"
+    NEVER_STARTED = "never_started"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed file. ``key`` is its path inside the artifact store, ``name`` unique within the job.
+
+    Names: ``image``, ``conditioning``, ``latents-000``, ``frames-000``, ``video``, ``contact_sheet``, ``manifest``.
+    """
+
+    name: str
+    key: str
+    size: int
+    sha256: str
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``decode-000`` or ``export``."""
+
+    id: str
+    job_id: str
+    name: str
+    kind: TaskKind
+    section: int | None
+    dependencies: tuple[str, ...]
+    state: TaskState = TaskState.WAITING
+    failures: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One execution of a task by one replica. Its id fences every message and file of that execution."""
+
+    id: str
+    task_id: str
+    job_id: str
+    number: int
+    replica: str
+    state: AttemptState
+    started_at: datetime
+    finished_at: datetime | None = None
+    failure: FailureKind | None = None
+    message: str = ""
+    step: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    request: RenderRequest
+    state: JobState
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str = ""
+    plan_digest: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a job's history: ``kind`` such as ``attempt_started``, ``attempt_committed``, ``replica_lost``."""
+
+    id: int
+    job_id: str
+    at: datetime
+    kind: str
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttemptSpec:
+    """Everything a replica needs to execute an attempt, without touching SQL.
+
+    ``inputs`` maps artifact names to keys in the artifact store; ``output_prefix`` is the attempt's private folder
+    there, in which the replica writes; the coordinator publishes what it wrote when the attempt commits.
+    """
+
+    attempt_id: str
+    job_id: str
+    task_name: str
+    kind: TaskKind
+    section: int | None
+    request: RenderRequest
+    plan_digest: str
+    inputs: dict[str, str]
+    output_prefix: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a replica is doing: the denoising step reached inside the attempt."""
+
+    attempt_id: str
+    step: int
+    steps: int
