@@ -1,0 +1,46 @@
+# framepack-farm: `make help` lists what there is. Everything lives in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+PIP_FLAGS ?=
+PYTEST_FLAGS ?=
+BIN := .venv/bin
+DEMO := demo/dance.mp4
+export RAY_USAGE_STATS_ENABLED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.venv/.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer is needed, and $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[dev]"
+	@touch $@
+
+setup: .venv/.stamp  ## Create .venv with everything (the first time takes minutes)
+
+demo: .venv/.stamp  ## Render a 10 second example video into demo/
+	@mkdir -p demo
+	$(BIN)/farm render examples/dancer.png --prompt "The puppet dances, waving both arms." \
+	  --seconds 10 --preset dance --order bisect --output $(DEMO)
+	@echo "The video is $(CURDIR)/$(DEMO)"
+
+test: .venv/.stamp  ## Run all tests (what can't run here is skipped by name)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: .venv/.stamp  ## Lint, format check, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.stamp  ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove caches, the demo and .venv
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
