@@ -131,6 +131,7 @@ class AttemptSpec:
 
     ``inputs`` maps artifact names to keys in the artifact store; ``output_prefix`` is the attempt's private folder
     there, in which the replica writes; the coordinator publishes what it wrote when the attempt commits.
+    ``hashes`` maps the same names to the sha256 that the inputs were committed with.
     """
 
     attempt_id: str
@@ -142,6 +143,7 @@ class AttemptSpec:
     plan_digest: str
     inputs: dict[str, str]
     output_prefix: str
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
