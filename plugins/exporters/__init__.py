@@ -1,0 +1,5 @@
+"""Exporters: what turns a video's frames into a file."""
+
+from .base import Exporter, ExportInfo
+
+__all__ = ["ExportInfo", "Exporter"]

@@ -1,0 +1,146 @@
+"""Presets: TOML files that set some fields of a request and suggest prompts. Data, never code."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from farm.errors import PluginError, unknown_name
+from farm.jobs.request import RenderRequest
+
+BUILT_IN = Path(__file__).resolve().parents[1] / "presets"
+
+USERS_OWN = frozenset({"prompt", "name", "image_sha256", "preset", "owner"})
+"""Fields that belong to the user and the job, which a preset may not set; a prompt is suggested instead."""
+
+SETTABLE = tuple(name for name in RenderRequest.model_fields if name not in USERS_OWN)
+
+
+class Preset(BaseModel):
+    """A named set of values for a request.
+
+    ``values`` holds fields of RenderRequest within their ranges; fields not named stay at their defaults.
+    ``prompts`` are examples for the user to start from; a preset never replaces what the user wrote.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    description: Annotated[str, Field(min_length=1, max_length=400)]
+    prompts: tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...] = ()
+    values: dict[str, Any] = {}
+
+    @field_validator("values")
+    @classmethod
+    def _within_the_request(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for key in values:
+            if key in USERS_OWN:
+                raise ValueError(f"{key}: a preset can't set this field; it belongs to the user")
+            if key not in SETTABLE:
+                raise ValueError(f"{key}: {unknown_name('field', key, list(SETTABLE))}")
+        try:
+            request = RenderRequest.model_validate({**values, "prompt": "x", "image_sha256": "0" * 64})
+        except ValidationError as error:
+            raise ValueError(_first(error)) from None
+        return {key: getattr(request, key) for key in values}
+
+
+@dataclass(frozen=True)
+class BrokenPreset:
+    """A preset file that can't be used; ``reason`` is one line that names file, key and what was expected."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class PresetCatalog:
+    """All presets found. ``presets`` maps a name to its preset, in the order of loading."""
+
+    presets: Mapping[str, Preset]
+    broken: tuple[BrokenPreset, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where each preset comes from: ``built-in``, a file or a plug-in."""
+
+    def get(self, name: str) -> Preset:
+        """The preset of that name, whatever its case.
+
+        Raises:
+            InputError: there is none; suggests the nearest.
+        """
+        wanted = name.strip().casefold()
+        for known, preset in self.presets.items():
+            if known.casefold() == wanted:
+                return preset
+        raise unknown_name("preset", name, list(self.presets))
+
+
+def read_preset(path: Path) -> Preset:
+    """Read one preset file.
+
+    Raises:
+        PluginError: one line with file, key and what was expected.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginError(f"{path}: no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PluginError(f"{path.name}: can't be read as text: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PluginError(f"{path.name}: not valid TOML: {error}.") from None
+    try:
+        return Preset.model_validate(data)
+    except ValidationError as error:
+        raise PluginError(f"{path.name}: {_first(error)}.") from None
+
+
+def load_presets(extra_dirs: Iterable[Path] = (), extra: Iterable[tuple[str, Preset]] = ()) -> PresetCatalog:
+    """Read the built-in presets, then those in ``extra_dirs``, then ``extra`` ones as (source, preset).
+
+    A later preset replaces an earlier one of the same name, so that users can change a built-in one.
+    A folder that does not exist holds none. Broken files are listed, they never raise.
+    """
+    presets: dict[str, Preset] = {}
+    sources: dict[str, str] = {}
+    broken: list[BrokenPreset] = []
+
+    def add(preset: Preset, source: str) -> None:
+        for known in [known for known in presets if known.casefold() == preset.name.casefold() and known != preset.name]:
+            del presets[known], sources[known]
+        presets[preset.name] = preset
+        sources[preset.name] = source
+
+    for folder in (BUILT_IN, *extra_dirs):
+        for path in sorted(Path(folder).glob("*.toml")):
+            try:
+                add(read_preset(path), "built-in" if folder == BUILT_IN else str(path))
+            except PluginError as error:
+                broken.append(BrokenPreset(path, str(error)))
+    for source, preset in extra:
+        add(preset, source)
+    ordered = sorted(presets, key=lambda name: (name != "Default", name))
+    return PresetCatalog({name: presets[name] for name in ordered}, tuple(broken), sources)
+
+
+def merge_preset(preset: Preset, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset's values under the user's explicit ``fields``; the user always wins."""
+    return {**preset.values, **fields, "preset": preset.name}
+
+
+def _first(error: ValidationError) -> str:
+    """One line for the first of pydantic's errors: key, expectation, value."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key; expected name, description, prompts or values"
+    if first["type"] == "missing":
+        return f"{key}: missing"
+    if first["type"] == "value_error":
+        return f"{key}.{message}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
