@@ -1,0 +1,254 @@
+"""The typed HTTP client: one method per route, raising the same errors that the farm raised."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from farm import errors
+from farm.errors import AuthError, ClusterError, FarmError, StorageError
+
+DEFAULT_URL = "http://127.0.0.1:8420"
+RECONNECT_SECONDS = 1.0
+
+Json = dict[str, Any]
+
+_ERRORS = {cls.__name__: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, FarmError)}
+
+
+class FarmClient:
+    """Talks to one farm. Thread-safe; usable as a context manager.
+
+    Answers are the API's JSON as dicts; ``/docs`` of a running farm describes them. Every method raises ClusterError
+    when no farm answers at ``base_url``, AuthError when the token is wrong, and otherwise the FarmError that the farm
+    answered with.
+    """
+
+    def __init__(self, base_url: str = DEFAULT_URL, token: str = "", timeout: float = 30.0) -> None:
+        """``timeout``: seconds that an answer may take to begin or to pause; event streams have their own."""
+        self.base_url = base_url.rstrip("/")
+        try:
+            self._http = httpx.Client(
+                base_url=f"{self.base_url}/api/v1",
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=httpx.Timeout(timeout, connect=5.0),
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise errors.InputError(f"{base_url!r} is no URL of a farm: {error}. Example: {DEFAULT_URL}") from None
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # Jobs
+
+    def submit(self, image: bytes, request: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
+        """Queue a job from an encoded picture and request fields (see RenderRequest); returns the job.
+
+        Sending the same ``idempotency_key`` again returns the job made the first time.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._json(
+            "POST",
+            "/jobs",
+            files={"image": ("image", image, "application/octet-stream")},
+            data={"request": json.dumps(dict(request))},
+            headers=headers,
+        )
+
+    def jobs(
+        self,
+        *,
+        state: str | None = None,
+        owner: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Json:
+        """``{"jobs": [...], "total": n}``, newest first; ``text`` searches prompts and names."""
+        params = {"state": state, "owner": owner, "text": text, "limit": limit, "offset": offset}
+        return self._json("GET", "/jobs", params={k: v for k, v in params.items() if v is not None})
+
+    def job(self, job_id: str) -> Json:
+        """``{"job", "tasks", "attempts", "artifacts", "plan"}`` of one job."""
+        return self._json("GET", f"/jobs/{job_id}")
+
+    def cancel(self, job_id: str) -> Json:
+        return self._json("POST", f"/jobs/{job_id}/cancel")
+
+    def pause(self, job_id: str) -> Json:
+        return self._json("POST", f"/jobs/{job_id}/pause")
+
+    def resume(self, job_id: str) -> Json:
+        return self._json("POST", f"/jobs/{job_id}/resume")
+
+    def retry(self, job_id: str) -> Json:
+        """Give the failed tasks of a failed or cancelled job a new chance; finished sections are kept."""
+        return self._json("POST", f"/jobs/{job_id}/retry")
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running, with its files."""
+        self._send("DELETE", f"/jobs/{job_id}")
+
+    def events(self, job_id: str, after: int = 0, reconnect: bool = True) -> Iterator[Json]:
+        """Follow a job: yields ``{"event", "id", "data"}`` until the job has ended.
+
+        History lines come first, those with an id above ``after``; ``progress`` messages (no id) carry the job as it is
+        now; the last one is ``end``. A lost connection is taken up again where it broke off, for a minute at most.
+        """
+        last, silent_since = after, time.monotonic()
+        while True:
+            try:
+                for message in self._stream(job_id, last):
+                    silent_since = time.monotonic()
+                    last = message["id"] or last
+                    yield message
+                    if message["event"] == "end":
+                        return
+            except ClusterError:
+                if not reconnect or time.monotonic() - silent_since > 60:
+                    raise
+            time.sleep(RECONNECT_SECONDS)
+
+    def artifact(self, job_id: str, name: str = "video") -> bytes:
+        """The bytes of an artifact, such as ``video``, ``image`` or ``contact_sheet``."""
+        return self._send("GET", f"/jobs/{job_id}/artifacts/{name}").content
+
+    def download(self, job_id: str, path: Path, name: str = "video", on_bytes: Callable[[int], None] | None = None) -> Path:
+        """Write an artifact to ``path``, which never exists half-written. Raises StorageError when it can't be written."""
+        aside = path.with_name(f".{path.name}.partial")
+        try:
+            with self._open("GET", f"/jobs/{job_id}/artifacts/{name}") as response:
+                with aside.open("wb") as file:
+                    for chunk in response.iter_bytes(1 << 20):
+                        file.write(chunk)
+                        if on_bytes:
+                            on_bytes(len(chunk))
+            os.replace(aside, path)
+        except OSError as error:
+            raise StorageError(f"can't write {path}: {error.strerror or error}. Choose another path or free space.") from None
+        finally:
+            aside.unlink(missing_ok=True)
+        return path
+
+    # What there is
+
+    def plan(self, **params: Any) -> Json:
+        """Preview: true length, sections, DAG, bucket and bounds. Parameters as in ``GET /plan``, all optional."""
+        return self._json("GET", "/plan", params={k: v for k, v in params.items() if v is not None})
+
+    def presets(self) -> Json:
+        """``{"presets": [...], "broken": [...]}``."""
+        return self._json("GET", "/presets")
+
+    def orders(self) -> list[Json]:
+        return self._list("/orders", "orders")
+
+    def exporters(self) -> list[Json]:
+        return self._list("/exporters", "exporters")
+
+    def plugins(self) -> list[Json]:
+        return self._list("/plugins", "plugins")
+
+    def models(self) -> list[Json]:
+        return self._list("/models", "models")
+
+    def nodes(self) -> list[Json]:
+        """The replicas the farm knows, with node, device, state and when each was last heard of."""
+        return self._list("/nodes", "nodes")
+
+    def health(self) -> Json:
+        """Needs no token."""
+        return self._json("GET", "/health")
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return self._send("GET", "/metrics").text
+
+    # Transport
+
+    def _json(self, method: str, path: str, **options: Any) -> Json:
+        response = self._send(method, path, **options)
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ClusterError(f"{self.base_url} answers, but it is not a farm; check the URL")
+        return answer
+
+    def _list(self, path: str, key: str) -> list[Json]:
+        return list(self._json("GET", path).get(key, []))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._open(method, path, **options) as response:
+            response.read()
+            return response
+
+    def _open(self, method: str, path: str, **options: Any) -> "_Answer":
+        return _Answer(self, method, path, options)
+
+    def _stream(self, job_id: str, last: int) -> Iterator[Json]:
+        headers = {"Last-Event-ID": str(last), "Accept": "text/event-stream"}
+        quiet = httpx.Timeout(30.0, connect=5.0)  # heartbeats come far more often
+        with self._open("GET", f"/jobs/{job_id}/events", headers=headers, timeout=quiet) as response:
+            fields: dict[str, str] = {}
+            for line in response.iter_lines():
+                if line:
+                    name, _, value = line.partition(":")
+                    if name:
+                        fields[name] = value.removeprefix(" ")
+                elif "data" in fields:
+                    data = json.loads(fields["data"])
+                    yield {"event": fields.get("event", "message"), "id": int(fields.get("id", 0)), "data": data}
+                    fields = {}
+
+
+class _Answer:
+    """One request as a context manager: opens the stream, turns failures of either side into FarmErrors."""
+
+    def __init__(self, client: FarmClient, method: str, path: str, options: dict[str, Any]) -> None:
+        self._url = client.base_url
+        self._stream = client._http.stream(method, path, **options)
+
+    def __enter__(self) -> httpx.Response:
+        try:
+            response = self._stream.__enter__()
+            if response.status_code >= 400:
+                response.read()
+                self._stream.__exit__(None, None, None)
+                raise self._error(response)
+            return response
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stream.__exit__(kind, error, tb)
+        if isinstance(error, httpx.HTTPError):
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: httpx.HTTPError) -> ClusterError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return ClusterError(f"no farm answers at {self._url}; start one with `farm up`, or set FARM_URL")
+        if isinstance(error, httpx.TimeoutException):
+            return ClusterError(f"the farm at {self._url} did not answer in time; try again, or look into its logs")
+        return ClusterError(f"the connection to the farm at {self._url} broke: {error or type(error).__name__}")
+
+    def _error(self, response: httpx.Response) -> FarmError:
+        try:
+            body = response.json()["error"]
+            return _ERRORS.get(body["type"], FarmError)(body["message"])
+        except (ValueError, KeyError, TypeError):
+            if response.status_code in (401, 403):
+                return AuthError(f"{self._url} refused the token; set FARM_TOKEN, or see `farm token`")
+            return ClusterError(f"{self._url} answered {response.status_code}, not as a farm does; check the URL")
