@@ -1,0 +1,146 @@
+"""Where the farm lives: home folder, database, artifacts and address, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from .errors import InputError, StorageError
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that comes from the environment.
+
+    ``home`` is ``FARM_HOME``, ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home), ``artifacts_url``
+    is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL), ``url`` is ``FARM_URL``, the address of the
+    HTTP API.
+    """
+
+    home: Path
+    database_url: str
+    artifacts_url: str
+    url: str = DEFAULT_URL
+
+    @classmethod
+    def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
+        """Settings of a farm that keeps everything under ``home``."""
+        return cls(home, f"sqlite:///{home / 'farm.sqlite3'}", (home / "artifacts").as_uri(), url)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read ``FARM_HOME``, ``FARM_DATABASE_URL``, ``FARM_ARTIFACTS_URL`` and ``FARM_URL``; empty means unset.
+
+        Raises:
+            InputError: a value can't be used.
+        """
+        values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}
+        home = Path(values.get("FARM_HOME") or platformdirs.user_data_dir("framepack-farm", appauthor=False)).expanduser()
+        if home.exists() and not home.is_dir():
+            raise InputError(f"FARM_HOME is {str(home)!r}, which is a file; set it to a folder.")
+        default = cls.for_home(home.absolute())
+        return cls(
+            home=default.home,
+            database_url=_database_url(values.get("FARM_DATABASE_URL") or default.database_url),
+            artifacts_url=_artifacts_url(values.get("FARM_ARTIFACTS_URL") or default.artifacts_url),
+            url=_http_url(values.get("FARM_URL") or default.url),
+        )
+
+    @property
+    def token_path(self) -> Path:
+        """The file with the bearer token of the HTTP API."""
+        return self.home / "token"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def presets_dir(self) -> Path:
+        """The user's own preset files (TOML)."""
+        return self.home / "presets"
+
+    @property
+    def plugins_dir(self) -> Path:
+        """The user's own plug-in files (Python)."""
+        return self.home / "plugins"
+
+    @property
+    def run_dir(self) -> Path:
+        """State of the running service."""
+        return self.home / "run"
+
+    def ensure_home(self) -> "Settings":
+        """Create the home and its folders, readable by the user only; return self.
+
+        Raises:
+            StorageError: the home can't be created or written.
+        """
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.artifacts_dir, self.logs_dir, self.presets_dir, self.plugins_dir, self.run_dir):
+                folder.mkdir(exist_ok=True)
+            probe = self.home / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(
+                f"can't write to the farm's home {str(self.home)!r}: {reason}. Make it writable or set FARM_HOME to another folder."
+            ) from error
+        return self
+
+
+def _database_url(value: str) -> str:
+    scheme = value.partition("://")[0]
+    if scheme == value or scheme not in DATABASE_SCHEMES:
+        raise InputError(
+            f"FARM_DATABASE_URL is {_without_password(value)!r}; expected sqlite:////absolute/path.sqlite3 or postgresql://user@host/database."
+        )
+    return value
+
+
+def _artifacts_url(value: str) -> str:
+    import fsspec  # type: ignore[import-untyped]
+
+    scheme, separator, rest = value.partition("://")
+    if not separator:
+        path = Path(value).expanduser()
+        if not path.is_absolute():
+            raise InputError(f"FARM_ARTIFACTS_URL is {value!r}; expected an absolute folder or a URL such as file:///data or s3://bucket.")
+        return path.as_uri()
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"FARM_ARTIFACTS_URL is {value!r}: {error}.") from error
+    if not rest:
+        raise InputError(f"FARM_ARTIFACTS_URL is {value!r}; expected a folder or bucket after {scheme}://.")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"FARM_URL is {value!r}; expected a URL such as {DEFAULT_URL}.")
+    return value.rstrip("/")
+
+
+def _without_password(url: str) -> str:
+    """``url`` without the password in it, for messages."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{credentials.partition(':')[0]}{at}{host}"
