@@ -1,1 +1,8 @@
 """Plans: which sections a video has, in which order they can be made, and what each one sees. No torch."""
+
+from .layout import Layout
+from .make import make_plan
+from .orders import find_order, order_names
+from .plan import Plan, Section
+
+__all__ = ["Layout", "Plan", "Section", "find_order", "make_plan", "order_names"]

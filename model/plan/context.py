@@ -3,6 +3,7 @@
 The window of generated latents lies between a *past* side (left of ``g`` in the layout) and a *future*
 side. Latent 0 of the video is the encoded start image. Sides are filled from the nearest rendered
 latents; a slot with no latent is fed zeros, as the reference does with its empty history.
+Where a layout's whole past is the start slot, it holds the newest latent of the past: the start image or an anchor's end.
 Distances (the ``x`` of a layout) are clamped: the model never saw larger ones in training.
 """
 
@@ -36,7 +37,9 @@ class Context:
     window_index: int
 
 
-def place_context(layout: Layout, start: int, past_end: int, future_start: int | None) -> Context:
+def place_context(
+    layout: Layout, start: int, past_end: int, future_start: int | None, *, distance: int | None = None
+) -> Context:
     """Place the context of the window that begins at latent ``start``.
 
     Args:
@@ -44,6 +47,8 @@ def place_context(layout: Layout, start: int, past_end: int, future_start: int |
         start: first generated latent, >= 1.
         past_end: one past the last rendered latent before the window; 1 when only the start image is there.
         future_start: first rendered latent after the window, or None.
+        distance: latents to put between the start slot and the window in place of the true number; only for layouts
+            whose past is the start slot alone, such as the released one.
 
     Returns:
         The slots in time order: start slot, past, future; indices count time from the start slot at 0.
@@ -53,7 +58,8 @@ def place_context(layout: Layout, start: int, past_end: int, future_start: int |
     cursor = 0
     left, right = layout.left, layout.right
     if layout.has_start_slot:
-        slots.append(ContextSlot(left[0].kernel.t, "start", 0, 0))
+        alone = len(left) == 1
+        slots.append(ContextSlot(left[0].kernel.t, "start", past_end - 1 if alone else 0, 0))
         left = left[1:]
         cursor = 1
     past_frames = sum(group.frames for group in left)
@@ -69,7 +75,7 @@ def place_context(layout: Layout, start: int, past_end: int, future_start: int |
         if layout.skips_before_window:
             cursor += min(start - past_end, longest)
     elif layout.has_start_slot:
-        cursor += min(start - 1, longest)
+        cursor += min(start - past_end, longest) if distance is None else distance
     window_index = cursor
     cursor += layout.window
     future = future_start

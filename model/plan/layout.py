@@ -75,8 +75,9 @@ class Layout:
         for position, part in enumerate(elements):
             side = right if window else left
             if part in _TAILS:
-                if position not in (0, len(elements) - 1):
-                    raise InputError(f"layout {text!r}: tail {part!r} may stand only at an end.")
+                outer = elements[position + 1 :] if window else elements[:position][::-1]
+                if outer and outer[0] != "x":
+                    raise InputError(f"layout {text!r}: tail {part!r} may stand only at the far end of a history.")
             elif part == "x":
                 continue
             elif re.fullmatch(r"g[1-9]\d*", part):
@@ -103,7 +104,8 @@ class Layout:
     @property
     def has_start_slot(self) -> bool:
         """Whether the left side begins with one frame followed by ``x``: the start image's own slot."""
-        return bool(self.left) and self.left[0].frames == 1 and self.elements[1:2] == ("x",) and self._window_position > 0
+        alone = _GROUP.fullmatch(self.elements[0]) is not None
+        return alone and self.left[:1] != () and self.left[0].frames == 1 and self.elements[1:2] == ("x",)
 
     @property
     def skips_before_window(self) -> bool:

@@ -1,0 +1,146 @@
+"""Orders: how N sections become a DAG, before the layout says what each of them reads.
+
+An order lists *links* in a render order that is always legal: a link's ``past`` and ``future`` sections, the anchors
+of the gap that it lies in, stand earlier in the list. Anti-drifting and inverted sampling are from arXiv 2504.12626,
+figure 2; bisecting and fan-out fill the gap between two endpoints recursively, so that whole levels run at once.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from farm.errors import InputError, unknown_name
+
+MAX_FANOUT = 64
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the section ``index`` hangs on: the nearest finished sections before and after it.
+
+    ``past`` None: only the start image. ``future`` None: nothing. ``padding``: the distance from the start image, in
+    sections, that the reference uses in place of the true one; None: the true distance.
+    """
+
+    index: int
+    past: int | None = None
+    future: int | None = None
+    padding: int | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A named order. ``needs_past`` and ``needs_future``: sides on which its layout must have context."""
+
+    name: str
+    summary: str
+    links: Callable[[int], list[Link]]
+    needs_past: bool = True
+    needs_future: bool = True
+
+
+def vanilla(count: int) -> list[Link]:
+    """First to last, each section after the one before it (figure 2a). Drifts."""
+    return [Link(i, past=i - 1 if i else None) for i in range(count)]
+
+
+def inverted(count: int) -> list[Link]:
+    """Last to first, each section before the one after it (figure 2c): what the released model does."""
+    paddings = reference_paddings(count)
+    return [Link(i, future=i + 1 if i + 1 < count else None, padding=paddings[i]) for i in reversed(range(count))]
+
+
+def endpoints(count: int) -> list[Link]:
+    """First and last section, then forward, each with the last one as its future (figure 2b)."""
+    middle = [Link(i, past=i - 1, future=count - 1) for i in range(1, count - 1)]
+    return _ends(count) + middle
+
+
+def fanout(anchors: int) -> Callable[[int], list[Link]]:
+    """Endpoints, then ``anchors`` evenly spread sections in each gap, and so on in the gaps that remain.
+
+    A gap of at most ``anchors`` sections is filled at once, so that neighbours in it don't see each other: more
+    speed, weaker seams. With 1 anchor (bisect) no section is ever made blind to a finished neighbour.
+    """
+
+    def links(count: int) -> list[Link]:
+        found = _ends(count)
+        gaps = [(0, count - 1)]
+        while gaps:
+            left, right = gaps.pop(0)
+            gap = right - left - 1
+            if gap < 1:
+                continue
+            chosen = min(anchors, gap)
+            middle = [left + step * (gap + 1) // (chosen + 1) for step in range(1, chosen + 1)]
+            found += [Link(i, past=left, future=right) for i in middle]
+            edges = [left, *middle, right]
+            gaps += zip(edges, edges[1:], strict=False)
+        return found
+
+    return links
+
+
+def reference_paddings(count: int) -> list[int]:
+    """Distance from the start image in sections, per section in viewer order: 0, 1, 2 ... 2, 3.
+
+    From demo_gradio.py of the reference: up to 4 sections the true distances, beyond that [3, 2, ..., 2, 1, 0] in
+    render order, since repeating a distance looks better than leaving the range seen in training.
+    """
+    if count <= 4:
+        return list(range(count))
+    return [0, 1, *[2] * (count - 3), 3]
+
+
+def _ends(count: int) -> list[Link]:
+    """The two endpoints, made together; two that touch are made one after the other, so that their seam is seen."""
+    if count == 1:
+        return [Link(0)]
+    return [Link(0), Link(count - 1, past=0 if count == 2 else None)]
+
+
+ORDERS = {
+    order.name: order
+    for order in (
+        Order("vanilla", "first to last, past context only; drifts", vanilla, needs_future=False),
+        Order("inverted", "last to first, as the released model samples", inverted, needs_past=False),
+        Order("endpoints", "first and last section, then forward", endpoints),
+        Order("bisect", "endpoints, then midpoints recursively: parallel", fanout(1)),
+    )
+}
+
+
+def order_names() -> list[str]:
+    """Names to choose from; ``fanout:k`` stands for every k from 1 to 64."""
+    return [*ORDERS, "fanout:k"]
+
+
+def find_order(name: str) -> Order:
+    """Look up an order such as ``bisect`` or ``fanout:4``.
+
+    Raises:
+        InputError: no such order; suggests the nearest.
+    """
+    name = name.strip().lower()
+    if name in ORDERS:
+        return ORDERS[name]
+    match = re.fullmatch(r"fanout(?::(.*))?", name)
+    if not match:
+        raise unknown_name("order", name, order_names())
+    digits = match[1] or ""
+    if not re.fullmatch(r"0*[1-9]\d?", digits, re.ASCII) or int(digits) > MAX_FANOUT:
+        raise InputError(f"order {name!r}: fanout needs the anchors per gap, 1 to {MAX_FANOUT}, such as fanout:4.")
+    anchors = int(digits)
+    return Order(f"fanout:{anchors}", f"endpoints, then {anchors} anchors in each gap", fanout(anchors))
+
+
+def ancestors(links: list[Link]) -> Iterator[tuple[Link, int]]:
+    """Each link with the set of all sections that are finished when it starts, as a bit mask of section indices."""
+    finished: dict[int, int] = {}
+    for link in links:
+        mask = 0
+        for parent in (link.past, link.future):
+            if parent is not None:
+                mask |= finished[parent] | 1 << parent
+        finished[link.index] = mask
+        yield link, mask
