@@ -37,6 +37,7 @@ class FarmClient:
                 base_url=f"{self.base_url}/api/v1",
                 headers={"Authorization": f"Bearer {token}"} if token else {},
                 timeout=httpx.Timeout(timeout, connect=5.0),
+                trust_env=httpx.URL(self.base_url).host not in ("127.0.0.1", "localhost", "::1"),
             )
         except (httpx.InvalidURL, UnicodeError) as error:
             raise errors.InputError(f"{base_url!r} is no URL of a farm: {error}. Example: {DEFAULT_URL}") from None
@@ -124,8 +125,10 @@ class FarmClient:
         """The bytes of an artifact, such as ``video``, ``image`` or ``contact_sheet``."""
         return self._send("GET", f"/jobs/{job_id}/artifacts/{name}").content
 
-    def download(self, job_id: str, path: Path, name: str = "video", on_bytes: Callable[[int], None] | None = None) -> Path:
-        """Write an artifact to ``path``, which never exists half-written. Raises StorageError when it can't be written."""
+    def download(
+        self, job_id: str, path: Path, name: str = "video", on_bytes: Callable[[int], None] | None = None
+    ) -> Path:
+        """Write an artifact to ``path``, which never exists half-written; StorageError when it can't be written."""
         aside = path.with_name(f".{path.name}.partial")
         try:
             with self._open("GET", f"/jobs/{job_id}/artifacts/{name}") as response:
@@ -136,7 +139,9 @@ class FarmClient:
                             on_bytes(len(chunk))
             os.replace(aside, path)
         except OSError as error:
-            raise StorageError(f"can't write {path}: {error.strerror or error}. Choose another path or free space.") from None
+            raise StorageError(
+                f"can't write {path}: {error.strerror or error}. Choose another path or free space."
+            ) from None
         finally:
             aside.unlink(missing_ok=True)
         return path

@@ -1,1 +1,5 @@
+"""The ``farm`` command."""
 
+from .app import main
+
+__all__ = ["main"]

@@ -33,7 +33,7 @@ def run(command: Callable[[Sequence[str]], object], args: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the process boundary
         hint = "" if debug else " (this is a bug in the farm; --debug shows where)"
         return report(f"{type(error).__name__}: {error}{hint}", 1, debug)
 

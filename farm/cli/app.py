@@ -1,0 +1,58 @@
+"""The ``farm`` command: collects the commands of its sibling modules, which import what is heavy only when called."""
+
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from farm.cli import errors, jobs
+
+app = typer.Typer(
+    name="farm",
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: [bold]farm render[/] picture.png --prompt 'The puppet waves' --seconds 5",
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works anywhere on the line.")] = False,
+) -> None:
+    """Render long videos section by section on every device there is; nothing finished is ever lost."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"framepack-farm {installed('framepack-farm')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _add(panel: str, module: str, *names: str) -> None:
+    try:
+        found = import_module(f"farm.cli.{module}")
+    except ModuleNotFoundError:
+        return
+    for name in names:
+        app.command(name, rich_help_panel=panel)(getattr(found, name))
+
+
+_add("Render here", "render", "render")
+_add("Render here", "plan", "plan")
+_add("Run a farm", "service", "up", "down")
+for command in (jobs.submit, jobs.jobs, jobs.show, jobs.watch, jobs.fetch):
+    app.command(rich_help_panel="Use a farm")(command)
+for command in (jobs.cancel, jobs.pause, jobs.resume, jobs.retry, jobs.delete, jobs.token):
+    app.command(rich_help_panel="Use a farm")(command)
+_add("Extend", "plugins", "presets", "plugins")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command line; return its exit code."""
+    arguments = sys.argv[1:] if args is None else args
+    return errors.run(lambda line: app(list(line), prog_name="farm", standalone_mode=False), arguments)

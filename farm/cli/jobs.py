@@ -1,0 +1,317 @@
+"""Commands that talk to a running farm about its jobs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from farm.cli import output
+
+if TYPE_CHECKING:
+    from farm.client import FarmClient
+
+Url = Annotated[
+    str | None, typer.Option("--url", envvar="FARM_URL", help="Where the farm is; default: the one on this machine.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option("--token", envvar="FARM_TOKEN", help="Access token; default: the one in FARM_HOME.", show_envvar=True),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or enough of its beginning.")]
+
+
+def connect(url: str | None, token: str | None) -> "FarmClient":
+    """A client for the farm meant by the options, else the one that runs on this machine."""
+    from farm.client import DEFAULT_URL, FarmClient
+    from farm.settings import load_settings
+
+    settings = load_settings()
+    if token is None:
+        file = settings.home / "token"
+        token = file.read_text().strip() if file.is_file() else ""
+    return FarmClient(url or running_url(settings.home) or DEFAULT_URL, token)
+
+
+def submit(
+    image: Annotated[Path, typer.Argument(help="The start image: PNG, JPEG or WebP.", show_default=False)],
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What happens in the video.", show_default=False)],
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
+    order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same video; -1 draws one.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
+    exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
+    priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="Sending twice with one key makes one job.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--watch", help="Stay and show progress.")] = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a video on a running farm and print the job's id.
+
+    Example: farm submit dancer.png -p "The puppet dances" -s 10 --preset dance --watch
+    """
+    fields: dict[str, Any] = {
+        "prompt": prompt,
+        "total_second_length": seconds,
+        "preset": preset,
+        "order": order,
+        "seed": seed,
+        "steps": steps,
+        "exporter": exporter,
+        "name": name,
+        "priority": priority,
+    }
+    fields = {k: v for k, v in fields.items() if v is not None} | parse_fields(set_ or [])
+    with connect(url, token) as client:
+        job = client.submit(read_image(image), fields, key)
+        if as_json:
+            output.print_json(job)
+        elif follow:
+            output.console().print(job["id"], markup=False)
+            follow_job(client, job["id"])
+        else:
+            output.console().print(job["id"], markup=False)
+
+
+def jobs(
+    state: Annotated[str | None, typer.Option(help="pending, running, paused, completed, failed or cancelled.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
+    search: Annotated[str | None, typer.Option(help="Words of the prompt or name.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first.
+
+    Example: farm jobs --state failed
+    """
+    with connect(url, token) as client:
+        answer = client.jobs(state=state, owner=owner, text=search, limit=limit)
+    if as_json:
+        output.print_json(answer)
+        return
+    table = output.table("Job", "State", "Progress>", "Length>", "Created", "Took>", "Name or prompt")
+    for job in answer["jobs"]:
+        request = job["request"]
+        table.add_row(
+            job["id"],
+            output.state(job["state"]),
+            f"{job['progress']:.0%}",
+            f"{request['total_second_length']:g} s",
+            output.clock(job["created_at"]),
+            output.duration(job["started_at"], job["finished_at"]),
+            _short(request["name"] or request["prompt"]),
+        )
+    console = output.console()
+    console.print(table if answer["jobs"] else "No jobs. Queue one with `farm submit IMAGE --prompt ...`.")
+    if answer["total"] > len(answer["jobs"]) > 0:
+        console.print(f"{len(answer['jobs'])} of {answer['total']}; see more with --limit.")
+
+
+def show(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Show a job: what was asked, its section timeline, attempts and files.
+
+    Example: farm show 3f2a
+    """
+    with connect(url, token) as client:
+        detail = client.job(find(client, job))
+    if as_json:
+        output.print_json(detail)
+        return
+    from farm.cli.timeline import print_job
+
+    print_job(output.console(), detail)
+
+
+def watch(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Follow a job until it ends; exits with 0 only when it completed.
+
+    With --json prints one line of JSON per event. Example: farm watch 3f2a
+    """
+    with connect(url, token) as client:
+        follow_job(client, find(client, job), as_json)
+
+
+def cancel(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Stop a job; finished sections are kept, so `farm retry` goes on from them."""
+    _act("cancel", job, url, token, as_json)
+
+
+def pause(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Start no more sections of a job; those being rendered are finished."""
+    _act("pause", job, url, token, as_json)
+
+
+def resume(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Let a paused job go on."""
+    _act("resume", job, url, token, as_json)
+
+
+def retry(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+    """Try a failed or cancelled job again; finished sections are kept."""
+    _act("retry", job, url, token, as_json)
+
+
+def delete(
+    job: JobId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Remove an ended job with all its files."""
+    with connect(url, token) as client:
+        job_id = find(client, job)
+        if not yes:
+            typer.confirm(f"Delete {job_id} and its video?", abort=True)
+        client.delete(job_id)
+    output.console().print(f"deleted {job_id}", markup=False)
+
+
+def fetch(
+    job: JobId,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; default: the job's name here.")
+    ] = None,
+    what: Annotated[str, typer.Option(help="video, contact_sheet, image or manifest.")] = "video",
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Download a finished video.
+
+    Example: farm fetch 3f2a -o dance.mp4
+    """
+    from farm.errors import NotFoundError
+
+    with connect(url, token) as client:
+        detail = client.job(find(client, job))
+        job_id = detail["job"]["id"]
+        found = next((a for a in detail["artifacts"] if a["name"] == what), None)
+        if found is None:
+            have = ", ".join(a["name"] for a in detail["artifacts"]) or "nothing yet"
+            raise NotFoundError(f"job {job_id} ({detail['job']['state']}) has no {what}; it has: {have}")
+        path = client.download(job_id, to or Path(found["filename"]), what)
+    output.console().print(str(path), markup=False, soft_wrap=True)
+
+
+def token(url: Url = None) -> None:
+    """Print the access token of this machine's farm (made on first use)."""
+    from farm.api.auth import ensure_token
+    from farm.settings import load_settings
+
+    output.console().print(ensure_token(load_settings().home), markup=False)
+
+
+def find(client: "FarmClient", prefix: str) -> str:
+    """The id of the one recent job that begins with ``prefix``. NotFoundError and InputError say what to do."""
+    from farm.errors import InputError, NotFoundError
+
+    matches = [j["id"] for j in client.jobs(limit=500)["jobs"] if j["id"].startswith(prefix)]
+    if prefix in matches or not matches:
+        if not matches and len(prefix) < 12:
+            raise NotFoundError(f"no job begins with {prefix!r}; `farm jobs` lists them")
+        return prefix
+    if len(matches) > 1:
+        raise InputError(f"{prefix!r} could be {', '.join(matches[:5])}; give more of the id")
+    return matches[0]
+
+
+def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None:
+    """Show live progress until the job ends; FarmError when it failed or was cancelled."""
+    from farm.errors import CancelledError, FarmError
+
+    state, error = "", ""
+    if as_json:
+        import json
+        import sys
+
+        for message in client.events(job_id):
+            sys.stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+            state, error = message["data"].get("state", state), message["data"].get("error", error)
+    else:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        console = output.console()
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+            row = bar.add_task("waiting", total=1.0)
+            for message in client.events(job_id):
+                data = message["data"]
+                if message["event"] in ("progress", "end"):
+                    state, error = data["state"], data["error"]
+                    done, total = data["sections_done"], data["sections"]
+                    bar.update(row, completed=data["progress"], description=f"{state}, {done} of {total} sections")
+                else:
+                    bar.console.print(f"{output.clock(data['at'])}  {data['message']}", markup=False)
+    if state == "failed":
+        raise FarmError(
+            f"job {job_id} failed: {error or 'see `farm show`'}; `farm retry {job_id}` keeps what is finished"
+        )
+    if state == "cancelled":
+        raise CancelledError(f"job {job_id} was cancelled")
+
+
+def read_image(path: Path) -> bytes:
+    """The bytes of the start image; InputError when there is no such readable file."""
+    from farm.errors import InputError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"can't read the image {path}: {error.strerror}. Give a PNG, JPEG or WebP file.") from None
+
+
+def parse_fields(pairs: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs as request fields; a value that reads as JSON is taken as such, else as text."""
+    import json
+
+    from farm.errors import InputError
+
+    fields: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set takes KEY=VALUE, such as gs=8, not {pair!r}")
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields
+
+
+def running_url(home: Path) -> str | None:
+    """The address that `farm up` left in ``home/run/service.json``, if any."""
+    import json
+
+    try:
+        return str(json.loads((home / "run" / "service.json").read_text())["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _act(action: str, job: str, url: str | None, token: str | None, as_json: bool) -> None:
+    with connect(url, token) as client:
+        answer = getattr(client, action)(find(client, job))
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.console().print(f"{answer['id']} is {output.state(answer['state'])}")
+
+
+def _short(text: str, limit: int = 60) -> str:
+    from rich.markup import escape
+
+    text = " ".join(text.split())
+    return escape(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -1,0 +1,71 @@
+"""`farm show`: one job with its sections in viewer order, drawn over the time each took."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from farm.cli import output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 40
+
+
+def print_job(console: "Console", detail: dict[str, Any]) -> None:
+    """Print the answer of ``GET /jobs/{id}``."""
+    job, request, plan = detail["job"], detail["job"]["request"], detail["plan"]
+    facts = {
+        "job": job["id"],
+        "state": output.state(job["state"]) + (f": {escape(job['error'])}" if job["error"] else ""),
+        "prompt": escape(request["prompt"]),
+        "video": f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, {plan['sections']} sections",
+        "settings": escape(
+            f"{request['model_type']}, preset {request['preset']}, order {request['order']}, "
+            f"seed {request['seed']}, {request['steps']} steps"
+        ),
+        "created": output.clock(job["created_at"]),
+        "took": output.duration(job["started_at"], job["finished_at"]),
+    }
+    for name, value in facts.items():
+        if value:
+            console.print(f"[bold]{name:>9}[/]  {value}", soft_wrap=True)
+    console.print(_timeline(detail))
+    for artifact in detail["artifacts"]:
+        if not artifact["name"].startswith(("latents", "frames", "conditioning")):
+            console.print(
+                f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
+            )
+
+
+def _timeline(detail: dict[str, Any]) -> Any:
+    attempts: dict[str, list[dict[str, Any]]] = {}
+    for attempt in detail["attempts"]:
+        attempts.setdefault(attempt["task_id"], []).append(attempt)
+    starts = [t for a in detail["attempts"] if (t := output.when(a["started_at"]))]
+    begin = min(starts, default=datetime.now(UTC))
+    ends = [output.when(a["finished_at"]) or datetime.now(UTC) for a in detail["attempts"]]
+    span = max((max(ends, default=begin) - begin).total_seconds(), 1e-9)
+
+    table = output.table("Task", "State", "Tries>", "Replica", "Took>", "Timeline")
+    for task in detail["tasks"]:
+        tried = attempts.get(task["id"], [])
+        last = tried[-1] if tried else None
+        bar = [" "] * WIDTH
+        for attempt in tried:
+            start, end = output.when(attempt["started_at"]), output.when(attempt["finished_at"]) or datetime.now(UTC)
+            if start:
+                first = int((start - begin).total_seconds() / span * (WIDTH - 1))
+                final = int((end - begin).total_seconds() / span * (WIDTH - 1))
+                mark = "█" if attempt["state"] in ("committed", "running") else "░"
+                bar[first : final + 1] = mark * (final + 1 - first)
+        table.add_row(
+            task["name"],
+            output.state(task["state"]) + (f": {escape(task['reason'])}" if task["reason"] else ""),
+            str(len(tried) or ""),
+            escape(last["replica"]) if last else "",
+            output.duration(last["started_at"], last["finished_at"]) if last else "",
+            "".join(bar),
+        )
+    return table
