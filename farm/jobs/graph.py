@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from graphlib import TopologicalSorter
 
+from model.families import describe
 from model.plan import Layout, Plan, make_plan
 
 from .records import Task, TaskKind, TaskState
 from .request import RenderRequest
+
+SECTION_COST = 10
+"""A section's time in units of any other task's."""
 
 
 def plan_for(request: RenderRequest) -> Plan:
@@ -15,23 +20,20 @@ def plan_for(request: RenderRequest) -> Plan:
     Raises:
         InputError: the request names an unknown family or order.
     """
-    from model.families import describe
-
     info = describe(request.model_type)
-    return _plan(
-        info.layout, request.order, request.total_second_length, request.seed, request.prompt, info.fps, request.exact_length
-    )
+    length = (request.total_second_length, info.fps, request.exact_length)
+    return _plan(info.layout, request.order, request.seed, request.prompt, *length)
 
 
 @lru_cache(maxsize=64)
-def _plan(layout: Layout, order: str, seconds: float, seed: int, prompt: str, fps: int, exact_length: bool) -> Plan:
+def _plan(layout: Layout, order: str, seed: int, prompt: str, seconds: float, fps: int, exact_length: bool) -> Plan:
     return make_plan(
         layout=layout, order=order, seconds=seconds, seed=seed, prompt=prompt, fps=fps, exact_length=exact_length
     )
 
 
 def tasks_for(job_id: str, plan: Plan, decode_overlap: int) -> list[Task]:
-    """The tasks of a job, each after those it depends on only in name: sections stand in viewer order.
+    """The tasks of a job: encode, sections in viewer order, decodes, export.
 
     ``dependencies`` are task names within the job; a task's id is ``<job id>.<name>``. Only ``encode`` is READY.
 
@@ -55,6 +57,21 @@ def tasks_for(job_id: str, plan: Plan, decode_overlap: int) -> list[Task]:
         tasks.append(task(decode_name(section.index), TaskKind.DECODE, [*map(section_name, read)], section.index))
     tasks.append(task("export", TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
     return tasks
+
+
+def critical_path(tasks: Sequence[Task]) -> dict[str, int]:
+    """Per task name, the cost of the longest chain from its start to the job's end; in units of a non-section task."""
+    by_name = {task.name: task for task in tasks}
+    dependants: dict[str, list[str]] = {task.name: [] for task in tasks}
+    for task in tasks:
+        for dependency in task.dependencies:
+            dependants[dependency].append(task.name)
+    order = TopologicalSorter(dependants).static_order()
+    remaining: dict[str, int] = {}
+    for name in order:
+        after = max((remaining[dependant] for dependant in dependants[name]), default=0)
+        remaining[name] = after + (SECTION_COST if by_name[name].kind is TaskKind.SECTION else 1)
+    return remaining
 
 
 def section_name(index: int) -> str:

@@ -3,6 +3,8 @@
 from .layout import Layout
 from .make import make_plan
 from .orders import find_order, order_names
+from .picture import plan_svg
 from .plan import Plan, Section
+from .table import plan_table
 
-__all__ = ["Layout", "Plan", "Section", "find_order", "make_plan", "order_names"]
+__all__ = ["Layout", "Plan", "Section", "find_order", "make_plan", "order_names", "plan_svg", "plan_table"]

@@ -3,7 +3,8 @@
 The window of generated latents lies between a *past* side (left of ``g`` in the layout) and a *future*
 side. Latent 0 of the video is the encoded start image. Sides are filled from the nearest rendered
 latents; a slot with no latent is fed zeros, as the reference does with its empty history.
-Where a layout's whole past is the start slot, it holds the newest latent of the past: the start image or an anchor's end.
+Where a layout's whole past is the start slot, it holds the newest latent of the past: the start image or an
+anchor's end.
 Distances (the ``x`` of a layout) are clamped: the model never saw larger ones in training.
 """
 

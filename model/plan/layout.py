@@ -88,7 +88,8 @@ class Layout:
                 side.extend(_groups(text, part))
             else:
                 raise InputError(
-                    f"layout {text!r}: can't read {part!r}; expected groups such as f2k2, a window such as g9, x, td, ta or tc."
+                    f"layout {text!r}: can't read {part!r}; "
+                    "expected groups such as f2k2, a window such as g9, x, td, ta or tc."
                 )
         if not window:
             raise InputError(f"layout {text!r}: it has no window; add one such as g9.")

@@ -85,7 +85,8 @@ def section_seed(seed: int, index: int) -> int:
 
 
 def _check_sides(layout: Layout, order: Order) -> None:
-    for needed, groups, side in ((order.needs_past, layout.left, "before"), (order.needs_future, layout.right, "after")):
+    sides = (("before", order.needs_past, layout.left), ("after", order.needs_future, layout.right))
+    for side, needed, groups in sides:
         if needed and not groups:
             raise InputError(
                 f"order {order.name!r} needs context {side} the window, which layout {layout} does not have; "

@@ -6,8 +6,10 @@ figure 2; bisecting and fan-out fill the gap between two endpoints recursively, 
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from farm.errors import InputError, unknown_name
 
@@ -65,9 +67,9 @@ def fanout(anchors: int) -> Callable[[int], list[Link]]:
 
     def links(count: int) -> list[Link]:
         found = _ends(count)
-        gaps = [(0, count - 1)]
+        gaps = deque([(0, count - 1)])
         while gaps:
-            left, right = gaps.pop(0)
+            left, right = gaps.popleft()
             gap = right - left - 1
             if gap < 1:
                 continue
@@ -75,7 +77,7 @@ def fanout(anchors: int) -> Callable[[int], list[Link]]:
             middle = [left + step * (gap + 1) // (chosen + 1) for step in range(1, chosen + 1)]
             found += [Link(i, past=left, future=right) for i in middle]
             edges = [left, *middle, right]
-            gaps += zip(edges, edges[1:], strict=False)
+            gaps += pairwise(edges)
         return found
 
     return links
