@@ -10,13 +10,15 @@ from farm.errors import InputError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM")
 MIN_SIDE = 16
 MAX_PIXELS = 50_000_000
+LIMIT = f"{MAX_PIXELS // 10**6} megapixels"
 
 
 def open_image(data: bytes) -> Image.Image:
     """Decode a picture file of at most 50 megapixels.
 
     Returns:
-        An RGB image turned upright by its EXIF orientation; transparency lies over white; of an animation the first frame.
+        An RGB image turned upright by its EXIF orientation. Transparency lies over white; an animation gives its
+        first frame.
 
     Raises:
         InputError: not a picture in one of ``FORMATS``, truncated, a side under 16 pixels, or too large.
@@ -29,13 +31,13 @@ def open_image(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise InputError(f"the image is {width}x{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are accepted.")
+                raise InputError(f"the image is {width}x{height} pixels; at most {LIMIT} are accepted.")
             if min(width, height) < MIN_SIDE:
                 raise InputError(f"the image is {width}x{height} pixels; each side needs at least {MIN_SIDE}.")
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
     except Image.DecompressionBombError:
-        raise InputError(f"the image is too large; at most {MAX_PIXELS // 10**6} megapixels are accepted.") from None
+        raise InputError(f"the image is too large; at most {LIMIT} are accepted.") from None
     except UnidentifiedImageError:
         raise InputError("the file is not an image; expected one of: " + ", ".join(FORMATS) + ".") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -109,7 +109,9 @@ def load_presets(extra_dirs: Iterable[Path] = (), extra: Iterable[tuple[str, Pre
     broken: list[BrokenPreset] = []
 
     def add(preset: Preset, source: str) -> None:
-        for known in [known for known in presets if known.casefold() == preset.name.casefold() and known != preset.name]:
+        for known in [
+            known for known in presets if known.casefold() == preset.name.casefold() and known != preset.name
+        ]:
             del presets[known], sources[known]
         presets[preset.name] = preset
         sources[preset.name] = source
@@ -143,4 +145,3 @@ def _first(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return f"{key}.{message}"
     return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
-

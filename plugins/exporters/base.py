@@ -1,9 +1,8 @@
 """What an exporter is, and the two things every one of them needs: checked frames and a file written aside."""
 
-import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -63,7 +62,8 @@ class Exporter(Protocol):
         """Write the file.
 
         Args:
-            frames: uint8 [height, width, 3] RGB in viewer order; take one at a time, a video may be far larger than memory.
+            frames: uint8 [height, width, 3] RGB in viewer order. Take one at a time: a video may be far larger than
+                memory.
             path: where the file must be when the call returns; nothing may lie there when it raises.
             info: facts about the video.
         """
@@ -103,10 +103,13 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield aside
         os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StorageError(f"can't write {path}: {error.strerror}.") from error
-        raise
+        _discard(aside)
+        raise StorageError(f"can't write {path}: {error.strerror or error}.") from error
     except BaseException:
-        aside.unlink(missing_ok=True)
+        _discard(aside)
         raise
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
