@@ -18,9 +18,9 @@ DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 class Settings:
     """Everything that comes from the environment.
 
-    ``home`` is ``FARM_HOME``, ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home), ``artifacts_url``
-    is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL), ``url`` is ``FARM_URL``, the address of the
-    HTTP API.
+    ``home`` is ``FARM_HOME``; ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home);
+    ``artifacts_url`` is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL); ``url`` is ``FARM_URL``,
+    the address of the HTTP API.
     """
 
     home: Path
@@ -41,7 +41,9 @@ class Settings:
             InputError: a value can't be used.
         """
         values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}
-        home = Path(values.get("FARM_HOME") or platformdirs.user_data_dir("framepack-farm", appauthor=False)).expanduser()
+        home = Path(
+            values.get("FARM_HOME") or platformdirs.user_data_dir("framepack-farm", appauthor=False)
+        ).expanduser()
         if home.exists() and not home.is_dir():
             raise InputError(f"FARM_HOME is {str(home)!r}, which is a file; set it to a folder.")
         default = cls.for_home(home.absolute())
@@ -96,7 +98,8 @@ class Settings:
         except OSError as error:
             reason = error.strerror or str(error)
             raise StorageError(
-                f"can't write to the farm's home {str(self.home)!r}: {reason}. Make it writable or set FARM_HOME to another folder."
+                f"can't write to the farm's home {str(self.home)!r}: {reason}. "
+                "Make it writable or set FARM_HOME to another folder."
             ) from error
         return self
 
@@ -117,7 +120,9 @@ def _artifacts_url(value: str) -> str:
     if not separator:
         path = Path(value).expanduser()
         if not path.is_absolute():
-            raise InputError(f"FARM_ARTIFACTS_URL is {value!r}; expected an absolute folder or a URL such as file:///data or s3://bucket.")
+            raise InputError(
+                f"FARM_ARTIFACTS_URL is {value!r}; expected an absolute folder or a URL such as file:///data or s3://bucket."
+            )
         return path.as_uri()
     try:
         fsspec.get_filesystem_class(scheme)

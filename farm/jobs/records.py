@@ -153,3 +153,21 @@ class Progress:
     attempt_id: str
     step: int
     steps: int
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A packed model on one device, as last seen. ``state``: such as ``starting``, ``idle``, ``busy``, ``draining``, ``lost``.
+
+    ``data`` holds what the cluster knows besides: the attempt in hand, memory, speed.
+    """
+
+    id: str
+    node: str
+    device: str
+    state: str
+    started_at: datetime
+    seen_at: datetime
+    device_class: str = ""
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,197 @@
+"""Executions of tasks: start, progress, commit, fail. Each function is one transaction.
+
+The fence: every message of an execution carries its attempt id, and only the task's current attempt is listened to.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from farm.errors import ConflictError, NotFoundError, StaleAttemptError
+from farm.jobs.records import Artifact, Attempt, AttemptState, FailureKind, JobState, TaskState
+
+from . import rows
+from . import tables as t
+from .transitions import (
+    add_event,
+    complete_if_done,
+    end_attempt,
+    end_tasks,
+    free_tasks,
+    lock_job,
+    set_job_state,
+    touch_job,
+)
+
+MAX_TASK_FAILURES = 3
+"""How many attempts of a task may fail by the task's own fault before the job fails."""
+
+_UNFINISHED = (FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED)
+
+
+def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str) -> Attempt:
+    """Give a ready task to a replica."""
+    job_id = connection.execute(select(t.tasks.c.job_id).where(t.tasks.c.id == task_id)).scalar()
+    if job_id is None:
+        raise NotFoundError(f"there is no task {task_id!r}.")
+    job = lock_job(connection, job_id)
+    again = connection.execute(select(t.attempts).where(t.attempts.c.id == attempt_id)).first()
+    if again is not None:  # the first run of this transaction did commit, only its answer was lost
+        return rows.attempt(again)
+    task = connection.execute(select(t.tasks).where(t.tasks.c.id == task_id)).one()
+    if job.state not in (JobState.PENDING, JobState.RUNNING):
+        raise ConflictError(f"{task.name} of job {job_id} can't start: the job is {job.state}.")
+    taken = connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.id == task_id, t.tasks.c.state == TaskState.READY)
+        .values(state=TaskState.RUNNING, reason="")
+    )
+    if taken.rowcount != 1:
+        raise ConflictError(f"{task.name} of job {job_id} can't start: it is {task.state}, not ready.")
+    moment = rows.now()
+    last = connection.execute(select(func.max(t.attempts.c.number)).where(t.attempts.c.task_id == task_id)).scalar()
+    number = (last or 0) + 1
+    connection.execute(
+        insert(t.attempts).values(
+            id=attempt_id,
+            job_id=job_id,
+            task_id=task_id,
+            number=number,
+            replica=replica,
+            state=AttemptState.RUNNING,
+            message="",
+            step=0,
+            steps=0,
+            started_at=moment,
+        )
+    )
+    if job.state == JobState.PENDING:
+        set_job_state(connection, job_id, JobState.RUNNING, started_at=job.started_at or moment)
+        add_event(connection, job_id, "job_started", "started")
+    else:
+        touch_job(connection, job_id)
+    message = f"{task.name} started on {replica}" + (f" (attempt {number})" if number > 1 else "")
+    add_event(
+        connection,
+        job_id,
+        "attempt_started",
+        message,
+        task=task.name,
+        attempt=attempt_id,
+        number=number,
+        replica=replica,
+    )
+    return Attempt(attempt_id, task_id, job_id, number, replica, AttemptState.RUNNING, moment)
+
+
+def report_progress(connection: Connection, attempt_id: str, step: int, steps: int) -> bool:
+    """Note the step reached; False when the attempt is not current. Steps never go back when reports overtake."""
+    reached = case((t.attempts.c.step > step, t.attempts.c.step), else_=step)
+    noted = connection.execute(
+        update(t.attempts)
+        .where(t.attempts.c.id == attempt_id, t.attempts.c.state == AttemptState.RUNNING)
+        .values(step=reached, steps=steps)
+    )
+    return noted.rowcount == 1
+
+
+def commit_attempt(connection: Connection, attempt_id: str, artifacts: Sequence[Artifact]) -> list[str]:
+    """Take over an attempt's result: artifacts, task done, dependants ready, after the last task the job completed."""
+    job_id = _job_of(connection, attempt_id)
+    if job_id is None:
+        raise StaleAttemptError(f"attempt {attempt_id} is unknown, its job was deleted; nothing was written.")
+    lock_job(connection, job_id)
+    row = _attempt_and_task(connection, attempt_id)
+    if row.state == AttemptState.COMMITTED:
+        return []
+    if not end_attempt(connection, attempt_id, AttemptState.COMMITTED):
+        raise StaleAttemptError(
+            f"attempt {row.number} of {row.task_name} (job {job_id}) is {row.state}, "
+            "no longer current; nothing was written."
+        )
+    done = connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.id == row.task_id, t.tasks.c.state == TaskState.RUNNING)
+        .values(state=TaskState.DONE, reason="")
+    )
+    if done.rowcount != 1:
+        raise StaleAttemptError(
+            f"{row.task_name} of job {job_id} is {row.task_state}, not running; nothing was written."
+        )
+    for artifact in artifacts:
+        same = (t.artifacts.c.job_id == job_id) & (t.artifacts.c.name == artifact.name)
+        connection.execute(delete(t.artifacts).where(same))
+        connection.execute(insert(t.artifacts).values(job_id=job_id, **vars(artifact)))
+    ready = free_tasks(connection, job_id, dependants_of=row.task_id)
+    add_event(
+        connection,
+        job_id,
+        "attempt_committed",
+        f"{row.task_name} done",
+        task=row.task_name,
+        attempt=attempt_id,
+        replica=row.replica,
+        artifacts=[artifact.name for artifact in artifacts],
+        ready=ready,
+    )
+    if not complete_if_done(connection, job_id):
+        touch_job(connection, job_id)
+    return ready
+
+
+def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, message: str) -> None:
+    """End an attempt without a result; does nothing when it is not current any more."""
+    job_id = _job_of(connection, attempt_id)
+    if job_id is None:
+        return
+    lock_job(connection, job_id)
+    row = _attempt_and_task(connection, attempt_id)
+    state = AttemptState.INTERRUPTED if kind in _UNFINISHED else AttemptState.FAILED
+    if not end_attempt(connection, attempt_id, state, kind, message):
+        return
+    failures = row.failures + (kind is FailureKind.TASK)
+    spent = failures >= MAX_TASK_FAILURES
+    connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.id == row.task_id, t.tasks.c.state == TaskState.RUNNING)
+        .values(state=TaskState.FAILED if spent else TaskState.READY, failures=failures, reason=message)
+    )
+    add_event(
+        connection,
+        job_id,
+        f"attempt_{state.value}",
+        f"{row.task_name}: {message}",
+        task=row.task_name,
+        attempt=attempt_id,
+        replica=row.replica,
+        failure=kind.value,
+        failures=failures,
+    )
+    if spent:
+        error = f"{row.task_name} failed {failures} times: {message}"
+        end_tasks(connection, job_id, f"the job failed at {row.task_name}")
+        set_job_state(connection, job_id, JobState.FAILED, error=error)
+        add_event(connection, job_id, "job_failed", error, task=row.task_name)
+    else:
+        touch_job(connection, job_id)
+
+
+def _job_of(connection: Connection, attempt_id: str) -> str | None:
+    return connection.execute(select(t.attempts.c.job_id).where(t.attempts.c.id == attempt_id)).scalar()
+
+
+def _attempt_and_task(connection: Connection, attempt_id: str) -> rows.AnyRow:
+    query = (
+        select(
+            t.attempts.c.task_id,
+            t.attempts.c.number,
+            t.attempts.c.replica,
+            t.attempts.c.state,
+            t.tasks.c.name.label("task_name"),
+            t.tasks.c.state.label("task_state"),
+            t.tasks.c.failures,
+        )
+        .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
+        .where(t.attempts.c.id == attempt_id)
+    )
+    return connection.execute(query).one()

@@ -1,0 +1,149 @@
+"""The database: an engine, its transactions and migrations. SQLite in WAL mode, or PostgreSQL through psycopg."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from farm.errors import InputError, StorageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a SQLite transaction waits for another process's transaction."""
+RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Pauses before a transaction that a broken connection or a deadlock undid is run again."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 0x6661726D
+"""PostgreSQL advisory lock under which one process at a time migrates."""
+
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """Runs functions of a connection as transactions. Thread-safe.
+
+    ``url``: ``sqlite:////absolute/path``, or ``postgresql://user@host/database``.
+
+    Raises:
+        InputError: the URL can't be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._name = self._engine.url.render_as_string(hide_password=True)
+
+    def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work(connection, ...)`` in one transaction that may write, and commit it.
+
+        Run again, with growing pauses, when the connection broke or the database chose it as a deadlock's victim;
+        ``work`` therefore has no effects outside the database that can't be repeated.
+
+        Raises:
+            StorageError: the database is gone, full or read-only.
+        """
+        return self._run(False, lambda connection: work(connection, *args, **kwargs))
+
+    def read(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work(connection, ...)`` in one transaction that only reads, on one snapshot."""
+        return self._run(True, lambda connection: work(connection, *args, **kwargs))
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest revision; safe when several processes start at once."""
+        self.write(_migrate)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _run(self, reading: bool, work: Callable[[Connection], R]) -> R:
+        for delay in (*RETRY_DELAYS_S, None):
+            try:
+                with self._engine.connect().execution_options(farm_reading=reading) as connection, connection.begin():
+                    if reading and connection.dialect.name == "postgresql":
+                        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                    return work(connection)
+            except (OperationalError, InterfaceError) as error:
+                if delay is None or not _passes(error):
+                    raise self._storage_error(error) from error
+                _log.warning("database %s: %s; trying again in %.1f s", self._name, _reason(error), delay)
+                time.sleep(delay)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == "25006":  # a read-only PostgreSQL standby
+                    raise self._storage_error(error) from error
+                raise
+        raise AssertionError("unreachable")
+
+    def _storage_error(self, error: DBAPIError) -> StorageError:
+        return StorageError(
+            f"the database {self._name} can't be used: {_reason(error)}. "
+            "Check that it is running, writable and has free space; FARM_DATABASE_URL names it."
+        )
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "postgresql":
+            return create_engine(
+                parsed, pool_pre_ping=True, pool_size=8, max_overflow=16, connect_args={"connect_timeout": 5}
+            )
+        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+            raise InputError(
+                f"can't use the database {url!r}; expected sqlite:////absolute/path or postgresql://user@host/database."
+            )
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(
+            f"can't read the database URL: {error}. Expected sqlite:////absolute/path or postgresql://user@host/database."
+        ) from error
+    engine = create_engine(
+        parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=16
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at the start, so that a transaction never fails half-way for having read first."""
+    reading = connection.get_execution_options().get("farm_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether the transaction was undone by something that passes: a lost connection, a restart, a lock."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] == "08" or state in ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
+    message = str(error.orig).lower()
+    return any(words in message for words in ("locked", "busy", "connection", "closed", "terminat"))
+
+
+def _reason(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error.orig).__name__

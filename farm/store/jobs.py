@@ -1,0 +1,259 @@
+"""The job store: the truth about jobs. Every method is one transaction; thread-safe; synchronous."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from farm.errors import InputError
+from farm.jobs.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    Event,
+    FailureKind,
+    Job,
+    JobState,
+    Replica,
+    Task,
+    TaskState,
+)
+from farm.jobs.request import RenderRequest
+
+from . import attempts, lifecycle, rows, transitions
+from . import tables as t
+from .database import Database
+from .reconcile import reconcile
+
+
+class JobStore:
+    """Jobs, tasks, attempts, artifacts, events and replicas in SQL.
+
+    Each method that changes a job also writes an event into the job's history. Methods raise NotFoundError for a job
+    that does not exist and StorageError when the database can't be used.
+
+    ``url``: ``sqlite:////absolute/path`` or ``postgresql://user@host/database``; call ``migrate`` once before use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def migrate(self) -> None:
+        """Create the tables, or bring those of an older version up to date. Safe from several processes at once."""
+        self._database.migrate()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    # Jobs
+
+    def create_job(
+        self,
+        request: RenderRequest,
+        plan_digest: str,
+        tasks: Sequence[Task],
+        image: Artifact,
+        *,
+        job_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job.
+
+        The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
+        gives the same job, whatever else is passed.
+        """
+        if not tasks:
+            raise InputError("a job needs at least one task.")
+        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, image, idempotency_key)
+        try:
+            return self._database.write(lifecycle.create_job, *work)
+        except IntegrityError:  # another process created the same job at the same moment; now it can be read
+            return self._database.write(lifecycle.create_job, *work)
+
+    def get_job(self, job_id: str) -> Job:
+        return self._database.read(rows.load_job, job_id)
+
+    def list_jobs(
+        self,
+        *,
+        state: JobState | None = None,
+        owner: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> tuple[list[Job], int]:
+        """The newest jobs first and how many there are in all. ``text`` is looked for in id, name and prompt."""
+        return self._database.read(_list_jobs, state, owner, text, limit, offset)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """End a pending, running or paused job; ConflictError in any other state."""
+        return self._database.write(lifecycle.cancel_job, job_id)
+
+    def pause_job(self, job_id: str) -> Job:
+        """Start no more tasks of a pending or running job, let running attempts finish; ConflictError otherwise."""
+        return self._database.write(lifecycle.pause_job, job_id)
+
+    def resume_job(self, job_id: str) -> Job:
+        """Go on with a paused job; ConflictError in any other state."""
+        return self._database.write(lifecycle.resume_job, job_id)
+
+    def retry_job(self, job_id: str) -> Job:
+        """Start a failed or cancelled job again, keeping finished tasks; ConflictError in any other state."""
+        return self._database.write(lifecycle.retry_job, job_id)
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove all rows of a job that has ended, ConflictError otherwise. The caller removes its artifacts."""
+        self._database.write(lifecycle.delete_job, job_id)
+
+    # What a job consists of
+
+    def tasks(self, job_id: str) -> list[Task]:
+        """In the order in which they were created."""
+        query = select(t.tasks).where(t.tasks.c.job_id == job_id).order_by(t.tasks.c.position)
+        return self._database.read(rows.load_tasks, query)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """By the time at which they started."""
+        query = (
+            select(t.attempts).where(t.attempts.c.job_id == job_id).order_by(t.attempts.c.started_at, t.attempts.c.id)
+        )
+        return [rows.attempt(row) for row in self._rows(query)]
+
+    def artifacts(self, job_id: str) -> dict[str, Artifact]:
+        """Committed artifacts by name; the start image is ``image``."""
+        query = select(t.artifacts).where(t.artifacts.c.job_id == job_id).order_by(t.artifacts.c.name)
+        return {row.name: rows.artifact(row) for row in self._rows(query)}
+
+    def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+        """The job's history, oldest first, from the event after id ``after`` on."""
+        where = (t.events.c.job_id == job_id) & (t.events.c.id > after)
+        return [
+            rows.event(row) for row in self._rows(select(t.events).where(where).order_by(t.events.c.id).limit(limit))
+        ]
+
+    def add_event(self, job_id: str, kind: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        """Add a line to the job's history."""
+        self._database.write(_add_event, job_id, kind, message, data or {})
+
+    # Tasks and their attempts
+
+    def ready_tasks(self, limit: int = 256) -> list[tuple[Task, Job]]:
+        """Ready tasks of pending and running jobs: highest priority first, then the oldest job."""
+        return self._database.read(_ready_tasks, limit)
+
+    def start_attempt(self, task_id: str, replica: str) -> Attempt:
+        """Give a ready task to a replica; ConflictError when it is not ready or its job may not run."""
+        return self._database.write(attempts.start_attempt, lifecycle.new_id(), task_id, replica)
+
+    def report_progress(self, attempt_id: str, step: int, steps: int) -> bool:
+        """Note the denoising step reached. False: the attempt is no longer current and must abort."""
+        return self._database.write(attempts.report_progress, attempt_id, step, steps)
+
+    def commit_attempt(self, attempt_id: str, artifacts: Sequence[Artifact]) -> list[str]:
+        """Take over an attempt's result; returns the names of the tasks that it made ready.
+
+        Committing twice is a no-op that returns an empty list.
+
+        Raises:
+            StaleAttemptError: the attempt is not its task's current one; nothing was written.
+        """
+        return self._database.write(attempts.commit_attempt, attempt_id, artifacts)
+
+    def fail_attempt(self, attempt_id: str, kind: FailureKind, message: str) -> None:
+        """End an attempt without a result; its task becomes ready again.
+
+        Failures of kind ``TASK`` count: at the third the task and its job fail. Does nothing for an attempt that is
+        not current any more.
+        """
+        self._database.write(attempts.fail_attempt, attempt_id, kind, message)
+
+    def running_attempts(self, replica: str | None = None) -> list[Attempt]:
+        """Attempts that are not finished, of one replica or of all."""
+        query = select(t.attempts).where(t.attempts.c.state == AttemptState.RUNNING).order_by(t.attempts.c.started_at)
+        if replica is not None:
+            query = query.where(t.attempts.c.replica == replica)
+        return [rows.attempt(row) for row in self._rows(query)]
+
+    def reconcile(self) -> list[str]:
+        """Settle tasks and jobs whose rows contradict each other; returns what was mended, one line each."""
+        return self._database.write(reconcile)
+
+    # Replicas
+
+    def upsert_replica(
+        self,
+        id: str,
+        node: str,
+        device: str,
+        state: str,
+        *,
+        device_class: str = "",
+        message: str = "",
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note what is known about a replica now."""
+        values = {"node": node, "device": device, "state": state, "device_class": device_class, "message": message}
+        self._database.write(_upsert_replica, id, {**values, "data": dict(data or {})})
+
+    def replicas(self) -> list[Replica]:
+        """All known replicas by node and device."""
+        query = select(t.replicas).order_by(t.replicas.c.node, t.replicas.c.device, t.replicas.c.id)
+        return [rows.replica(row) for row in self._rows(query)]
+
+    def remove_replica(self, id: str) -> None:
+        """Forget a replica; its attempts stay in the history."""
+        self._database.write(_remove_replica, id)
+
+    def _rows(self, query: Select[Any]) -> Sequence[rows.AnyRow]:
+        return self._database.read(_all, query)
+
+
+def _all(connection: Connection, query: Select[Any]) -> Sequence[rows.AnyRow]:
+    return connection.execute(query).all()
+
+
+def _list_jobs(
+    connection: Connection, state: JobState | None, owner: str | None, text: str | None, limit: int, offset: int
+) -> tuple[list[Job], int]:
+    where = []
+    if state is not None:
+        where.append(t.jobs.c.state == state)
+    if owner is not None:
+        where.append(t.jobs.c.owner == owner)
+    if text:
+        where.append((t.jobs.c.id + "\n" + t.jobs.c.name + "\n" + t.jobs.c.prompt).icontains(text, autoescape=True))
+    total = connection.execute(select(func.count()).select_from(t.jobs).where(*where)).scalar_one()
+    query = select(t.jobs).where(*where).order_by(t.jobs.c.created_at.desc(), t.jobs.c.id).limit(limit).offset(offset)
+    return rows.load_jobs(connection, query), total
+
+
+def _ready_tasks(connection: Connection, limit: int) -> list[tuple[Task, Job]]:
+    query = (
+        select(t.tasks)
+        .join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
+        .where(t.tasks.c.state == TaskState.READY, t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)))
+        .order_by(t.jobs.c.priority.desc(), t.jobs.c.created_at, t.jobs.c.id, t.tasks.c.position)
+        .limit(limit)
+    )
+    ready = rows.load_tasks(connection, query)
+    ids = {task.job_id for task in ready}
+    jobs = {job.id: job for job in rows.load_jobs(connection, select(t.jobs).where(t.jobs.c.id.in_(ids)))}
+    return [(task, jobs[task.job_id]) for task in ready]
+
+
+def _add_event(connection: Connection, job_id: str, kind: str, message: str, data: Mapping[str, Any]) -> None:
+    transitions.lock_job(connection, job_id)
+    transitions.add_event(connection, job_id, kind, message, **data)
+
+
+def _upsert_replica(connection: Connection, id: str, values: Mapping[str, Any]) -> None:
+    moment = rows.now()
+    known = connection.execute(update(t.replicas).where(t.replicas.c.id == id).values(**values, seen_at=moment))
+    if known.rowcount == 0:
+        connection.execute(insert(t.replicas).values(id=id, **values, started_at=moment, seen_at=moment))
+
+
+def _remove_replica(connection: Connection, id: str) -> None:
+    connection.execute(delete(t.replicas).where(t.replicas.c.id == id))

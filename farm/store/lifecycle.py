@@ -1,0 +1,142 @@
+"""What users do with a job: create, cancel, pause, resume, retry, delete. Each function is one transaction."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from farm.errors import ConflictError, InputError
+from farm.jobs.records import Artifact, Job, JobState, Task, TaskKind, TaskState
+from farm.jobs.request import RenderRequest
+
+from . import tables as t
+from .rows import load_job, now
+from .transitions import ACTIVE, add_event, end_tasks, free_tasks, lock_job, set_job_state
+
+
+def new_id() -> str:
+    return uuid4().hex
+
+
+def create_job(
+    connection: Connection,
+    job_id: str,
+    request: RenderRequest,
+    plan_digest: str,
+    tasks: Sequence[Task],
+    image: Artifact,
+    idempotency_key: str | None,
+) -> Job:
+    """Write the job, its tasks and its image; InputError for a graph that can't be executed."""
+    same = t.jobs.c.id == job_id
+    if idempotency_key is not None:
+        same |= t.jobs.c.idempotency_key == idempotency_key
+    existing = connection.execute(select(t.jobs.c.id).where(same).order_by(t.jobs.c.id != job_id)).scalar()
+    if existing is not None:
+        return load_job(connection, existing)
+    edges = _edges(tasks)
+    moment = now()
+    connection.execute(
+        insert(t.jobs).values(
+            id=job_id,
+            state=JobState.PENDING,
+            owner=request.owner,
+            name=request.name,
+            prompt=request.prompt,
+            priority=request.priority,
+            request=request.model_dump_json(),
+            plan_digest=plan_digest,
+            idempotency_key=idempotency_key,
+            error="",
+            created_at=moment,
+            updated_at=moment,
+        )
+    )
+    connection.execute(insert(t.tasks), [_task_values(job_id, position, task) for position, task in enumerate(tasks)])
+    if edges:
+        connection.execute(insert(t.dependencies), [{"task_id": task, "needs_id": needed} for task, needed in edges])
+    connection.execute(insert(t.artifacts).values(job_id=job_id, **vars(image)))
+    sections = sum(task.kind is TaskKind.SECTION for task in tasks)
+    add_event(
+        connection, job_id, "job_created", f"created with {sections} sections", tasks=len(tasks), sections=sections
+    )
+    free_tasks(connection, job_id)
+    return load_job(connection, job_id)
+
+
+def cancel_job(connection: Connection, job_id: str) -> Job:
+    """End a job that has not ended; what its attempts still do will be refused."""
+    _require(lock_job(connection, job_id).state, ACTIVE, job_id, "cancelled")
+    end_tasks(connection, job_id, "the job was cancelled")
+    set_job_state(connection, job_id, JobState.CANCELLED)
+    add_event(connection, job_id, "job_cancelled", "cancelled")
+    return load_job(connection, job_id)
+
+
+def pause_job(connection: Connection, job_id: str) -> Job:
+    """Start no more tasks of the job; running attempts finish and commit."""
+    _require(lock_job(connection, job_id).state, (JobState.PENDING, JobState.RUNNING), job_id, "paused")
+    set_job_state(connection, job_id, JobState.PAUSED)
+    add_event(connection, job_id, "job_paused", "paused; running sections finish, no new ones start")
+    return load_job(connection, job_id)
+
+
+def resume_job(connection: Connection, job_id: str) -> Job:
+    """Undo a pause."""
+    row = lock_job(connection, job_id)
+    _require(row.state, (JobState.PAUSED,), job_id, "resumed")
+    set_job_state(connection, job_id, JobState.RUNNING if row.started_at else JobState.PENDING)
+    add_event(connection, job_id, "job_resumed", "resumed")
+    return load_job(connection, job_id)
+
+
+def retry_job(connection: Connection, job_id: str) -> Job:
+    """Start a failed or cancelled job again: finished tasks stay finished, others get a fresh retry budget."""
+    _require(lock_job(connection, job_id).state, (JobState.FAILED, JobState.CANCELLED), job_id, "retried")
+    connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.job_id == job_id, t.tasks.c.state != TaskState.DONE)
+        .values(state=TaskState.WAITING, failures=0, reason="")
+    )
+    ready = free_tasks(connection, job_id)
+    set_job_state(connection, job_id, JobState.PENDING, error="")
+    add_event(connection, job_id, "job_retried", "retried; finished sections are kept", ready=ready)
+    return load_job(connection, job_id)
+
+
+def delete_job(connection: Connection, job_id: str) -> None:
+    """Remove all rows of a job that has ended."""
+    ended = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+    _require(lock_job(connection, job_id).state, ended, job_id, "deleted", " Cancel it first.")
+    connection.execute(delete(t.jobs).where(t.jobs.c.id == job_id))
+
+
+def _require(state: str, legal: Sequence[JobState], job_id: str, done: str, hint: str = "") -> None:
+    if state not in legal:
+        names = " or ".join(each.value for each in legal)
+        raise ConflictError(f"job {job_id} is {state}, so it can't be {done}; only a {names} job can.{hint}")
+
+
+def _task_values(job_id: str, position: int, task: Task) -> dict[str, object]:
+    return {
+        "id": task.id,
+        "job_id": job_id,
+        "position": position,
+        "name": task.name,
+        "kind": task.kind,
+        "section": task.section,
+        "state": TaskState.WAITING,
+        "failures": 0,
+        "reason": "",
+    }
+
+
+def _edges(tasks: Sequence[Task]) -> list[tuple[str, str]]:
+    """Dependencies as pairs of task ids (task, what it needs); each task may only need tasks of the same job."""
+    ids = {task.name: task.id for task in tasks}
+    if not tasks or len(ids) != len(tasks):
+        raise InputError("a job needs at least one task, and every task its own name.")
+    unknown = {name for task in tasks for name in task.dependencies} - ids.keys()
+    if unknown:
+        raise InputError(f"tasks depend on {', '.join(sorted(unknown))}, which the job does not have.")
+    return [(task.id, ids[name]) for task in tasks for name in dict.fromkeys(task.dependencies)]

@@ -1,0 +1,156 @@
+"""The tables. A change here needs a migration in ``migrations/versions``; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite stores it without its zone, so the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _job_id() -> Column[str]:
+    return Column("job_id", String(64), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False)
+
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("owner", String(80), nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("plan_digest", String(64), nullable=False),
+    Column("idempotency_key", String(200), unique=True),
+    Column("error", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Index("ix_jobs_state", "state", "priority", "created_at"),
+    Index("ix_jobs_created", "created_at"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    _job_id(),
+    Column("position", Integer, nullable=False),
+    Column("name", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("section", Integer),
+    Column("state", String(16), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("job_id", "name", name="uq_tasks_name"),
+    Index("ix_tasks_job_state", "job_id", "state"),
+    Index("ix_tasks_state", "state"),
+)
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("task_id", String(100), ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs_id", String(100), ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_dependencies_needs", "needs_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _job_id(),
+    Column("task_id", String(100), ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("replica", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("failure", String(16)),
+    Column("message", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    UniqueConstraint("task_id", "number", name="uq_attempts_number"),
+    # The fence: a task has at most one current attempt, whatever the code above the database does.
+    Index(
+        "uq_attempts_current",
+        "task_id",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("ix_attempts_job", "job_id"),
+    Index("ix_attempts_state", "state"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("job_id", String(64), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(100), nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _job_id(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_events_job", "job_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("node", String(200), nullable=False),
+    Column("device", String(100), nullable=False),
+    Column("device_class", String(100), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)

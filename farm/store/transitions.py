@@ -1,0 +1,104 @@
+"""The steps that job and task transitions are made of. Each runs inside the caller's transaction.
+
+Whoever changes a job's rows locks the job first (``lock_job``): two attempts of one job that commit at the same
+moment would otherwise each see the other's task unfinished, and nobody would free what depends on both.
+SQLite has one writer at a time anyway.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, exists, insert, select, update
+
+from farm.jobs.records import AttemptState, FailureKind, JobState, TaskState
+
+from . import tables as t
+from .rows import AnyRow, no_job, now
+
+ACTIVE = (JobState.PENDING, JobState.RUNNING, JobState.PAUSED)
+"""States of jobs that may still change by themselves."""
+
+
+def lock_job(connection: Connection, job_id: str) -> AnyRow:
+    """The job's row, locked until the transaction ends; NotFoundError when there is none."""
+    row = connection.execute(select(t.jobs).where(t.jobs.c.id == job_id).with_for_update()).first()
+    if row is None:
+        raise no_job(job_id)
+    return row
+
+
+def set_job_state(connection: Connection, job_id: str, state: JobState, **values: Any) -> None:
+    """Move the job to ``state``; ended states get a finishing time, others lose it."""
+    moment = now()
+    finished = None if state in ACTIVE else moment
+    values = {"state": state, "updated_at": moment, "finished_at": finished, **values}
+    connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(values))
+
+
+def touch_job(connection: Connection, job_id: str) -> None:
+    connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(updated_at=now()))
+
+
+def add_event(connection: Connection, job_id: str, kind: str, message: str, **data: Any) -> None:
+    connection.execute(insert(t.events).values(job_id=job_id, at=now(), kind=kind, message=message, data=data))
+
+
+def undone_dependency() -> Any:
+    """SQL condition: the task in question has a dependency that is not done."""
+    needed = t.tasks.alias()
+    return exists(
+        select(1)
+        .select_from(t.dependencies.join(needed, needed.c.id == t.dependencies.c.needs_id))
+        .where(t.dependencies.c.task_id == t.tasks.c.id, needed.c.state != TaskState.DONE)
+        .correlate(t.tasks)
+    )
+
+
+def free_tasks(connection: Connection, job_id: str, dependants_of: str | None = None) -> list[str]:
+    """Make waiting tasks whose dependencies are all done ready; return their names in task order.
+
+    ``dependants_of`` limits the search to the tasks that depend on that task.
+    """
+    ripe = [t.tasks.c.job_id == job_id, t.tasks.c.state == TaskState.WAITING, ~undone_dependency()]
+    if dependants_of is not None:
+        ids = select(t.dependencies.c.task_id).where(t.dependencies.c.needs_id == dependants_of)
+        ripe.append(t.tasks.c.id.in_(ids))
+    freed = connection.execute(
+        update(t.tasks).where(*ripe).values(state=TaskState.READY).returning(t.tasks.c.position, t.tasks.c.name)
+    ).all()
+    return [row.name for row in sorted(freed, key=lambda row: row.position)]
+
+
+def complete_if_done(connection: Connection, job_id: str) -> bool:
+    """Complete the job when every task is done; return whether it was completed now."""
+    unfinished = select(1).where(t.tasks.c.job_id == job_id, t.tasks.c.state != TaskState.DONE).limit(1)
+    if connection.execute(unfinished).first() is not None:
+        return False
+    set_job_state(connection, job_id, JobState.COMPLETED, error="")
+    add_event(connection, job_id, "job_completed", "the video is ready")
+    return True
+
+
+def end_tasks(connection: Connection, job_id: str, why: str) -> None:
+    """Cancel every task that is neither done nor failed and interrupt the running attempts."""
+    running = select(t.attempts).where(t.attempts.c.job_id == job_id, t.attempts.c.state == AttemptState.RUNNING)
+    for row in connection.execute(running).all():
+        end_attempt(connection, row.id, AttemptState.INTERRUPTED, FailureKind.INTERRUPTION, why)
+        add_event(connection, job_id, "attempt_interrupted", why, attempt=row.id, replica=row.replica)
+    open_states = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
+    connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.job_id == job_id, t.tasks.c.state.in_(open_states))
+        .values(state=TaskState.CANCELLED, reason=why)
+    )
+
+
+def end_attempt(
+    connection: Connection, attempt_id: str, state: AttemptState, failure: FailureKind | None = None, message: str = ""
+) -> bool:
+    """Take a running attempt to its end by compare-and-set; False when it is not running."""
+    ended = connection.execute(
+        update(t.attempts)
+        .where(t.attempts.c.id == attempt_id, t.attempts.c.state == AttemptState.RUNNING)
+        .values(state=state, failure=failure, message=message, finished_at=now())
+    )
+    return ended.rowcount == 1
