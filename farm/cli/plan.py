@@ -1,14 +1,13 @@
 """``farm plan``: what a video would be made of, before anything is rendered."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from farm.cli import output
 from farm.errors import InputError
 from model.families import describe
 from model.plan import Plan, find_order, make_plan, plan_svg, plan_table
@@ -25,16 +24,12 @@ def plan(
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option(help="Layout such as f1k1_x_g9_f1k1f2k2f16k4_td; default: the model's.", show_default=False),
+        typer.Option(help="Layout such as f1k1_x_g9_f1k1f2k2f16k4_td; default: the model's."),
     ] = None,
     model: Annotated[str, typer.Option(help="Model family.")] = "puppet",
-    fps: Annotated[
-        int | None, typer.Option(help="Frames per second; default: the model's.", show_default=False)
-    ] = None,
+    fps: Annotated[int | None, typer.Option(help="Frames per second; default: the model's.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Trim the end to the exact length.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(help="Write the DAG as an SVG picture here.", show_default=False)
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write the DAG as an SVG picture here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a video's sections, depth, width and best possible speed-up on 1, 2, 4 and 8 devices."""
@@ -50,14 +45,14 @@ def plan(
     if picture is not None:
         _write(picture, plan_svg(made))
     if as_json:
-        typer.echo(json.dumps(_summary(made), indent=2))
+        output.print_json(_summary(made))
         return
-    console = Console()
+    console = output.console()
     console.print(plan_table(made))
     for note in notes:
         console.print(note, style="yellow", markup=False)
     if picture is not None:
-        console.print(f"\nwrote {picture}", markup=False, highlight=False)
+        console.print(f"\nwrote {picture}", markup=False)
 
 
 def _summary(made: Plan) -> dict[str, object]:

@@ -66,7 +66,8 @@ def place_context(
     past_frames = sum(group.frames for group in left)
     if past_frames:
         oldest = past_end - past_frames
-        cursor += min(max(oldest - cursor, 0), longest)
+        if not layout.history_joins_start:
+            cursor += min(max(oldest - cursor, 0), longest)
         latent = oldest
         for group in left:
             for _ in range(group.frames):

@@ -109,6 +109,11 @@ class Layout:
         return alone and self.left[:1] != () and self.left[0].frames == 1 and self.elements[1:2] == ("x",)
 
     @property
+    def history_joins_start(self) -> bool:
+        """Whether a tail stands between the start slot and the past: as in F1, what it drops takes no time."""
+        return self.has_start_slot and self.elements[2:3] != () and self.elements[2] in _TAILS
+
+    @property
     def skips_before_window(self) -> bool:
         """Whether an ``x`` stands directly before the window."""
         return self._window_position > 0 and self.elements[self._window_position - 1] == "x"

@@ -6,7 +6,8 @@ from .plan import Plan, Section
 
 MAX_WIDTH = 1600
 BOX_HEIGHT = 22
-ROW = 64
+LABEL_STEP = 18
+"""Narrower boxes show their number as a tooltip only."""
 MARGIN = 40
 HEADER = 46
 _COLOURS = ("#1f6feb", "#1a7f37", "#9a6700", "#bc4c00", "#8250df", "#bf3989", "#0a7d91")
@@ -16,7 +17,8 @@ def plan_svg(plan: Plan) -> str:
     """Draw the plan. Every section is a box at its place in the video and its level, with lines to its predecessors."""
     step = max(14.0, min(56.0, (MAX_WIDTH - 2 * MARGIN) / len(plan.sections)))
     width = max(2 * MARGIN + step * len(plan.sections), 480)
-    height = HEADER + ROW * (plan.depth - 1) + BOX_HEIGHT + MARGIN
+    row = max(36.0, min(64.0, MAX_WIDTH / plan.depth))
+    height = HEADER + row * (plan.depth - 1) + BOX_HEIGHT + MARGIN
     title = (
         f"{plan.order}: {len(plan.sections)} sections, {plan.seconds:.2f} s, depth {plan.depth}, width {plan.width}, "
         f"{plan.speedup(8):.2f}x on 8 devices"
@@ -26,7 +28,7 @@ def plan_svg(plan: Plan) -> str:
         return MARGIN + step * (section.index + 0.5)
 
     def top(section: Section) -> float:
-        return HEADER + ROW * section.level
+        return HEADER + row * section.level
 
     lines, boxes = [], []
     for section in plan.sections:
@@ -38,7 +40,7 @@ def plan_svg(plan: Plan) -> str:
             lines.append(f'<path d="M{x1:.1f} {y1:.1f}C{x1:.1f} {bend:.1f} {x:.1f} {bend:.1f} {x:.1f} {y:.1f}"/>')
         colour = _COLOURS[section.level % len(_COLOURS)]
         first, last = section.frames.start / plan.fps, section.frames.stop / plan.fps
-        label = f'<text x="{x:.1f}" y="{y + 15:.1f}">{section.index}</text>'
+        label = f'<text x="{x:.1f}" y="{y + 15:.1f}">{section.index}</text>' if step >= LABEL_STEP else ""
         boxes.append(
             f"<g><title>section {section.index}: {first:.2f} to {last:.2f} s, level {section.level}</title>"
             f'<rect x="{x - step * 0.45:.1f}" y="{y:.1f}" width="{step * 0.9:.1f}" height="{BOX_HEIGHT}" rx="3" '
