@@ -75,7 +75,9 @@ def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:
             max_seconds=float(facts["max_seconds"]),
             buckets=tuple((int(height), int(width)) for height, width in facts["buckets"]),
             latent_channels=int(facts["latent_channels"]),
-            decode_overlap=int(facts["decode_overlap"]),
+            decode_overlap=max(
+                1, int(facts["decode_overlap"])
+            ),  # so that a later chunk's first latent gives four frames
             checkpoint_sha256=checkpoint.sha256,
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
