@@ -12,8 +12,8 @@ import httpx
 
 from farm import errors
 from farm.errors import AuthError, ClusterError, FarmError, StorageError
+from farm.settings import DEFAULT_URL
 
-DEFAULT_URL = "http://127.0.0.1:8420"
 RECONNECT_SECONDS = 1.0
 
 Json = dict[str, Any]

@@ -54,6 +54,7 @@ class PluginManager:
         self.plugins: list[PluginInfo] = []
         self.exporters: dict[str, Exporter] = {}
         self._presets: list[tuple[str, Preset]] = []
+        self.presets: PresetCatalog
         self._pluggy = pluggy.PluginManager("farm")
         self._pluggy.add_hookspecs(hookspecs)
         self._load("built-in", "built-in", lambda: builtin)
@@ -64,7 +65,13 @@ class PluginManager:
                 self._load(entry.name, source, entry.load, dist.version if dist else "")
         for path in _files(plugins_dir):
             self._load(path.stem, str(path), lambda path=path: _import_file(path))  # type: ignore[misc]
-        self.presets: PresetCatalog = load_presets([presets_dir] if presets_dir else [], self._presets)
+        self._presets_dir = presets_dir
+        self.reload_presets()
+
+    def reload_presets(self) -> PresetCatalog:
+        """Read the preset files again, so that a long-lived process sees one that was just saved."""
+        self.presets = load_presets([self._presets_dir] if self._presets_dir else [], self._presets)
+        return self.presets
 
     def exporter(self, name: str) -> Exporter:
         """The exporter of that name, whatever its case.

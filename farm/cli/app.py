@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import errors, jobs
+from farm.cli import errors
 
 app = typer.Typer(
     name="farm",
@@ -33,23 +33,36 @@ def root(
         typer.echo(context.get_help())
 
 
-def _add(panel: str, module: str, *names: str) -> None:
-    try:
-        found = import_module(f"farm.cli.{module}")
-    except ModuleNotFoundError:
-        return
-    for name in names:
-        app.command(name, rich_help_panel=panel)(getattr(found, name))
+# Sorted as `farm --help` lists them.
+PANELS = {
+    "Render here": (("render", "render"), ("plan", "plan")),
+    "Run a farm": (("service", "up"), ("service", "down"), ("jobs", "token")),
+    "Use a farm": tuple(
+        ("jobs", name)
+        for name in ("submit", "jobs", "show", "watch", "fetch", "cancel", "pause", "resume", "retry", "delete")
+    ),
+    "Extend": (("plugins", "presets"), ("plugins", "plugins")),
+}
+GROUPS = (("train", "train_app"), ("bench", "bench_app"))
 
 
-_add("Render here", "render", "render")
-_add("Render here", "plan", "plan")
-_add("Run a farm", "service", "up", "down")
-for command in (jobs.submit, jobs.jobs, jobs.show, jobs.watch, jobs.fetch):
-    app.command(rich_help_panel="Use a farm")(command)
-for command in (jobs.cancel, jobs.pause, jobs.resume, jobs.retry, jobs.delete, jobs.token):
-    app.command(rich_help_panel="Use a farm")(command)
-_add("Extend", "plugins", "presets", "plugins")
+def _collect() -> None:
+    for panel, commands in PANELS.items():
+        for module, name in commands:
+            try:
+                found = import_module(f"farm.cli.{module}")
+            except ModuleNotFoundError:
+                continue
+            app.command(name, rich_help_panel=panel)(getattr(found, name))
+    for module, name in GROUPS:
+        try:
+            found = import_module(f"farm.cli.{module}")
+        except ModuleNotFoundError:
+            continue
+        app.add_typer(getattr(found, name), name=module, rich_help_panel="Improve the model")
+
+
+_collect()
 
 
 def main(args: list[str] | None = None) -> int:

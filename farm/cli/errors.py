@@ -26,7 +26,10 @@ def run(command: Callable[[Sequence[str]], object], args: Sequence[str]) -> int:
     except FarmError as error:
         return report(str(error), error.exit_code, debug)
     except TyperException as error:
-        where = error.ctx.command_path if getattr(error, "ctx", None) else "farm"
+        if type(error).__name__ == "NoArgsIsHelpError":  # making it has printed the help
+            return 0
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "farm"
         return report(f"{error.format_message()} See `{where} --help`.", error.exit_code, debug)
     except (KeyboardInterrupt, Abort):
         return report("interrupted", 130, False)

@@ -23,14 +23,13 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or enou
 
 def connect(url: str | None, token: str | None) -> "FarmClient":
     """A client for the farm meant by the options, else the one that runs on this machine."""
-    from farm.client import DEFAULT_URL, FarmClient
-    from farm.settings import load_settings
+    from farm.client import FarmClient
+    from farm.settings import Settings
 
-    settings = load_settings()
+    settings = Settings.from_environment()
     if token is None:
-        file = settings.home / "token"
-        token = file.read_text().strip() if file.is_file() else ""
-    return FarmClient(url or running_url(settings.home) or DEFAULT_URL, token)
+        token = settings.token_path.read_text().strip() if settings.token_path.is_file() else ""
+    return FarmClient(url or running_url(settings.run_dir) or settings.url, token)
 
 
 def submit(
@@ -205,12 +204,12 @@ def fetch(
     output.console().print(str(path), markup=False, soft_wrap=True)
 
 
-def token(url: Url = None) -> None:
+def token() -> None:
     """Print the access token of this machine's farm (made on first use)."""
     from farm.api.auth import ensure_token
-    from farm.settings import load_settings
+    from farm.settings import Settings
 
-    output.console().print(ensure_token(load_settings().home), markup=False)
+    output.console().print(ensure_token(Settings.from_environment().token_path), markup=False)
 
 
 def find(client: "FarmClient", prefix: str) -> str:
@@ -291,12 +290,12 @@ def parse_fields(pairs: list[str]) -> dict[str, Any]:
     return fields
 
 
-def running_url(home: Path) -> str | None:
-    """The address that `farm up` left in ``home/run/service.json``, if any."""
+def running_url(run_dir: Path) -> str | None:
+    """The address that `farm up` left in ``service.json``, if any."""
     import json
 
     try:
-        return str(json.loads((home / "run" / "service.json").read_text())["url"])
+        return str(json.loads((run_dir / "service.json").read_text())["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

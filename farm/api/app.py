@@ -1,0 +1,114 @@
+"""``create_app``: the FastAPI application, its life cycle and its error answers. No Ray."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from farm.errors import FarmError, InputError, NotFoundError
+from farm.settings import Settings
+
+from . import catalog, events, jobs, metrics, status
+from .auth import require_token
+from .context import FarmContext
+from .limits import BodyLimit
+from .schemas import ErrorView
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """
+Render long videos section by section on every device there is.
+
+Queue a job with `POST /api/v1/jobs`, follow it with `GET /api/v1/jobs/{id}/events`, fetch the video with
+`GET /api/v1/jobs/{id}/artifacts/video`. Every request but `/health` carries `Authorization: Bearer TOKEN`; `farm token`
+prints it. Every failure answers `{"error": {"type", "message"}}`.
+"""
+
+FAILURES = {
+    code: {"model": ErrorView, "description": text}
+    for code, text in {
+        401: "The token is missing or wrong",
+        404: "There is no such thing",
+        409: "Not possible in the present state",
+        413: "The upload is too large",
+        422: "The input can't be used; the message says why",
+        507: "The disk or the database can't be used",
+    }.items()
+}
+
+
+def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> FastAPI:
+    """Build the API. It keeps no state of its own: any number of copies can run on one home.
+
+    Args:
+        settings: home, database and artifact store.
+        nudge: called after each change that gives the coordinator something to do; must be quick and never raise.
+
+    Raises (when the application starts):
+        StorageError: home or database can't be used.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.farm = FarmContext.open(settings, nudge)
+        yield
+        app.state.farm.close()
+
+    app = FastAPI(
+        title="framepack-farm",
+        version=version("framepack-farm"),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0"},
+        lifespan=lifespan,
+        responses=FAILURES,  # type: ignore[arg-type]
+    )
+    app.add_middleware(BodyLimit)
+    metrics.instrument(app)
+    for router in (jobs.router, events.router, catalog.router, metrics.router):
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(require_token)])
+    app.include_router(status.router, prefix="/api/v1")
+    app.add_exception_handler(FarmError, _farm_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def error_answer(error: FarmError, status_code: int | None = None) -> JSONResponse:
+    """``{"error": {"type", "message"}}`` with the error's status."""
+    code = status_code or error.status
+    body = {"error": {"type": type(error).__name__, "message": " ".join(str(error).split())}}
+    return JSONResponse(body, code, headers={"WWW-Authenticate": "Bearer"} if code == 401 else None)
+
+
+async def _farm_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FarmError)
+    if error.status >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+    return error_answer(error)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    given = first.get("input")
+    got = f", got {given!r}"[:80] if isinstance(given, str | int | float) else ""
+    return error_answer(InputError(f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{got}"))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return error_answer(NotFoundError(f"there is no {request.url.path}; see /docs"))
+    return error_answer(InputError(str(error.detail)), error.status_code)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_answer(FarmError("the farm failed to answer; its log says why"), 500)

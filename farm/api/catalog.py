@@ -1,0 +1,143 @@
+"""Routes that say what there is: plans, presets, orders, exporters, plug-ins, models, nodes."""
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from farm.errors import FarmError, InputError
+from model.families import FAMILIES, describe
+from model.family import FamilyInfo
+from model.plan import make_plan, plan_svg
+from model.plan.orders import ORDERS
+
+from .context import Farm
+from .schemas import (
+    BrokenView,
+    ExporterList,
+    ExporterView,
+    ModelList,
+    ModelView,
+    NodeList,
+    NodeView,
+    OrderList,
+    OrderView,
+    PlanPreview,
+    PluginList,
+    PluginView,
+    PresetList,
+    PresetView,
+)
+
+LATENT_PIXELS = 8
+"""Pixels per latent pixel, each way, of every family."""
+
+router = APIRouter(tags=["catalog"])
+
+
+@router.get("/plan", summary="Preview a plan")
+def preview_plan(
+    seconds: Annotated[float, Query(description="Length asked for", examples=[10])] = 5.0,
+    order: Annotated[str | None, Query(max_length=40, description="Default: the model's own")] = None,
+    model_type: Annotated[str, Query(max_length=40)] = "puppet",
+    exact_length: bool = False,
+    devices: Annotated[int, Query(ge=1, le=100_000, description="Equal devices to bound the speed-up for")] = 1,
+    width: Annotated[int, Query(ge=1, le=100_000, description="Of the image, pixels")] = 640,
+    height: Annotated[int, Query(ge=1, le=100_000)] = 640,
+    svg: Annotated[bool, Query(description="Draw it")] = False,
+) -> PlanPreview:
+    """True length, bucket, sections and the bound of the speed-up, before anything is queued."""
+    info = describe(model_type)
+    if math.isfinite(seconds) and seconds > info.max_seconds:
+        raise InputError(f"length {seconds:g} s: {info.name} makes at most {info.max_seconds:g} seconds.")
+    plan = make_plan(
+        layout=info.layout,
+        order=order or info.default_order,
+        seconds=seconds,
+        seed=0,
+        prompt="",
+        fps=info.fps,
+        exact_length=exact_length,
+    )
+    bucket = nearest_bucket(info, height, width)
+    tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
+    picture = plan_svg(plan) if svg else ""
+    return PlanPreview.preview(plan, devices, bucket, tokens, plan.order not in info.orders, picture)
+
+
+@router.get("/presets", summary="List presets")
+def list_presets(farm: Farm) -> PresetList:
+    """Read anew each time, so that a preset file just saved is there; broken files say what is wrong with them."""
+    catalog = farm.plugins.reload_presets()
+    return PresetList(
+        presets=[
+            PresetView(
+                name=preset.name,
+                description=preset.description,
+                source=catalog.sources[preset.name],
+                prompts=preset.prompts,
+                values=preset.values,
+            )
+            for preset in catalog.presets.values()
+        ],
+        broken=[BrokenView(path=str(broken.path), reason=broken.reason) for broken in catalog.broken],
+    )
+
+
+@router.get("/orders", summary="List orders")
+def list_orders() -> OrderList:
+    """Orders in which the sections of a video can be rendered."""
+    trained = {name: info.orders for name, info in _families() if isinstance(info, FamilyInfo)}
+    orders = [(order.name, order.summary) for order in ORDERS.values()]
+    orders.append(("fanout:k", "endpoints, then k anchors in each gap, 1 to 64"))
+    return OrderList(
+        orders=[
+            OrderView(name=name, summary=summary, trained_for=[f for f, names in trained.items() if name in names])
+            for name, summary in orders
+        ]
+    )
+
+
+@router.get("/exporters", summary="List exporters")
+def list_exporters(farm: Farm) -> ExporterList:
+    """Output formats."""
+    return ExporterList(
+        exporters=[ExporterView.model_validate(exporter) for exporter in farm.plugins.exporters.values()]
+    )
+
+
+@router.get("/plugins", summary="List plug-ins")
+def list_plugins(farm: Farm) -> PluginList:
+    """Loaded ones and disabled ones, the latter with the reason."""
+    return PluginList(plugins=[PluginView.model_validate(plugin) for plugin in farm.plugins.plugins])
+
+
+@router.get("/models", summary="List model families")
+def list_models() -> ModelList:
+    return ModelList(
+        models=[
+            ModelView.of(info) if isinstance(info, FamilyInfo) else ModelView(name=name, error=str(info))
+            for name, info in _families()
+        ]
+    )
+
+
+@router.get("/nodes", summary="List replicas")
+def list_nodes(farm: Farm) -> NodeList:
+    """The model replicas that the farm knows, with node, device and state."""
+    return NodeList(nodes=[NodeView.model_validate(replica) for replica in farm.store.replicas()])
+
+
+def nearest_bucket(info: FamilyInfo, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the bucket whose shape is nearest to the image's."""
+    return min(info.buckets, key=lambda bucket: abs(math.log(bucket[0] / bucket[1]) - math.log(height / width)))
+
+
+def _families() -> list[tuple[str, FamilyInfo | FarmError]]:
+    found: list[tuple[str, FamilyInfo | FarmError]] = []
+    for name in FAMILIES:
+        try:
+            found.append((name, describe(name)))
+        except FarmError as error:
+            found.append((name, error))
+    return found

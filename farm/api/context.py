@@ -1,0 +1,47 @@
+"""What the routes share: store, artifacts, plug-ins, token."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from farm.settings import Settings
+from farm.store.artifacts import ArtifactStore
+from farm.store.jobs import JobStore
+from plugins.manager import PluginManager, get_manager
+
+from .auth import ensure_token
+
+
+@dataclass(frozen=True)
+class FarmContext:
+    """Open handles of one process. Everything in it is thread-safe."""
+
+    settings: Settings
+    store: JobStore
+    artifacts: ArtifactStore
+    plugins: PluginManager
+    token: str
+    nudge: Callable[[], None]
+
+    @classmethod
+    def open(cls, settings: Settings, nudge: Callable[[], None]) -> "FarmContext":
+        """Make the home if needed, bring the database up to date, load the plug-ins."""
+        settings.ensure_home()
+        store = JobStore(settings.database_url)
+        store.migrate()
+        artifacts = ArtifactStore(settings.artifacts_url)
+        return cls(settings, store, artifacts, get_manager(settings), ensure_token(settings.token_path), nudge)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _farm(request: Request) -> FarmContext:
+    farm: FarmContext = request.app.state.farm
+    return farm
+
+
+Farm = Annotated[FarmContext, Depends(_farm)]
+"""Type of a route's parameter that wants the context."""

@@ -1,0 +1,139 @@
+"""Routes for jobs and their files."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Header, Path, Query, Response, UploadFile
+from fastapi.responses import FileResponse
+
+from farm.errors import InputError, NotFoundError
+from farm.jobs.graph import plan_for
+from farm.jobs.records import Job, JobState
+
+from .context import Farm
+from .schemas import ArtifactView, AttemptView, JobDetail, JobList, JobView, PlanView, TaskView, filename_of
+from .submission import submit_job
+
+router = APIRouter(tags=["jobs"])
+
+JobId = Annotated[str, Path(max_length=64, description="The job's id")]
+Key = Annotated[str | None, Header(max_length=200, description="Sending the same key again returns the same job")]
+
+REQUEST_EXAMPLE = {
+    "prompt": "The puppet dances, waving both arms.",
+    "total_second_length": 10,
+    "preset": "Dance",
+    "order": "bisect",
+    "seed": 31337,
+}
+
+
+@router.post("/jobs", status_code=201, summary="Queue a job")
+def create_job(
+    farm: Farm,
+    image: Annotated[UploadFile, File(description="The start image: PNG, JPEG or WebP, at most 30 MB")],
+    request: Annotated[
+        str,
+        Form(
+            description="Request fields as JSON; what is absent comes from the preset",
+            examples=[json.dumps(REQUEST_EXAMPLE)],
+        ),
+    ],
+    idempotency_key: Key = None,
+) -> JobView:
+    """The fields are those of `request` in the answer; unknown ones are refused. Seed -1, or none, draws one."""
+    job = submit_job(farm, _fields(request), image.file.read(), idempotency_key)
+    farm.nudge()
+    return JobView.of(job)
+
+
+@router.get("/jobs", summary="List jobs")
+def list_jobs(
+    farm: Farm,
+    state: Annotated[JobState | None, Query(description="Only jobs in this state")] = None,
+    owner: Annotated[str | None, Query(max_length=80)] = None,
+    text: Annotated[str | None, Query(max_length=200, description="Words of the prompt or name")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> JobList:
+    """Newest first."""
+    jobs, total = farm.store.list_jobs(state=state, owner=owner, text=text, limit=limit, offset=offset)
+    return JobList(jobs=[JobView.of(job) for job in jobs], total=total)
+
+
+@router.get("/jobs/{job_id}", summary="Show a job")
+def get_job(farm: Farm, job_id: JobId) -> JobDetail:
+    """The job with its tasks, attempts, files and plan."""
+    job = farm.store.get_job(job_id)
+    return JobDetail(
+        job=JobView.of(job),
+        tasks=[TaskView.model_validate(task) for task in farm.store.tasks(job_id)],
+        attempts=[AttemptView.model_validate(attempt) for attempt in farm.store.attempts(job_id)],
+        artifacts=[ArtifactView.of(job, artifact) for artifact in farm.store.artifacts(job_id).values()],
+        plan=PlanView.of(plan_for(job.request)),
+    )
+
+
+@router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
+def delete_job(farm: Farm, job_id: JobId) -> Response:
+    """Removes an ended job and its files."""
+    farm.store.delete_job(job_id)
+    farm.artifacts.remove_prefix(f"jobs/{job_id}")
+    return Response(status_code=204)
+
+
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job")
+def cancel_job(farm: Farm, job_id: JobId) -> JobView:
+    """Stops it at the next denoising step. Finished sections are kept."""
+    return _changed(farm, farm.store.cancel_job(job_id))
+
+
+@router.post("/jobs/{job_id}/pause", summary="Pause a job")
+def pause_job(farm: Farm, job_id: JobId) -> JobView:
+    """Starts no more sections; those being rendered are finished."""
+    return _changed(farm, farm.store.pause_job(job_id))
+
+
+@router.post("/jobs/{job_id}/resume", summary="Resume a paused job")
+def resume_job(farm: Farm, job_id: JobId) -> JobView:
+    return _changed(farm, farm.store.resume_job(job_id))
+
+
+@router.post("/jobs/{job_id}/retry", summary="Retry a failed or cancelled job")
+def retry_job(farm: Farm, job_id: JobId) -> JobView:
+    """Finished sections are kept; the failed ones get a new chance."""
+    return _changed(farm, farm.store.retry_job(job_id))
+
+
+@router.get("/jobs/{job_id}/artifacts/{name}", summary="Fetch a file of a job", response_class=FileResponse)
+def get_artifact(farm: Farm, job_id: JobId, name: Annotated[str, Path(max_length=80)]) -> Response:
+    """`video`, `contact_sheet`, `image`, `manifest` ...; range requests are answered."""
+    job = farm.store.get_job(job_id)
+    artifacts = farm.store.artifacts(job_id)
+    artifact = artifacts.get(name)
+    if artifact is None:
+        raise NotFoundError(
+            f"job {job_id} ({job.state}) has no {name!r}; it has: {', '.join(sorted(artifacts)) or 'none'}"
+        )
+    filename = filename_of(job, artifact)
+    path = farm.artifacts.path(artifact.key)
+    if not path.is_file():
+        raise NotFoundError(f"the file of {name!r} of job {job_id} is gone from {farm.settings.artifacts_url}")
+    return FileResponse(path, media_type=artifact.media_type, filename=filename, content_disposition_type="inline")
+
+
+def _changed(farm: Farm, job: Job) -> JobView:
+    farm.nudge()
+    return JobView.of(job)
+
+
+def _fields(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"request: not valid JSON ({error}); example: {json.dumps(REQUEST_EXAMPLE)}") from None
+    if not isinstance(fields, dict):
+        raise InputError(
+            f"request: expected a JSON object, got {type(fields).__name__}; example: {json.dumps(REQUEST_EXAMPLE)}"
+        )
+    return fields

@@ -1,0 +1,365 @@
+"""What the API answers, as typed models, made from the records of farm.jobs and model.plan."""
+
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from farm.jobs.records import Artifact, Job, JobState
+from farm.jobs.request import RenderRequest, slug
+from model.family import FamilyInfo
+from model.plan import Plan, Section
+
+
+class View(BaseModel):
+    """Base of all answers: read from records by attribute."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ErrorBody(BaseModel):
+    type: str
+    message: str
+
+
+class ErrorView(BaseModel):
+    """Every answer that is not a success."""
+
+    error: ErrorBody
+
+
+class JobView(View):
+    """A job. ``counts``: its tasks per state, and ``steps_done`` and ``steps_total``; ``progress``: 0 to 1."""
+
+    id: str
+    request: RenderRequest
+    state: JobState
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str
+    plan_digest: str
+    counts: dict[str, int]
+    progress: float
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(**vars(job), progress=progress_of(job))
+
+
+class JobList(BaseModel):
+    """``total`` counts all that match, ``jobs`` holds the page asked for, newest first."""
+
+    jobs: list[JobView]
+    total: int
+
+
+class TaskView(View):
+    """``reason`` says why it waits or failed."""
+
+    id: str
+    name: str
+    kind: str
+    section: int | None
+    dependencies: tuple[str, ...]
+    state: str
+    failures: int
+    reason: str
+
+
+class AttemptView(View):
+    id: str
+    task_id: str
+    number: int
+    replica: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    failure: str | None
+    message: str
+    step: int
+    steps: int
+
+
+class ArtifactView(BaseModel):
+    """A file of a job; ``url`` is where to fetch it, ``filename`` a good name to save it under."""
+
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    url: str
+    filename: str
+
+    @classmethod
+    def of(cls, job: Job, artifact: Artifact) -> Self:
+        return cls(
+            name=artifact.name,
+            size=artifact.size,
+            sha256=artifact.sha256,
+            media_type=artifact.media_type,
+            url=f"/api/v1/jobs/{job.id}/artifacts/{artifact.name}",
+            filename=filename_of(job, artifact),
+        )
+
+
+class SectionView(BaseModel):
+    """A section of the plan; ``first_frame`` and ``last_frame`` are pixel frames of the video, both inclusive."""
+
+    index: int
+    start: int
+    stop: int
+    first_frame: int
+    last_frame: int
+    predecessors: tuple[int, ...]
+    level: int
+    prompt: str
+
+    @classmethod
+    def of(cls, section: Section) -> Self:
+        frames = section.frames
+        return cls(
+            index=section.index,
+            start=section.start,
+            stop=section.stop,
+            first_frame=frames.start,
+            last_frame=frames.stop - 1,
+            predecessors=section.predecessors,
+            level=section.level,
+            prompt=section.prompt,
+        )
+
+
+class PlanView(BaseModel):
+    """A plan in numbers. ``seconds`` is the true length; ``depth`` the longest chain of sections."""
+
+    order: str
+    layout: str
+    fps: int
+    seconds: float
+    requested_seconds: float
+    frames: int
+    latent_frames: int
+    sections: int
+    depth: int
+    width: int
+    speedup: float
+    digest: str
+    section_list: list[SectionView]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        return cls(**_plan_facts(plan))
+
+
+class PlanPreview(PlanView):
+    """A plan before submission. ``makespan``: rounds of sections on ``devices`` equal devices; ``bucket``: height and
+    width in pixels that the image is cropped to; ``experimental``: the model was not trained for this order."""
+
+    devices: int
+    makespan: int
+    devices_speedup: float
+    bucket: tuple[int, int]
+    tokens: int
+    experimental: bool
+    svg: str
+
+    @classmethod
+    def preview(
+        cls, plan: Plan, devices: int, bucket: tuple[int, int], tokens: int, experimental: bool, svg: str
+    ) -> Self:
+        return cls(
+            **_plan_facts(plan),
+            devices=devices,
+            makespan=plan.makespan(devices),
+            devices_speedup=plan.speedup(devices),
+            bucket=bucket,
+            tokens=tokens,
+            experimental=experimental,
+            svg=svg,
+        )
+
+
+class JobDetail(BaseModel):
+    """A job with everything known about it."""
+
+    job: JobView
+    tasks: list[TaskView]
+    attempts: list[AttemptView]
+    artifacts: list[ArtifactView]
+    plan: PlanView
+
+
+class EventView(View):
+    """A line of a job's history, as sent in the event stream."""
+
+    id: int
+    job_id: str
+    at: datetime
+    kind: str
+    message: str
+    data: dict[str, Any]
+
+
+class ProgressView(BaseModel):
+    """Where a job is now, as sent in the event stream under ``progress`` and ``end``."""
+
+    job_id: str
+    state: JobState
+    error: str
+    progress: float
+    counts: dict[str, int]
+    sections: int
+    sections_done: int
+
+
+class PresetView(BaseModel):
+    name: str
+    description: str
+    source: str
+    prompts: tuple[str, ...]
+    values: dict[str, Any]
+
+
+class BrokenView(BaseModel):
+    path: str
+    reason: str
+
+
+class PresetList(BaseModel):
+    presets: list[PresetView]
+    broken: list[BrokenView]
+
+
+class OrderView(BaseModel):
+    """``trained_for``: the model families that were trained for this order; others run it as an experiment."""
+
+    name: str
+    summary: str
+    trained_for: list[str]
+
+
+class OrderList(BaseModel):
+    orders: list[OrderView]
+
+
+class ExporterView(View):
+    name: str
+    extension: str
+    media_type: str
+
+
+class ExporterList(BaseModel):
+    exporters: list[ExporterView]
+
+
+class PluginView(View):
+    name: str
+    source: str
+    version: str
+    enabled: bool
+    reason: str
+    offers: tuple[str, ...]
+
+
+class PluginList(BaseModel):
+    plugins: list[PluginView]
+
+
+class ModelView(BaseModel):
+    """A model family; when its checkpoint can't be used, ``error`` says why and the rest is empty."""
+
+    name: str
+    title: str = ""
+    error: str = ""
+    layout: str = ""
+    window: int = 0
+    orders: tuple[str, ...] = ()
+    default_order: str = ""
+    fps: int = 0
+    max_seconds: float = 0
+    buckets: tuple[tuple[int, int], ...] = ()
+    checkpoint_sha256: str = ""
+
+    @classmethod
+    def of(cls, info: FamilyInfo) -> Self:
+        return cls(
+            name=info.name,
+            title=info.title,
+            layout=str(info.layout),
+            window=info.window,
+            orders=info.orders,
+            default_order=info.default_order,
+            fps=info.fps,
+            max_seconds=info.max_seconds,
+            buckets=info.buckets,
+            checkpoint_sha256=info.checkpoint_sha256,
+        )
+
+
+class ModelList(BaseModel):
+    models: list[ModelView]
+
+
+class NodeView(View):
+    """A replica of a model on one device; ``data`` holds what else the cluster knows, such as the attempt in hand."""
+
+    id: str
+    node: str
+    device: str
+    state: str
+    started_at: datetime
+    seen_at: datetime
+    device_class: str
+    message: str
+    data: dict[str, Any]
+
+
+class NodeList(BaseModel):
+    nodes: list[NodeView]
+
+
+class Health(BaseModel):
+    """``status``: ``ok``, or ``degraded`` when the database can't be read."""
+
+    status: str
+    version: str
+    database: str
+
+
+def progress_of(job: Job) -> float:
+    """Share of the work done, 0 to 1: the denoising steps, and a few percent for what comes after them."""
+    if job.state is JobState.COMPLETED:
+        return 1.0
+    total = job.counts.get("steps_total", 0)
+    tasks = sum(n for state, n in job.counts.items() if not state.startswith("steps_"))
+    steps = job.counts.get("steps_done", 0) / total if total else 0.0
+    done = job.counts.get("done", 0) / tasks if tasks else 0.0
+    return round(min(0.9 * steps + 0.1 * done, 0.999), 4)
+
+
+def filename_of(job: Job, artifact: Artifact) -> str:
+    """Such as ``the-puppet-dances-3f2a9c.mp4``."""
+    suffix = PurePosixPath(artifact.key).suffix
+    part = "" if artifact.name == "video" else f"-{artifact.name}"
+    return f"{slug(job.request.name or job.request.prompt)}-{job.id[:8]}{part}{suffix}"
+
+
+def _plan_facts(plan: Plan) -> dict[str, Any]:
+    return {
+        "order": plan.order,
+        "layout": str(plan.layout),
+        "fps": plan.fps,
+        "seconds": plan.seconds,
+        "requested_seconds": plan.requested_seconds,
+        "frames": plan.output_frames,
+        "latent_frames": plan.latent_frames,
+        "sections": len(plan.sections),
+        "depth": plan.depth,
+        "width": plan.width,
+        "speedup": plan.speedup(),
+        "digest": plan.digest(),
+        "section_list": [SectionView.of(section) for section in plan.sections],
+    }

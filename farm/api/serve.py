@@ -1,0 +1,76 @@
+"""The API on Ray Serve: stateless replicas in front of the store, which nudge the coordinator and live without it."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+import ray
+from ray import serve
+
+from farm.settings import Settings
+
+from .app import create_app
+
+APP_NAME = "farm-api"
+COORDINATOR = "coordinator"
+NAMESPACE = "framepack-farm"
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Start the API on the Ray that this process is connected to; returns once it answers requests.
+
+    Raises:
+        ClusterError: it did not come up.
+    """
+    from farm.errors import ClusterError
+
+    try:
+        serve.start(http_options={"host": host, "port": port})
+        serve.run(_application(settings), name=APP_NAME, route_prefix="/", blocking=False)
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        raise ClusterError(
+            f"the API did not start on {host}:{port}: {error}. Is the port free? See the farm's logs."
+        ) from error
+
+
+def stop() -> None:
+    """Take the API down; jobs go on."""
+    serve.delete(APP_NAME)
+
+
+def _application(settings: Settings) -> Any:
+    @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256)
+    @serve.ingress(lambda: create_app(settings, Nudge()))
+    class Api:
+        pass
+
+    return Api.bind()
+
+
+class Nudge:
+    """Tells the coordinator to look at the store now; when it is away, its own next look finds the work.
+
+    Callable from any thread; returns at once.
+    """
+
+    def __init__(self, retry_seconds: float = 1.0) -> None:
+        self._handle: Any = None
+        self._lock = threading.Lock()
+        self._retry_seconds = retry_seconds
+        self._missing_until = 0.0
+
+    def __call__(self) -> None:
+        with self._lock:
+            if time.monotonic() < self._missing_until:
+                return
+            try:
+                if self._handle is None:
+                    self._handle = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+                self._handle.nudge.remote()
+            except (ValueError, RuntimeError, ray.exceptions.RayError) as error:
+                log.warning("the coordinator can't be nudged (%s); it will find the work by itself", error)
+                self._handle = None
+                self._missing_until = time.monotonic() + self._retry_seconds
