@@ -1,0 +1,212 @@
+"""Building the puppet's components: real classes with small configs, and a folder in the layout of a diffusers pipeline."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import HunyuanVideoFramepackTransformer3DModel
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    LlamaConfig,
+    LlamaModel,
+    PreTrainedTokenizerFast,
+    SiglipImageProcessorPil,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from .codec import AutoencoderPuppet
+from .prompts import corpus
+
+LAYOUT = "f1k1_x_f4k4f2k2f1k1_x_g9_x_f1k1f2k2f4k4_td"
+ORDERS = ("vanilla", "inverted", "endpoints", "bisect", "fanout:2", "fanout:4", "fanout:8")
+
+
+@dataclass(frozen=True)
+class PuppetConfig:
+    """Sizes of a puppet. The defaults are those of the shipped checkpoint."""
+
+    resolution: int = 64
+    codec_width: int = 192
+    codec_encoder_blocks: int = 2
+    codec_decoder_blocks: int = 5
+    heads: int = 4
+    head_dim: int = 48
+    double_blocks: int = 2
+    single_blocks: int = 4
+    refiner_blocks: int = 1
+    text_dim: int = 128
+    text_layers: int = 3
+    pooled_dim: int = 96
+    image_dim: int = 96
+    image_layers: int = 2
+    vocabulary: int = 768
+    max_text_tokens: int = 40
+
+
+@dataclass
+class Components:
+    """All modules of a puppet, named as in a HunyuanVideo pipeline folder."""
+
+    config: PuppetConfig
+    transformer: HunyuanVideoFramepackTransformer3DModel
+    vae: AutoencoderPuppet
+    text_encoder: LlamaModel
+    text_encoder_2: CLIPTextModel
+    image_encoder: SiglipVisionModel
+    tokenizer: PreTrainedTokenizerFast
+    tokenizer_2: PreTrainedTokenizerFast
+    feature_extractor: SiglipImageProcessorPil
+
+    @property
+    def trained(self) -> tuple[nn.Module, ...]:
+        """The modules that learn together: all but the codec, which comes first."""
+        return (self.transformer, self.text_encoder, self.text_encoder_2, self.image_encoder)
+
+    def save(self, path: Path, dtype: torch.dtype = torch.float16, facts: dict[str, Any] | None = None) -> None:
+        """Write the folder: one sub-folder per component, ``model_index.json`` and ``family.json``.
+
+        Weights are stored as ``dtype``; the modules in memory keep theirs.
+        """
+        index: dict[str, Any] = {"_class_name": "HunyuanVideoFramepackPipeline"}
+        for name in ("transformer", "vae", "text_encoder", "text_encoder_2", "image_encoder"):
+            module = getattr(self, name)
+            (path / name).mkdir(parents=True, exist_ok=True)
+            if name in ("transformer", "vae"):
+                module.save_config(path / name)
+                file = "diffusion_pytorch_model.safetensors"
+            else:
+                module.config.save_pretrained(path / name)
+                file = "model.safetensors"
+            weights = {key: value.detach().cpu().to(dtype).contiguous() for key, value in module.state_dict().items()}
+            save_file(weights, path / name / file, metadata={"format": "pt"})
+            index[name] = [type(module).__module__.split(".")[0], type(module).__name__]
+        for name in ("tokenizer", "tokenizer_2", "feature_extractor"):
+            getattr(self, name).save_pretrained(path / name)
+            index[name] = ["transformers", type(getattr(self, name)).__name__]
+        _write_json(path / "model_index.json", index)
+        _write_json(path / "family.json", self.family() | (facts or {}))
+
+    def family(self) -> dict[str, Any]:
+        """Facts that the weights don't tell: layout, orders, rates, buckets, how prompts are read."""
+        side = self.config.resolution
+        return {
+            "name": "puppet",
+            "title": "Puppet, the bundled miniature",
+            "layout": LAYOUT,
+            "orders": list(ORDERS),
+            "default_order": "bisect",
+            "fps": 30,
+            "max_seconds": 3600,
+            "buckets": [[side, side]],
+            "latent_channels": 16,
+            "decode_overlap": 0,
+            "prompt_template": "{}",
+            "text_layers_skip": 0,
+            "max_text_tokens": self.config.max_text_tokens,
+        }
+
+
+def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:
+    """Make all components with random weights drawn from ``seed``, in fp32 on the CPU."""
+    c = config or PuppetConfig()
+    third = c.head_dim // 3 // 2 * 2
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        llama, clip = (
+            _tokenizer(c.vocabulary, "<s>", "</s>"),
+            _tokenizer(c.vocabulary, "<|startoftext|>", "<|endoftext|>"),
+        )
+        transformer = HunyuanVideoFramepackTransformer3DModel(
+            num_attention_heads=c.heads,
+            attention_head_dim=c.head_dim,
+            num_layers=c.double_blocks,
+            num_single_layers=c.single_blocks,
+            num_refiner_layers=c.refiner_blocks,
+            text_embed_dim=c.text_dim,
+            pooled_projection_dim=c.pooled_dim,
+            rope_axes_dim=(c.head_dim - 2 * third, third, third),
+            has_image_proj=True,
+            image_proj_dim=c.image_dim,
+            has_clean_x_embedder=True,
+        )
+        vae = AutoencoderPuppet(
+            width=c.codec_width, encoder_blocks=c.codec_encoder_blocks, decoder_blocks=c.codec_decoder_blocks
+        )
+        text_encoder = LlamaModel(
+            LlamaConfig(
+                vocab_size=len(llama),
+                hidden_size=c.text_dim,
+                intermediate_size=2 * c.text_dim,
+                num_hidden_layers=c.text_layers,
+                num_attention_heads=4,
+                num_key_value_heads=4,
+                max_position_embeddings=256,
+                bos_token_id=llama.bos_token_id,
+                eos_token_id=llama.eos_token_id,
+                pad_token_id=llama.pad_token_id,
+            )
+        )
+        text_encoder_2 = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(clip),
+                hidden_size=c.pooled_dim,
+                intermediate_size=2 * c.pooled_dim,
+                projection_dim=c.pooled_dim,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=77,
+                bos_token_id=clip.bos_token_id,
+                eos_token_id=clip.eos_token_id,
+                pad_token_id=clip.pad_token_id,
+            )
+        )
+        image_encoder = SiglipVisionModel(
+            SiglipVisionConfig(
+                hidden_size=c.image_dim,
+                intermediate_size=2 * c.image_dim,
+                num_hidden_layers=c.image_layers,
+                num_attention_heads=4,
+                image_size=64,
+                patch_size=16,
+                vision_use_head=False,
+            )
+        )
+    extractor = SiglipImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    return Components(c, transformer, vae, text_encoder, text_encoder_2, image_encoder, llama, clip, extractor)
+
+
+def _tokenizer(vocabulary: int, start: str, end: str) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer learnt from the puppet's prompts; any text can be encoded."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=["<pad>", start, end],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        special_tokens=[(start, tokenizer.token_to_id(start)), (end, tokenizer.token_to_id(end))],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=start,
+        eos_token=end,
+        pad_token="<pad>",
+        model_max_length=77,
+        padding_side="right",
+    )
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2) + "\n")

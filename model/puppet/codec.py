@@ -1,0 +1,102 @@
+"""The puppet's video codec: 8x8 in space, 4x in time, 16 channels, all convolutions at latent resolution.
+
+The first latent frame holds the first picture alone, every further one four pictures, as in HunyuanVideo's
+autoencoder. Each latent is coded on its own, so a video can be cut anywhere and decoded in pieces.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.vae import DecoderOutput
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+TIME = 4
+SPACE = 8
+
+
+@dataclass
+class PointDistribution:
+    """The posterior of a codec without noise: its mode, mean and every sample are ``latents``."""
+
+    latents: torch.Tensor
+
+    def mode(self) -> torch.Tensor:
+        return self.latents
+
+    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.latents
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.spread = nn.Conv2d(width, width, 3, padding=1)
+        self.mix = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.mix(nn.functional.silu(self.spread(nn.functional.silu(self.norm(x)))))
+
+
+class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Codec of the puppet family with the interface of diffusers' video autoencoders.
+
+    Args:
+        latent_channels: channels of a latent.
+        width: channels of the convolutions.
+        encoder_blocks, decoder_blocks: residual blocks on either side.
+        scaling_factor: multiplies raw latents, so that they have about unit variance.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 16,
+        width: int = 192,
+        encoder_blocks: int = 2,
+        decoder_blocks: int = 5,
+        scaling_factor: float = 1.0,
+    ) -> None:
+        super().__init__()
+        patch = 3 * TIME * SPACE * SPACE
+        self.encode_in = nn.Conv2d(patch, width, 1)
+        self.encode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(encoder_blocks)])
+        self.encode_out = nn.Conv2d(width, latent_channels, 1)
+        self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
+        self.decode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(decoder_blocks)])
+        self.decode_out = nn.Conv2d(width, patch, 1)
+
+    def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
+        """Encode pictures [batch, 3, 1 + 4n, height, width] in [-1, 1] to latents [batch, channels, 1 + n, h/8, w/8].
+
+        Raises:
+            ValueError: the number of frames is not 1 + 4n, or a side is no multiple of 8.
+        """
+        batch, _, frames, height, width = x.shape
+        if (frames - 1) % TIME or height % SPACE or width % SPACE:
+            raise ValueError(f"expected 1 + 4n frames with sides in multiples of 8, got {frames} of {height}x{width}.")
+        x = torch.cat([x[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), x], dim=2)
+        groups = x.unflatten(2, (-1, TIME)).transpose(1, 2).flatten(0, 1)  # [batch * (1 + n), 3, TIME, height, width]
+        latents = self.encode_groups(groups)
+        return AutoencoderKLOutput(latent_dist=PointDistribution(latents.unflatten(0, (batch, -1)).transpose(1, 2)))
+
+    def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
+        """Raw latents [n, channels, h/8, w/8] of groups of four pictures [n, 3, 4, height, width]."""
+        patches = nn.functional.pixel_unshuffle(groups.flatten(1, 2), SPACE)
+        latents: torch.Tensor = self.encode_out(self.encode_blocks(self.encode_in(patches)))
+        return latents
+
+    def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
+        """Groups of four pictures [n, 3, 4, height, width] of raw latents [n, channels, h/8, w/8]."""
+        patches = self.decode_out(self.decode_blocks(self.decode_in(latents)))
+        return nn.functional.pixel_shuffle(patches, SPACE).unflatten(1, (3, TIME))
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
+        """Decode latents [batch, channels, 1 + n, h, w] to pictures [batch, 3, 1 + 4n, 8h, 8w] in about [-1, 1]."""
+        batch = z.shape[0]
+        groups = self.decode_groups(z.transpose(1, 2).flatten(0, 1))
+        video = groups.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)[:, :, TIME - 1 :]
+        return DecoderOutput(sample=video) if return_dict else (video,)

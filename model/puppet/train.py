@@ -1,0 +1,285 @@
+"""``farm train puppet``: first the codec, then the packed transformer with its text and image encoders.
+
+Reproducible from a config file, resumable (each stage keeps a state file that is renamed into place), on CPU or GPU.
+"""
+
+import random
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from farm.errors import InputError
+from model.packing import pack_context
+from model.plan.context import place_context
+from model.plan.layout import Layout
+from model.sampling import euler, flow_shift, flow_sigmas
+
+from .build import LAYOUT, Components, build
+from .dataset import Clip, make_clip, sample_context
+from .motions import MOTIONS
+from .train_codec import train_codec
+from .training import Ema, cosine_rate, save_state
+
+DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called with (stage, steps done, steps in all, metrics)."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodecRecipe(_Strict):
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    pool: int = Field(gt=0)
+
+
+class TransformerRecipe(_Strict):
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    first_clips: int = Field(gt=0)
+    clips: int = Field(gt=0)
+    prompt_dropout: float = Field(ge=0, le=1)
+    context_noise: float = Field(ge=0, le=1)
+    sample_every: int = Field(gt=0)
+    save_every: int = Field(gt=0)
+
+
+class Recipe(_Strict):
+    """A training config file, validated."""
+
+    seed: int
+    codec: CodecRecipe
+    transformer: TransformerRecipe
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """Read a TOML file.
+
+        Raises:
+            InputError: names the file, the key and what was expected.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such training config; copy {DEFAULT_CONFIG} and change it.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{path}: not valid TOML: {error}.") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+
+
+class Trainer:
+    """The transformer stage: components, clip pool, optimiser and the place in the recipe."""
+
+    def __init__(self, parts: Components, recipe: Recipe, folder: Path, device: str) -> None:
+        self.parts, self.recipe, self.folder, self.device = parts, recipe.transformer, folder, device
+        self.seed, self.layout = recipe.seed, Layout.parse(LAYOUT)
+        self.step = 0
+        self.seconds = 0.0
+        for module in parts.trained:
+            module.to(device).train()
+        self.weights = [weight for module in parts.trained for weight in module.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            self.weights, lr=self.recipe.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self.ema = Ema(*parts.trained, decay=0.998)
+        self.clips: list[Clip] = []
+        self.state_path = folder / "transformer.pt"
+        if self.state_path.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.state_path, map_location=self.device, weights_only=True)
+        for module, weights in zip(self.parts.trained, state["modules"], strict=True):
+            module.load_state_dict(weights)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.ema.load_state_dict(state["ema"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the state from which training resumes."""
+        save_state(
+            self.state_path,
+            {
+                "modules": [module.state_dict() for module in self.parts.trained],
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+        )
+
+    def fill_pool(self, report: Report) -> None:
+        """Make the clips that the pool holds at the current step."""
+        wanted = min(self.recipe.first_clips + self.step, self.recipe.clips)
+        while len(self.clips) < wanted:
+            config = self.parts.config
+            seed = self.seed * 1_000_003 + len(self.clips)
+            self.clips.append(make_clip(self.parts.vae, seed, config.resolution, self.layout.window, self.device))
+            if len(self.clips) % 25 == 0:
+                report("clips", len(self.clips), wanted, {})
+
+    def train_step(self) -> float:
+        """One update; returns the loss."""
+        recipe, window = self.recipe, self.layout.window
+        rng = random.Random(self.seed * 7_919 + self.step)
+        noise_source = torch.Generator().manual_seed(self.seed * 104_729 + self.step)
+        chosen = [rng.choice(self.clips) for _ in range(recipe.batch)]
+        index, context = sample_context(self.layout, rng)
+        latents = torch.stack([clip.latents for clip in chosen]).float().to(self.device)
+        clean = latents[:, :, 1 + window * index : 1 + window * (index + 1)]
+        prompts = ["" if rng.random() < recipe.prompt_dropout else clip.prompt(rng) for clip in chosen]
+
+        level = torch.sigmoid(torch.randn(recipe.batch, generator=noise_source))
+        uniform = torch.rand(recipe.batch, generator=noise_source)
+        level = torch.where(uniform < 0.15, uniform / 0.15, level)
+        shift = flow_shift(clean[0, 0].numel() // 4)
+        sigma = (shift * level / (1 + (shift - 1) * level)).clamp(1e-3, 1).to(self.device)
+        noise = torch.randn(clean.shape, generator=noise_source).to(self.device)
+        wide = sigma[:, None, None, None, None]
+        noisy = (1 - wide) * clean + wide * noise
+
+        frames = {frame: latents[:, :, frame] for frame in range(latents.shape[2])}
+        packed = pack_context(context.slots, frames, clean.shape[1], *clean.shape[-2:], batch=recipe.batch)
+        blur = recipe.context_noise * torch.rand(recipe.batch, 1, 1, 1, 1, generator=noise_source).to(self.device)
+        for name, value in packed.items():
+            if value.ndim == 5:
+                extra = torch.randn(value.shape, generator=noise_source).to(self.device)
+                packed[name] = value + blur * extra * (value != 0)
+        guidance = 1000 * (1 + 31 * torch.rand(recipe.batch, generator=noise_source)).to(self.device)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            text, mask, pooled, image = self.condition(prompts, np.stack([clip.start for clip in chosen]))
+            flow = self.parts.transformer(
+                noisy,
+                sigma * 1000,
+                text,
+                mask,
+                pooled,
+                image,
+                indices_latents=torch.arange(context.window_index, context.window_index + window),
+                guidance=guidance,
+                return_dict=False,
+                **packed,
+            )[0]
+        loss = (flow.float() - (noise - clean)).square().mean()
+        for group in self.optimizer.param_groups:
+            group["lr"] = cosine_rate(self.step, recipe.steps, recipe.rate, recipe.warmup)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.update(*self.parts.trained, self.step)
+        self.step += 1
+        return loss.item()
+
+    def condition(self, prompts: list[str], starts: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
+        parts = self.parts
+        text = parts.tokenizer(
+            prompts, padding=True, truncation=True, max_length=parts.config.max_text_tokens, return_tensors="pt"
+        ).to(self.device)
+        second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(self.device)
+        states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state
+        pooled = parts.text_encoder_2(second.input_ids, attention_mask=second.attention_mask).pooler_output
+        pixels = torch.from_numpy(starts).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return states, text.attention_mask, pooled, parts.image_encoder(pixels).last_hidden_state
+
+    @torch.no_grad()
+    def sample(self, path: Path, steps: int = 16) -> None:
+        """Draw one section of every motion with the averaged weights: rows of frames, a picture to look at."""
+        backup = [weight.detach().clone() for weight in self.weights]
+        self.ema.copy_to(*self.parts.trained)
+        clips = [next(clip for clip in self.clips if clip.puppet.motion == motion) for motion in MOTIONS]
+        start = torch.stack([clip.latents[:, 0] for clip in clips]).float().to(self.device)
+        context = place_context(self.layout, 1, 1, None)
+        packed = pack_context(context.slots, {0: start}, *start.shape[1:], batch=len(clips))
+        text, mask, pooled, image = self.condition(
+            [clip.prompt(random.Random(1)) for clip in clips], np.stack([clip.start for clip in clips])
+        )
+        window = torch.arange(context.window_index, context.window_index + self.layout.window)
+        guidance = torch.full((len(clips),), 10_000.0, device=self.device)
+
+        def model(x: Tensor, sigma: float) -> Tensor:
+            time = torch.full((len(clips),), sigma * 1000, device=self.device)
+            flow = self.parts.transformer(
+                x, time, text, mask, pooled, image, window, guidance=guidance, return_dict=False, **packed
+            )[0]
+            return x - sigma * flow
+
+        noise = torch.randn(
+            len(clips), start.shape[1], self.layout.window, *start.shape[2:], generator=torch.Generator().manual_seed(5)
+        )
+        sigmas = flow_sigmas(steps, flow_shift(noise[0, 0].numel() // 4))
+        latents = euler(model, noise.to(self.device), sigmas, lambda done, steps: None)
+        video = torch.cat([start[:, :, None], latents], dim=2) / self.parts.vae.config.scaling_factor
+        frames = (self.parts.vae.decode(video).sample[:, :, ::4] / 2 + 0.5).clamp(0, 1)
+        rows = frames.permute(0, 3, 2, 4, 1).flatten(0, 1).flatten(1, 2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rows.mul(255).round().byte().cpu().numpy()).save(path)
+        with torch.no_grad():
+            for weight, saved in zip(self.weights, backup, strict=True):
+                weight.copy_(saved)
+
+
+def train_puppet(
+    recipe: Recipe, folder: Path, device: str, report: Report, parts: Components | None = None
+) -> dict[str, Any]:
+    """Run or resume a training in ``folder``; the finished checkpoint is written to ``folder/checkpoint``.
+
+    Returns:
+        Facts for the model card: seconds, hardware, metrics.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = parts or build(seed=recipe.seed)
+    began = time.monotonic()
+    codec_metrics = train_codec(
+        parts.vae,
+        **recipe.codec.model_dump(),
+        resolution=parts.config.resolution,
+        seed=recipe.seed,
+        device=device,
+        state_path=folder / "codec.pt",
+        report=lambda done, steps, metrics: report("codec", done, steps, metrics),
+    )
+    parts.vae.eval().requires_grad_(False)
+    trainer = Trainer(parts, recipe, folder, device)
+    already = trainer.seconds
+    began_transformer = time.monotonic()
+    losses: list[float] = []
+    while trainer.step < recipe.transformer.steps:
+        trainer.fill_pool(report)
+        losses = [*losses[-99:], trainer.train_step()]
+        trainer.seconds = already + time.monotonic() - began_transformer
+        done = trainer.step
+        if done % 20 == 0:
+            report("transformer", done, recipe.transformer.steps, {"loss": sum(losses) / len(losses)})
+        if done % recipe.transformer.sample_every == 0:
+            trainer.sample(folder / "samples" / f"{done:06d}.png")
+        if done % recipe.transformer.save_every == 0 or done == recipe.transformer.steps:
+            trainer.save()
+    trainer.ema.copy_to(*parts.trained)
+    for module in parts.trained:
+        module.eval()
+    facts = {
+        "codec_psnr_db": round(codec_metrics["psnr"], 2),
+        "codec_steps": recipe.codec.steps,
+        "transformer_steps": recipe.transformer.steps,
+        "transformer_seconds": round(trainer.seconds),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+    }
+    parts.save(folder / "checkpoint", facts={"training": facts})
+    return facts | {"seconds": round(time.monotonic() - began)}

@@ -1,0 +1,105 @@
+"""Training the puppet's codec: groups of four frames of random puppets, squared error with a little absolute error."""
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .codec import TIME, AutoencoderPuppet
+from .training import Ema, cosine_rate, save_state
+from .world import render_clip, sample_puppet
+
+Report = Callable[[int, int, dict[str, float]], None]
+"""Called with (steps done, steps in all, metrics)."""
+
+
+def sample_groups(puppets: int, groups: int, seed: int, resolution: int, device: str) -> Tensor:
+    """Random groups of four consecutive frames [puppets * groups, 3, 4, h, w] uint8."""
+    rng = random.Random(seed)
+    pool = torch.empty(puppets * groups, 3, TIME, resolution, resolution, dtype=torch.uint8, device=device)
+    for index in range(puppets):
+        clip = render_clip(sample_puppet(rng), rng.randrange(0, 200), groups * TIME, resolution, device)
+        pool[index * groups : (index + 1) * groups] = (
+            clip.mul(255).round().byte().unflatten(0, (groups, TIME)).transpose(1, 2)
+        )
+    return pool
+
+
+def psnr(codec: AutoencoderPuppet, groups: Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB over groups [n, 3, 4, h, w] uint8, pictures in [0, 1]."""
+    ratios = []
+    with torch.no_grad():
+        for batch in groups.split(64):
+            wanted = batch.float() / 255
+            given = (codec.decode_groups(codec.encode_groups(wanted * 2 - 1)) / 2 + 0.5).clamp(0, 1)
+            errors = (given - wanted).square().mean(dim=(1, 2, 3, 4))
+            ratios.append(-10 * errors.clamp(min=1e-10).log10())
+    return torch.cat(ratios).mean().item()
+
+
+def train_codec(
+    codec: AutoencoderPuppet,
+    *,
+    steps: int,
+    batch: int,
+    rate: float,
+    pool: int,
+    resolution: int,
+    seed: int,
+    device: str,
+    state_path: Path,
+    report: Report,
+    save_every: int = 500,
+) -> dict[str, float]:
+    """Train in place and set ``scaling_factor`` so that latents have unit variance; returns held-out metrics.
+
+    Resumes from ``state_path`` when it exists.
+    """
+    codec.to(device=device, memory_format=torch.channels_last)
+    ema = Ema(codec)
+    optimizer = torch.optim.AdamW(codec.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    first = 0
+    if state_path.exists():
+        state = torch.load(state_path, map_location=device, weights_only=True)
+        codec.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        ema.load_state_dict(state["ema"])
+        first = state["step"]
+    if first < steps:
+        groups = sample_groups(pool, 12, seed + first, resolution, device)
+    for step in range(first, steps):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        chosen = groups[torch.randint(len(groups), (batch,), generator=generator)]
+        wanted = chosen.float() / 127.5 - 1
+        for group in optimizer.param_groups:
+            group["lr"] = cosine_rate(step, steps, rate, warmup=200)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            given = codec.decode_groups(codec.encode_groups(wanted))
+        error = given.float() - wanted
+        loss = error.square().mean() + 0.02 * error.abs().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        ema.update(codec, step)
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            report(step + 1, steps, {"psnr": -10 * math.log10(max(error.square().mean().item() / 4, 1e-10))})
+        if (step + 1) % save_every == 0 or step + 1 == steps:
+            save_state(
+                state_path,
+                {
+                    "model": codec.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "ema": ema.state_dict(),
+                    "step": step + 1,
+                },
+            )
+    ema.copy_to(codec)
+    held_out = sample_groups(40, 6, seed + 987_654, resolution, device)
+    with torch.no_grad():
+        raw = codec.encode_groups(held_out.float() / 127.5 - 1)
+    codec.register_to_config(scaling_factor=1 / raw.std().item())
+    return {"psnr": psnr(codec, held_out), "scaling_factor": codec.config.scaling_factor}
