@@ -19,8 +19,8 @@ class Settings:
     """Everything that comes from the environment.
 
     ``home`` is ``FARM_HOME``; ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home);
-    ``artifacts_url`` is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL); ``url`` is ``FARM_URL``,
-    the address of the HTTP API.
+    ``artifacts_url`` is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL); ``url`` is
+    ``FARM_URL``, the address of the HTTP API.
     """
 
     home: Path

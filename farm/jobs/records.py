@@ -157,8 +157,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Replica:
-    """A packed model on one device, as last seen. ``state``: such as ``starting``, ``idle``, ``busy``, ``draining``, ``lost``.
+    """A packed model on one device, as last seen.
 
+    ``state``: such as ``starting``, ``idle``, ``busy``, ``draining``, ``lost``.
     ``data`` holds what the cluster knows besides: the attempt in hand, memory, speed.
     """
 

@@ -1,0 +1,92 @@
+"""The door for new jobs: from what a user typed and a picture to a complete, checked request."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from farm.errors import InputError, unknown_name
+from model.families import describe
+from model.images import open_image
+from model.plan.orders import find_order
+from plugins.manager import PluginManager, get_manager
+from plugins.presets import merge_preset
+
+from .graph import plan_for
+from .request import RenderRequest
+
+RANDOM_SEEDS = 2**31
+"""Drawn seeds lie in 0 to 2**31 - 1, the range that the known user interfaces accept."""
+
+
+def build_request(fields: Mapping[str, Any], image: bytes, *, plugins: PluginManager | None = None) -> RenderRequest:
+    """Check everything about a job that can be checked before it exists.
+
+    A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
+    that is absent or -1 is drawn at random.
+
+    Args:
+        fields: fields of RenderRequest as the user gave them; ``image_sha256`` may be left out.
+        image: the start image's file.
+        plugins: where presets and exporters come from; default: the plug-ins of this home.
+
+    Raises:
+        InputError: one line that names the field, what was expected and what was given.
+    """
+    plugins = plugins or get_manager()
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in given:
+        if name not in RenderRequest.model_fields:
+            raise unknown_name("field", str(name), list(RenderRequest.model_fields))
+    values = merge_preset(plugins.presets.get(_text(given, "preset")), given)
+    values["image_sha256"] = _image_hash(given, image)
+    family = describe(_text(values, "model_type"))
+    values["model_type"] = family.name
+    values["order"] = find_order(_text({"order": family.default_order, **values}, "order")).name
+    values["exporter"] = plugins.exporter(_text(values, "exporter")).name
+    if values.get("seed") in (None, -1, "-1", ""):
+        values["seed"] = secrets.randbelow(RANDOM_SEEDS)
+    try:
+        request = RenderRequest.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_one_line(error)) from None
+    if request.total_second_length > family.max_seconds:
+        raise InputError(
+            f"total_second_length is {request.total_second_length:g}; "
+            f"model {family.name!r} makes videos of at most {family.max_seconds:g} seconds."
+        )
+    plan_for(request)
+    return request
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    """A field that names something, before it is looked up."""
+    value = values.get(name, RenderRequest.model_fields[name].default)
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}; expected a text.")
+    return value
+
+
+def _image_hash(given: Mapping[str, Any], image: bytes) -> str:
+    open_image(image)
+    sha256 = hashlib.sha256(image).hexdigest()
+    if given.get("image_sha256", sha256) != sha256:
+        raise InputError("image_sha256 does not match the image that came with it; send the image again.")
+    return sha256
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first of pydantic's errors: field, value, expectation."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{name} is missing; every job needs it."
+    if name == "prompt" and first["type"] == "string_too_short":
+        return "the prompt is empty; describe in a sentence what should happen in the video."
+    value = repr(first["input"])
+    shown = value if len(value) <= 60 else f"{value[:57]}..."
+    expected = re.sub(r"^(Input|String|Value) ", "", str(first["msg"])).rstrip(".")
+    return f"{name} is {shown}; it {expected}."
