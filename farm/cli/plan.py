@@ -40,7 +40,9 @@ def plan(
             notes.append(f"{model} was not trained for {order}: experimental.")
         if layout is None and seconds > info.max_seconds:
             notes.append(f"{model} renders at most {info.max_seconds:g} s.")
-        layout, order, fps = layout or str(info.layout), order or info.default_order, fps or info.fps
+        layout = str(info.layout) if layout is None else layout
+        order = info.default_order if order is None else order
+        fps = info.fps if fps is None else fps
     made = make_plan(layout=layout, order=order, seconds=seconds, seed=0, prompt="", fps=fps, exact_length=exact)
     if picture is not None:
         _write(picture, plan_svg(made))
