@@ -34,15 +34,16 @@ def plan(
 ) -> None:
     """Show a video's sections, depth, width and best possible speed-up on 1, 2, 4 and 8 devices."""
     notes: list[str] = []
-    if layout is None or order is None or fps is None:
+    if layout is None:
         info = describe(model)
-        if layout is None and order is not None and find_order(order).name not in info.orders:
-            notes.append(f"{model} was not trained for {order}: experimental.")
-        if layout is None and seconds > info.max_seconds:
-            notes.append(f"{model} renders at most {info.max_seconds:g} s.")
-        layout = str(info.layout) if layout is None else layout
-        order = info.default_order if order is None else order
+        layout = str(info.layout)
+        order = info.default_order if order is None else find_order(order).name
         fps = info.fps if fps is None else fps
+        if order not in info.orders:
+            notes.append(f"{model} was not trained for {order}: experimental.")
+        if seconds > info.max_seconds:
+            notes.append(f"{model} renders at most {info.max_seconds:g} s.")
+    order, fps = "bisect" if order is None else order, 30 if fps is None else fps
     made = make_plan(layout=layout, order=order, seconds=seconds, seed=0, prompt="", fps=fps, exact_length=exact)
     if picture is not None:
         _write(picture, plan_svg(made))
