@@ -1,5 +1,8 @@
-"""Fixtures for all tests: a private home, and a database of each kind."""
+"""For every test: the user's own farm is out of reach, Ray reports nothing to anyone; a home and databases to use."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,14 +12,25 @@ import pytest
 from farm.settings import Settings
 from tests.support import postgres
 
-ENVIRONMENT = ("FARM_HOME", "FARM_DATABASE_URL", "FARM_ARTIFACTS_URL", "FARM_URL", "FARM_TOKEN", "FARM_DEBUG")
+HOME = pytest.StashKey[Path]()
 
 
-@pytest.fixture(autouse=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith("FARM_")]:
+        if name != "FARM_TEST_POSTGRESQL":
+            del os.environ[name]
+    config.stash[HOME] = Path(tempfile.mkdtemp(prefix="farm-tests-"))
+    os.environ["FARM_HOME"] = str(config.stash[HOME] / "home")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[HOME], ignore_errors=True)
+
+
+@pytest.fixture
 def farm_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A ``FARM_HOME`` for this test alone (not created yet), so that no test ever sees the user's."""
-    for name in ENVIRONMENT:
-        monkeypatch.delenv(name, raising=False)
+    """A ``FARM_HOME`` for this test alone, not created yet."""
     home = tmp_path / "home"
     monkeypatch.setenv("FARM_HOME", str(home))
     return home
@@ -24,7 +38,7 @@ def farm_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def settings(farm_home: Path) -> Settings:
-    """Settings of the private home, which exists."""
+    """Settings of this test's own home, which exists."""
     return Settings.from_environment().ensure_home()
 
 

@@ -24,8 +24,8 @@ class NoServerError(Exception):
 
 @contextmanager
 def server() -> Iterator[str]:
-    """URL of a database on a running server: ``FARM_TEST_POSTGRES_URL``, the usual port, or a server of our own."""
-    url = os.environ.get("FARM_TEST_POSTGRES_URL", DEFAULT_URL)
+    """URL of a database on a running server: ``FARM_TEST_POSTGRESQL``, the usual port, or a server of our own."""
+    url = os.environ.get("FARM_TEST_POSTGRESQL", DEFAULT_URL)
     try:
         psycopg.connect(url, connect_timeout=3).close()
     except psycopg.OperationalError as error:
