@@ -16,9 +16,8 @@ HOME = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in [name for name in os.environ if name.startswith("FARM_")]:
-        if name != "FARM_TEST_POSTGRESQL":
-            del os.environ[name]
+    for name in [name for name in os.environ if name.startswith("FARM_") and not name.startswith("FARM_TEST_")]:
+        del os.environ[name]
     config.stash[HOME] = Path(tempfile.mkdtemp(prefix="farm-tests-"))
     os.environ["FARM_HOME"] = str(config.stash[HOME] / "home")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

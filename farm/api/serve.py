@@ -8,13 +8,13 @@ from typing import Any
 import ray
 from ray import serve
 
+from farm.cluster.replica import COORDINATOR, NAMESPACE
+from farm.errors import ClusterError
 from farm.settings import Settings
 
 from .app import create_app
 
 APP_NAME = "farm-api"
-COORDINATOR = "coordinator"
-NAMESPACE = "framepack-farm"
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     Raises:
         ClusterError: it did not come up.
     """
-    from farm.errors import ClusterError
-
     try:
         serve.start(http_options={"host": host, "port": port})
         serve.run(_application(settings), name=APP_NAME, route_prefix="/", blocking=False)

@@ -1,0 +1,130 @@
+import hashlib
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from farm.client import FarmClient
+from farm.cluster.local import render_in_process
+from farm.errors import ConflictError, NotFoundError
+from farm.jobs.records import JobState
+from tests.support.api import LiveFarm, picture
+
+FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1, "seed": 5}
+
+
+@pytest.fixture
+def job(client: FarmClient) -> dict:
+    return client.submit(picture(), FIELDS)
+
+
+def test_submitted_job_is_queued_as_asked_and_the_coordinator_is_nudged(farm: LiveFarm, client: FarmClient):
+    before = farm.nudges
+    job = client.submit(picture(), FIELDS | {"preset": "dance", "steps": 3})
+    assert (job["state"], job["progress"]) == ("pending", 0)
+    request = job["request"]
+    assert (request["preset"], request["steps"], request["seed"]) == ("Dance", 3, 5)
+    assert request["image_sha256"] == hashlib.sha256(picture()).hexdigest()
+    assert farm.nudges == before + 1
+    detail = client.job(job["id"])
+    assert [t["name"] for t in detail["tasks"]] == [
+        "encode", "section-000", "section-001", "decode-000", "decode-001", "export",
+    ]  # fmt: skip
+    assert detail["plan"]["sections"] == 2 and detail["plan"]["frames"] == 73
+    assert detail["plan"]["digest"] == job["plan_digest"]
+    assert client.artifact(job["id"], "image") == picture()
+
+
+def test_same_idempotency_key_makes_one_job_and_leaves_no_second_image(farm: LiveFarm, client: FarmClient):
+    first = client.submit(picture(), FIELDS, "key-1")
+    folders = set((farm.settings.artifacts_dir / "jobs").iterdir())
+    assert client.submit(picture(), FIELDS, "key-1")["id"] == first["id"]
+    assert set((farm.settings.artifacts_dir / "jobs").iterdir()) == folders
+    assert client.submit(picture(), FIELDS, "key-2")["id"] != first["id"]
+
+
+def test_seed_minus_one_draws_a_seed_that_is_kept(client: FarmClient):
+    seeds = {client.submit(picture(), FIELDS | {"seed": -1})["request"]["seed"] for _ in range(2)}
+    assert len(seeds) == 2 and min(seeds) >= 0
+
+
+def test_listing_filters_pages_and_counts(client: FarmClient):
+    for number in range(3):
+        client.submit(picture(), FIELDS | {"owner": "lister", "name": f"take {number}"})
+    page = client.jobs(owner="lister", limit=2)
+    assert page["total"] == 3
+    assert [j["request"]["name"] for j in page["jobs"]] == ["take 2", "take 1"]
+    assert [j["request"]["name"] for j in client.jobs(owner="lister", limit=2, offset=2)["jobs"]] == ["take 0"]
+    assert client.jobs(owner="lister", text="TAKE 1")["total"] == 1
+    assert client.jobs(owner="lister", state="running")["jobs"] == []
+
+
+def test_life_of_a_job_by_its_verbs(farm: LiveFarm, client: FarmClient, job: dict):
+    assert client.pause(job["id"])["state"] == "paused"
+    assert client.resume(job["id"])["state"] == "pending"
+    with pytest.raises(ConflictError, match="pending"):
+        client.retry(job["id"])
+    assert client.cancel(job["id"])["state"] == "cancelled"
+    with pytest.raises(ConflictError):
+        client.pause(job["id"])
+    assert client.retry(job["id"])["state"] == "pending"
+    with pytest.raises(ConflictError):
+        client.delete(job["id"])
+    client.cancel(job["id"])
+    client.delete(job["id"])
+    with pytest.raises(NotFoundError, match=job["id"]):
+        client.job(job["id"])
+    assert not (farm.settings.artifacts_dir / "jobs" / job["id"]).exists()
+
+
+def test_rendered_video_is_served_whole_and_in_ranges(farm: LiveFarm, client: FarmClient, job: dict, tmp_path: Path):
+    assert render_in_process(farm.store, farm.artifacts, job["id"]).state is JobState.COMPLETED
+    detail = client.job(job["id"])
+    assert detail["job"]["progress"] == 1.0
+    assert {t["state"] for t in detail["tasks"]} == {"done"}
+    assert all(a["state"] == "committed" and a["replica"] for a in detail["attempts"])
+    video = next(a for a in detail["artifacts"] if a["name"] == "video")
+    assert video["media_type"] == "video/mp4"
+    assert video["filename"] == f"the-puppet-waves-{job['id'][:8]}.mp4"
+
+    path = client.download(job["id"], tmp_path / "out.mp4")
+    data = path.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == video["sha256"] and len(data) == video["size"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+    headers = {"Authorization": f"Bearer {farm.token}", "Range": "bytes=10-19"}
+    part = httpx.get(farm.url + video["url"], headers=headers)
+    assert part.status_code == 206 and part.content == data[10:20]
+    assert part.headers["content-range"] == f"bytes 10-19/{len(data)}"
+
+
+def test_absent_artifact_says_what_there_is(client: FarmClient, job: dict):
+    with pytest.raises(NotFoundError, match=r"has no 'video'; it has: image"):
+        client.artifact(job["id"])
+
+
+def test_download_onto_a_folder_leaves_nothing_behind(client: FarmClient, job: dict, tmp_path: Path):
+    from farm.errors import StorageError
+
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StorageError, match="can't write"):
+        client.download(job["id"], tmp_path / "taken", "image")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_answers_match_the_published_schema(farm: LiveFarm, client: FarmClient, job: dict):
+    import jsonschema
+
+    schema = httpx.get(farm.url + "/openapi.json").json()
+    reference = {"$ref": "#/components/schemas/JobDetail", "components": schema["components"]}
+    jsonschema.validate(json.loads(json.dumps(client.job(job["id"]))), reference)
+    without = [
+        f"{method} {path}"
+        for path, methods in schema["paths"].items()
+        for method, route in methods.items()
+        if "200" in route["responses"]
+        and "application/json" in route["responses"]["200"].get("content", {})
+        and not route["responses"]["200"]["content"]["application/json"].get("schema")
+    ]
+    assert without == []

@@ -1,0 +1,70 @@
+"""A real API server (uvicorn) over a real store, for tests of API, client and command line."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from PIL import Image
+
+from farm.api import create_app
+from farm.client import FarmClient
+from farm.settings import Settings
+
+
+class LiveFarm:
+    """A served farm without replicas: jobs stay pending until a test moves them through ``store``."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings.for_home(home)
+        self.nudges = 0
+        self.app = create_app(self.settings, self._nudge)
+        self.url = ""
+
+    def _nudge(self) -> None:
+        self.nudges += 1
+
+    @property
+    def store(self):
+        return self.app.state.farm.store
+
+    @property
+    def artifacts(self):
+        return self.app.state.farm.artifacts
+
+    @property
+    def token(self) -> str:
+        return self.settings.token_path.read_text().strip()
+
+    def client(self, token: str | None = None) -> FarmClient:
+        return FarmClient(self.url, self.token if token is None else token)
+
+
+@contextmanager
+def live_farm(home: Path, app_of: Callable[[LiveFarm], object] = lambda farm: farm.app) -> Iterator[LiveFarm]:
+    farm = LiveFarm(home)
+    config = uvicorn.Config(app_of(farm), port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the test server did not start")
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    farm.url = f"http://127.0.0.1:{port}"
+    try:
+        yield farm
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def picture(width: int = 64, height: int = 64, kind: str = "PNG") -> bytes:
+    """A picture file with a gradient."""
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
