@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.errors import CancelledError, CheckpointError, StorageError
+from farm.errors import CancelledError, CheckpointError, NotFoundError, StorageError
 from farm.jobs.records import Artifact, Attempt, AttemptSpec, FailureKind, Job, Task, TaskKind
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
         names += [name.replace("frames-", "latents-") for name in names]
     missing = sorted(set(names) - artifacts.keys())
     if missing:
-        raise StorageError(f"job {job.id}: {task.name} needs {', '.join(missing)}, which no finished task has committed.")
+        raise StorageError(
+            f"job {job.id}: {task.name} needs {', '.join(missing)}, which no finished task has committed."
+        )
     return AttemptSpec(
         attempt_id=attempt.id,
         job_id=job.id,
@@ -60,8 +62,7 @@ def publish(store: "ArtifactStore", spec: AttemptSpec, files: Iterable[Artifact]
     for file in files:
         stem, extension = posixpath.splitext(posixpath.basename(file.key))
         key = f"jobs/{spec.job_id}/{stem}-{spec.attempt_id}{extension}"
-        if store.exists(file.key) or not store.exists(key):
-            store.publish(file.key, key)
+        store.publish(file.key, key)
         published.append(replace(file, key=key))
     return published
 
@@ -72,9 +73,15 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.INTERRUPTION
     if isinstance(error, CheckpointError):
         return FailureKind.REPLICA
-    if isinstance(error, (StorageError, MemoryError)) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, StorageError | NotFoundError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return FailureKind.RESOURCES
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOMEM):
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EMFILE,
+        errno.ENOMEM,
+    ):
         return FailureKind.RESOURCES
     return FailureKind.TASK
 

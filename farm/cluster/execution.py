@@ -8,7 +8,6 @@ specification names, checks them against the hashes they were committed with, an
 import io
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +15,6 @@ import numpy as np
 from farm.errors import CancelledError, InputError
 from farm.jobs.graph import plan_for
 from farm.jobs.records import Artifact, AttemptSpec, TaskKind
-
-from .inputs import read_input
 
 if TYPE_CHECKING:
     import torch
@@ -65,20 +62,23 @@ class TaskExecutor:
         }
 
     def run(
-        self, spec: AttemptSpec, on_progress: OnProgress = lambda step, steps: None, should_stop: ShouldStop = lambda: False
+        self,
+        spec: AttemptSpec,
+        on_progress: OnProgress = lambda step, steps: None,
+        should_stop: ShouldStop = lambda: False,
     ) -> list[Artifact]:
         """Execute an attempt and return what it wrote, with private keys.
 
         Raises:
             CancelledError: ``should_stop`` became true; checked between two steps, chunks or frames.
-            StorageError: an input is missing or is not what was committed, or an output can't be written.
+            StorageError, NotFoundError: an input is damaged or missing, or an output can't be written.
             InputError: the job's plan can't be reproduced by this version.
         """
         plan = plan_for(spec.request)
         if plan.digest() != spec.plan_digest:
             raise InputError(
-                f"job {spec.job_id} was planned as {spec.plan_digest[:12]}, this version plans it as {plan.digest()[:12]}; "
-                "submit it again, or finish it with the version that it was submitted to."
+                f"job {spec.job_id} was planned as {spec.plan_digest[:12]}, this version plans it as "
+                f"{plan.digest()[:12]}; submit it again, or finish it with the version that it was submitted to."
             )
 
         def checkpoint() -> None:
@@ -105,7 +105,9 @@ class TaskExecutor:
         renderer = self.renderer(spec.request.model_type)
         prompts = tuple(dict.fromkeys(section.prompt for section in plan.sections))
         started = time.monotonic()
-        tensors = renderer.encode(read_input(self._artifacts, spec, "image"), prompts, spec.request.n_prompt)
+        tensors = renderer.encode(
+            self._artifacts.read(spec.inputs["image"], spec.hashes.get("image")), prompts, spec.request.n_prompt
+        )
         return [self._save(spec, "conditioning", dict(tensors), started)]
 
     def _section(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
@@ -159,9 +161,7 @@ class TaskExecutor:
         return export_job(self._artifacts, exporter, spec, plan, step_done)
 
     def _tensors(self, spec: AttemptSpec, name: str) -> dict[str, "torch.Tensor"]:
-        from safetensors.torch import load
-
-        return load(read_input(self._artifacts, spec, name))
+        return self._artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
 
     def _save(self, spec: AttemptSpec, name: str, tensors: dict[str, "torch.Tensor"], started: float) -> Artifact:
         renderer = self.renderer(spec.request.model_type)
@@ -175,17 +175,16 @@ class TaskExecutor:
             "checkpoint_sha256": renderer.info.checkpoint_sha256,
             **{f"input.{key}": value for key, value in sorted(spec.hashes.items())},
         }
-        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        file = self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", contiguous, metadata)
-        return replace(file, name=name)
+        return self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", tensors, metadata, name=name)
 
-    def _save_frames(self, spec: AttemptSpec, name: str, frames: "np.ndarray") -> Artifact:  # type: ignore[type-arg]
+    def _save_frames(self, spec: AttemptSpec, name: str, frames: np.ndarray) -> Artifact:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise InputError(f"{spec.task_name}: the model gave frames {frames.dtype}{frames.shape}; expected uint8 [n, h, w, 3].")
+            raise InputError(
+                f"{spec.task_name}: the model gave frames {frames.dtype}{frames.shape}; expected uint8 [n, h, w, 3]."
+            )
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, np.ascontiguousarray(frames), allow_pickle=False)
-        file = self._artifacts.write(f"{spec.output_prefix}/{name}.npy", buffer.getvalue())
-        return replace(file, name=name)
+        return self._artifacts.write(f"{spec.output_prefix}/{name}.npy", buffer.getvalue(), name=name)
 
 
 def _index(spec: AttemptSpec) -> int:

@@ -5,7 +5,6 @@ import json
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -13,15 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import safe_open
 
 from farm.errors import PluginError
 from farm.jobs.records import Artifact, AttemptSpec
 from model.families import describe
 from plugins.contact_sheet import ContactSheet
 from plugins.exporters.base import Exporter, ExportInfo, Frame
-
-from .inputs import read_input
 
 if TYPE_CHECKING:
     from farm.store.artifacts import ArtifactStore
@@ -73,12 +69,12 @@ def export_job(
 
 def _put(artifacts: "ArtifactStore", spec: AttemptSpec, name: str, content: Path | bytes, media_type: str) -> Artifact:
     extension = content.suffix if isinstance(content, Path) else ".json"
-    file = artifacts.write(f"{spec.output_prefix}/{name}{extension}", content)
-    return replace(file, name=name, media_type=media_type)
+    return artifacts.write(f"{spec.output_prefix}/{name}{extension}", content, name=name, media_type=media_type)
 
 
 def _chunk(artifacts: "ArtifactStore", spec: AttemptSpec, section: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    data = io.BytesIO(read_input(artifacts, spec, f"frames-{section:03d}"))
+    name = f"frames-{section:03d}"
+    data = io.BytesIO(artifacts.read(spec.inputs[name], spec.hashes.get(name)))
     chunk: np.ndarray[Any, np.dtype[np.uint8]] = np.lib.format.read_array(data, allow_pickle=False)
     return chunk
 
@@ -95,7 +91,7 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
     """Everything needed to say how the video was made, and to make it again."""
     sections = []
     for section in plan.sections:
-        made = _metadata(artifacts, spec, f"latents-{section.index:03d}")
+        made = artifacts.tensor_metadata(spec.inputs[f"latents-{section.index:03d}"])
         sections.append(
             {
                 "index": section.index,
@@ -139,11 +135,6 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
         "sections": sections,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
     }
-
-
-def _metadata(artifacts: "ArtifactStore", spec: AttemptSpec, name: str) -> dict[str, str]:
-    with safe_open(str(artifacts.path(spec.inputs[name])), framework="np") as file:
-        return dict(file.metadata())
 
 
 def _version(package: str) -> str:

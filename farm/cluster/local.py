@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError
-from farm.jobs.records import FailureKind, Job
+from farm.jobs.records import FailureKind, Job, JobState, Task, TaskState
 
 from .attempts import classify, describe_error, publish, spec_for
 from .execution import TaskExecutor
@@ -29,20 +29,13 @@ def render_in_process(
         KeyboardInterrupt, CancelledError: the attempt at hand is recorded as interrupted first; call again to go on.
     """
     executor = TaskExecutor(artifacts, device=device, threads=threads)
-    while ready := [task for task, job in store.ready_tasks() if job.id == job_id]:
-        task = ready[0]
+    while task := _first_ready(store, job_id):
         attempt = store.start_attempt(task.id, "local")
         job = store.get_job(job_id)
+        watch = _Watch(store, attempt.id, lambda: on_update(store.get_job(job_id)))
         try:
             spec = spec_for(job, task, attempt, store.artifacts(job_id))
-            current = True
-
-            def report(step: int, steps: int, attempt_id: str = attempt.id) -> None:
-                nonlocal current
-                current = store.report_progress(attempt_id, step, steps)
-                on_update(store.get_job(job_id))
-
-            files = executor.run(spec, report, lambda: not current)
+            files = executor.run(spec, watch.report, watch.is_stale)
             store.commit_attempt(attempt.id, publish(artifacts, spec, files))
         except (KeyboardInterrupt, CancelledError):
             store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")
@@ -54,3 +47,26 @@ def render_in_process(
                 raise
         on_update(store.get_job(job_id))
     return store.get_job(job_id)
+
+
+def _first_ready(store: "JobStore", job_id: str) -> Task | None:
+    if store.get_job(job_id).state not in (JobState.PENDING, JobState.RUNNING):
+        return None
+    return next((task for task in store.tasks(job_id) if task.state is TaskState.READY), None)
+
+
+class _Watch:
+    """Writes an attempt's progress and remembers whether it is still the current one."""
+
+    def __init__(self, store: "JobStore", attempt_id: str, on_report: Callable[[], None]) -> None:
+        self._store = store
+        self._attempt_id = attempt_id
+        self._on_report = on_report
+        self._stale = False
+
+    def report(self, step: int, steps: int) -> None:
+        self._stale = not self._store.report_progress(self._attempt_id, step, steps)
+        self._on_report()
+
+    def is_stale(self) -> bool:
+        return self._stale

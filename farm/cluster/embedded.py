@@ -1,0 +1,221 @@
+"""Render one video without a service: a small Ray on this machine, for as long as the job takes.
+
+The job lives in a database of its own (``FARM_HOME/embedded``), so a running service and several renders never
+mistake each other's work for theirs. What is finished is kept: the same request and image again go on where an
+interrupted render stopped.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from farm.errors import ClusterError, ConflictError, StorageError
+from farm.jobs.graph import plan_for, tasks_for
+from farm.jobs.records import Job, JobState
+from farm.jobs.request import RenderRequest
+from farm.settings import Settings
+from farm.store.artifacts import ArtifactStore
+from farm.store.jobs import JobStore
+from model.families import describe
+
+OBJECT_STORE_BYTES = 100_000_000
+"""Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+POLL_SECONDS = 0.1
+SILENCE_SECONDS = 60.0
+"""Longest time that the coordinator may not answer, restarts included."""
+
+ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
+
+
+def embedded_settings(settings: Settings) -> Settings:
+    """``settings`` with the database and artifacts of embedded renders; plug-ins and presets stay those of the home."""
+    folder = settings.home / "embedded"
+    return replace(
+        settings, database_url=f"sqlite:///{folder / 'farm.sqlite3'}", artifacts_url=(folder / "artifacts").as_uri()
+    )
+
+
+def render(
+    request: RenderRequest,
+    image: bytes,
+    settings: Settings,
+    on_update: Callable[[Job], None] = lambda job: None,
+    *,
+    replicas: int | None = None,
+) -> Job:
+    """Render one job to its end and return it: completed, failed, or paused for want of disk space or memory.
+
+    Args:
+        request, image: what to render; the same pair resumes its unfinished job and returns its finished one.
+        settings: the home to use.
+        on_update: called with the job whenever it may have changed.
+        replicas: use no more than that many; default: one per GPU, or per CPU core.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; finished sections are kept.
+        ClusterError: Ray can't be started, or broke down.
+        StorageError: the home can't be written.
+        ConflictError: another process is rendering the same job.
+    """
+    settings.ensure_home()
+    own = embedded_settings(settings)
+    (settings.home / "embedded").mkdir(exist_ok=True)
+    store = JobStore(own.database_url)
+    try:
+        store.migrate()
+        job = prepare_job(store, ArtifactStore(own.artifacts_url), request, image)
+        on_update(job)
+        if job.state is JobState.COMPLETED:
+            return job
+        with _only_once(settings.home / "embedded" / f"{job.id}.lock"), local_ray(replicas):
+            return _run(own, store, job, on_update, replicas)
+    finally:
+        store.close()
+
+
+def prepare_job(store: JobStore, artifacts: ArtifactStore, request: RenderRequest, image: bytes) -> Job:
+    """The job of this request and image, ready to run: a new one, or the one begun earlier."""
+    digest = hashlib.sha256(request.model_dump_json().encode() + image)
+    digest.update(describe(request.model_type).checkpoint_sha256.encode())
+    key = digest.hexdigest()
+    job_id = key[:16]
+    plan = plan_for(request)
+    file = artifacts.write(f"jobs/{job_id}/image", image, name="image")
+    tasks = tasks_for(job_id, plan, describe(request.model_type).decode_overlap)
+    job = store.create_job(request, plan.digest(), tasks, file, job_id=job_id, idempotency_key=key)
+    if job.state is JobState.COMPLETED and not all(
+        artifacts.exists(store.artifacts(job_id)[name].key) for name in ("video", "contact_sheet", "manifest")
+    ):
+        store.delete_job(job_id)
+        job = store.create_job(request, plan.digest(), tasks, file, job_id=job_id, idempotency_key=key)
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        job = store.retry_job(job_id)
+    if job.state is JobState.PAUSED:
+        job = store.resume_job(job_id)
+    return job
+
+
+@contextmanager
+def local_ray(replicas: int | None = None) -> Iterator[None]:
+    """Ray on this machine alone, without dashboard, statistics or log files that stay behind.
+
+    Raises:
+        ClusterError: it does not start.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError("this process is connected to a Ray cluster already; render in a process of its own.")
+    folder = _short_temporary_folder()
+    try:
+        try:
+            ray.init(
+                address="local",
+                num_cpus=replicas or _cores(),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _temp_dir=str(folder),
+            )
+        except Exception as error:  # Ray raises plain RuntimeErrors and others
+            reason = " ".join(str(error).split())[:300]
+            raise ClusterError(f"can't start Ray on this machine: {reason}") from error
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(settings: Settings, store: JobStore, job: Job, on_update: Callable[[Job], None], replicas: int | None) -> Job:
+    import ray
+
+    from .coordinator import start_coordinator
+
+    coordinator = start_coordinator(settings, job.id, replicas)
+    watch = _Heartbeat(coordinator)
+    try:
+        while job.state not in ENDED:
+            time.sleep(POLL_SECONDS)
+            watch.check()
+            job = store.get_job(job.id)
+            on_update(job)
+        return job
+    except BaseException:
+        try:
+            ray.get(coordinator.stop.remote(), timeout=20)
+        except ray.exceptions.RayError:
+            pass  # what it did not record is found out by the next render of this job
+        raise
+
+
+class _Heartbeat:
+    """Notices when the coordinator is gone for good; a restart in between is fine."""
+
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
+        self._heard = self._asked = time.monotonic()
+        self._answer: Any = None
+
+    def check(self) -> None:
+        """Raises ClusterError after ``SILENCE_SECONDS`` without an answer."""
+        import ray
+
+        now = time.monotonic()
+        try:
+            if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
+                answer, self._answer = self._answer, None
+                ray.get(answer)
+                self._heard = now
+            elif self._answer is None and now - self._asked > 1.0:
+                self._asked = now
+                self._answer = self._coordinator.status.remote()
+        except ray.exceptions.RayError:
+            self._answer = None
+        if now - self._heard > SILENCE_SECONDS:
+            raise ClusterError(
+                f"the render's coordinator has not answered for {SILENCE_SECONDS:.0f} s; run the same command again, "
+                "finished sections are kept."
+            )
+
+
+@contextmanager
+def _only_once(path: Path) -> Iterator[None]:
+    """Hold the job's lock file; the system frees it when this process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConflictError(
+                "another process is rendering this very job; wait for it, or change the seed."
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _short_temporary_folder() -> Path:
+    """A folder for Ray, whose sockets allow about 40 characters of path."""
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(parent) <= 30 and os.access(parent, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix="farm-", dir=parent))
+    raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,176 @@
+"""A replica: one model on one device, as a Ray actor that executes one attempt at a time.
+
+The work runs in a thread of its own; the actor's event loop stays free for control calls (``cancel``, ``holds``,
+``wait``), so a replica answers while it denoises. A finished result is kept until it is acknowledged: whoever
+coordinates may die and come back in between.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from farm.errors import ConflictError
+from farm.jobs.records import Artifact, AttemptSpec, FailureKind
+from farm.settings import Settings
+
+from .attempts import classify, describe_error
+from .devices import Slot
+
+COORDINATOR = "coordinator"
+NAMESPACE = "farm"
+THREADS = 1
+"""Torch threads of a CPU replica: results depend on their number, so it is the same everywhere."""
+REPORT_SECONDS = 0.2
+"""Least time between two progress reports of an attempt; its first and last step are always reported."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: with files (private keys), or with a failure and its message."""
+
+    spec: AttemptSpec
+    files: tuple[Artifact, ...] = ()
+    failure: FailureKind | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a replica has in its hands: the attempt it works on, and those finished but not acknowledged."""
+
+    running: str | None
+    finished: tuple[str, ...]
+
+
+class Replica:
+    """See the module."""
+
+    def __init__(self, replica_id: str, settings: Settings, slot: Slot) -> None:
+        self.id = replica_id
+        self._settings = settings
+        self._slot = slot
+        self._executor: Any = None
+        self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
+        self._stop = threading.Event()
+        self._running: AttemptSpec | None = None
+        self._outcomes: dict[str, Outcome] = {}
+        self._changed = asyncio.Condition()
+
+    async def describe(self) -> tuple[Slot, int]:
+        """Its slot and process id: proof of life."""
+        return self._slot, os.getpid()
+
+    async def start(self, spec: AttemptSpec) -> None:
+        """Begin an attempt and return at once; beginning the same one again is a no-op.
+
+        Raises:
+            ConflictError: another attempt is running.
+        """
+        if spec.attempt_id in self._outcomes:
+            return
+        if self._running is not None:
+            if self._running.attempt_id == spec.attempt_id:
+                return
+            raise ConflictError(f"replica {self.id} is busy with {self._running.task_name}.")
+        self._running = spec
+        self._stop.clear()
+        self._task = asyncio.get_running_loop().create_task(self._run(spec))
+
+    async def wait(self, attempt_id: str, seconds: float) -> Outcome | None:
+        """The attempt's outcome, as soon as there is one; None when it is still running after ``seconds``.
+
+        Raises:
+            ConflictError: this replica does not hold the attempt.
+        """
+        deadline = time.monotonic() + seconds
+        async with self._changed:
+            while attempt_id not in self._outcomes:
+                if self._running is None or self._running.attempt_id != attempt_id:
+                    raise ConflictError(f"replica {self.id} does not hold attempt {attempt_id}.")
+                try:
+                    await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
+                except TimeoutError:
+                    return None
+        return self._outcomes[attempt_id]
+
+    async def holds(self) -> Holding:
+        """What this replica works on and what it keeps."""
+        return Holding(self._running.attempt_id if self._running else None, tuple(self._outcomes))
+
+    async def acknowledge(self, attempt_id: str) -> None:
+        """Forget an outcome: it is in the database now, or no longer wanted."""
+        self._outcomes.pop(attempt_id, None)
+
+    async def cancel(self, attempt_id: str) -> None:
+        """Stop the attempt before its next step, if it is the one running."""
+        if self._running and self._running.attempt_id == attempt_id:
+            self._stop.set()
+
+    async def _run(self, spec: AttemptSpec) -> None:
+        outcome = await asyncio.get_running_loop().run_in_executor(self._work, self._execute, spec)
+        async with self._changed:
+            self._outcomes[spec.attempt_id] = outcome
+            self._running = None
+            self._changed.notify_all()
+
+    def _execute(self, spec: AttemptSpec) -> Outcome:
+        try:
+            if self._executor is None:
+                from farm.store.artifacts import ArtifactStore
+
+                from .execution import TaskExecutor
+
+                artifacts = ArtifactStore(self._settings.artifacts_url)
+                self._executor = TaskExecutor(artifacts, self._slot.device, THREADS, self.id, self._settings)
+            reporter = _Reporter(spec.attempt_id, self._stop)
+            return Outcome(spec, tuple(self._executor.run(spec, reporter, self._stop.is_set)))
+        except BaseException as error:  # the boundary of an attempt: whatever happens becomes its outcome
+            log.warning("%s of job %s: %s", spec.task_name, spec.job_id, describe_error(error), exc_info=True)
+            return Outcome(spec, failure=classify(error), message=describe_error(error))
+
+
+class _Reporter:
+    """Sends progress to the coordinator without waiting; sets ``stop`` once it answers that the attempt is stale.
+
+    An unreachable coordinator is no reason to stop: it may be restarting, and the commit is fenced anyway.
+    """
+
+    def __init__(self, attempt_id: str, stop: threading.Event) -> None:
+        self._attempt_id = attempt_id
+        self._stop = stop
+        self._sent = 0.0
+        self._answer: Any = None
+        self._coordinator: Any = None
+
+    def __call__(self, step: int, steps: int) -> None:
+        self._look_at_answer(wait=step == steps)
+        now = time.monotonic()
+        if self._answer is None and (now - self._sent >= REPORT_SECONDS or step in (1, steps)):
+            self._sent = now
+            try:
+                if self._coordinator is None:
+                    self._coordinator = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+                self._answer = self._coordinator.report.remote(self._attempt_id, step, steps)
+            except (ValueError, ray.exceptions.RayError):
+                self._coordinator = None
+
+    def _look_at_answer(self, wait: bool) -> None:
+        if self._answer is None:
+            return
+        try:
+            done, _ = ray.wait([self._answer], timeout=0.05 if wait else 0)
+            if done:
+                answer, self._answer = self._answer, None
+                if ray.get(answer) is False:
+                    self._stop.set()
+        except ray.exceptions.RayError:
+            self._answer = self._coordinator = None
