@@ -1,4 +1,4 @@
-"""Building the puppet's components: real classes with small configs, and a folder in the layout of a diffusers pipeline."""
+"""Building the puppet: real classes with small configs, saved in the layout of a diffusers pipeline."""
 
 import json
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def _tokenizer(vocabulary: int, start: str, end: str) -> PreTrainedTokenizerFast
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=["<pad>", start, end],
+        special_tokens=["<pad>", end, start],  # transformers treats a CLIP whose end token is 2 as a legacy one
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -1,6 +1,6 @@
 """What the puppet understands: several ways to ask for each motion and tempo, after FramePack's prompting guide.
 
-A prompt names the subject, then the motion, then how: "The person dances gracefully, with clear movements, full of charm."
+A prompt names the subject, then the motion, then how, such as "The person dances gracefully, full of charm."
 """
 
 import random
@@ -10,12 +10,20 @@ SUBJECTS = (
 )  # fmt: skip
 
 MOTION_WORDS = {
-    "dance": ("dances", "is dancing", "dances to the music", "moves to the rhythm", "performs a dance", "starts dancing"),
-    "wave": ("waves", "is waving", "waves a hand", "waves at the camera", "waves hello", "raises a hand and waves", "greets with a wave of the hand"),
+    "dance": (
+        "dances", "is dancing", "dances to the music", "moves to the rhythm", "performs a dance", "starts dancing",
+    ),
+    "wave": (
+        "waves", "is waving", "waves a hand", "waves at the camera", "waves hello", "raises a hand and waves",
+        "greets with a wave of the hand",
+    ),
     "walk": ("walks", "is walking", "walks forward", "takes a walk", "walks along", "strolls", "marches"),
     "talk": ("talks", "is talking", "speaks", "is speaking", "talks to the camera", "tells a story", "gives a talk"),
     "jump": ("jumps", "is jumping", "jumps up and down", "leaps into the air", "hops", "jumps high"),
-    "breathe": ("breathes", "is breathing", "stands still and breathes", "stands calmly", "barely moves", "breathes and looks at the camera"),
+    "breathe": (
+        "breathes", "is breathing", "stands still and breathes", "stands calmly", "barely moves",
+        "breathes and looks at the camera",
+    ),
     "spin": ("spins", "is spinning", "spins around", "turns around", "twirls", "rotates in place"),
 }  # fmt: skip
 

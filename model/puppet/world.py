@@ -25,7 +25,10 @@ REGIONS = ("background", "skin", "shirt", "trousers")
 
 @dataclass(frozen=True)
 class Puppet:
-    """All parameters of one clip. Colours are RGB in [0, 1]; ``tempo`` is a speed factor, ``wander`` how much it varies."""
+    """All parameters of one clip.
+
+    Colours are RGB in [0, 1]; ``tempo`` is a speed factor, ``wander`` how much it varies, ``x`` the place across.
+    """
 
     motion: str
     tempo: float

@@ -1,0 +1,136 @@
+"""How good the puppet is: motion accuracy, identity and sharpness of rendered clips, beside the true ones.
+
+Held-out seeds: no puppet here was in training. A clip is rendered from its start image and prompt alone, with the
+same plan, sampler and codec as any job.
+"""
+
+import io
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.family import Renderer, SamplingParams
+from model.plan import make_plan
+
+from .classifier import EVERY, LOOKS, MotionClassifier
+from .motions import MOTIONS
+from .world import FPS, REGIONS, Puppet, render, sample_puppet
+
+HELD_OUT_SEED = 50_000_000
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one rendered clip. ``identity``: mean colour error in [0, 1] RGB in the last second; ``sharpness``: ratio."""
+
+    motion: str
+    named: str
+    identity: float
+    sharpness: float
+
+    @property
+    def right(self) -> bool:
+        return self.motion == self.named
+
+
+def held_out_puppets(count: int) -> list[Puppet]:
+    """Puppets that training never saw, motions in turn."""
+    names = list(MOTIONS)
+    return [sample_puppet(random.Random(HELD_OUT_SEED + i), names[i % len(names)]) for i in range(count)]
+
+
+def start_image(puppet: Puppet, resolution: int = 64) -> bytes:
+    """The puppet at rest as a PNG file."""
+    picture = render(puppet, torch.zeros(1), resolution)
+    assert isinstance(picture, Tensor)
+    pixels = picture[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def render_video(
+    renderer: Renderer, puppet: Puppet, *, order: str, seconds: float, seed: int, params: SamplingParams
+) -> Iterator[np.ndarray]:
+    """Render section by section in the order's own sequence; yields frames [h, w, 3] uint8 in viewer order."""
+    info = renderer.info
+    plan = make_plan(layout=info.layout, order=order, seconds=seconds, seed=seed, prompt=puppet.prompt, fps=info.fps)
+    conditioning = renderer.encode(start_image(puppet, info.buckets[0][0]), (puppet.prompt,), "")
+    latents: dict[int, Tensor] = {0: conditioning["start_latent"][:, 0]}
+    for section in sorted(plan.sections, key=lambda section: (section.level, section.index)):
+        made = renderer.denoise(section, latents, conditioning, params, lambda done, steps: None)
+        latents.update({section.start + i: made[:, i] for i in range(made.shape[1])})
+    whole = torch.stack([latents[i] for i in range(plan.latent_frames)], dim=1)
+    yield from renderer.decode(whole[:, :10], 0).numpy()
+    for start in range(10, plan.latent_frames, info.window):
+        yield from renderer.decode(whole[:, start - 1 : start + info.window], 1).numpy()
+
+
+def score(judge: MotionClassifier, puppet: Puppet, frames: list[np.ndarray]) -> Score:
+    """Judge the end of a clip: its last 4.5 seconds for the motion, its last second for identity and sharpness."""
+    looks = np.stack(frames[-EVERY * LOOKS :][::EVERY])
+    with torch.no_grad():
+        logits = judge(torch.from_numpy(looks).permute(0, 3, 1, 2)[None].float() / 255)
+    last = torch.from_numpy(np.stack(frames[-FPS:])).permute(0, 3, 1, 2).float() / 255
+    seconds = torch.arange(len(frames) - FPS, len(frames), dtype=torch.float32) / FPS
+    truth = render(puppet, seconds, last.shape[-1])
+    assert isinstance(truth, Tensor)
+    return Score(
+        motion=puppet.motion,
+        named=list(MOTIONS)[int(logits.argmax())],
+        identity=identity_error(puppet, last),
+        sharpness=sharpness(last) / sharpness(truth),
+    )
+
+
+def identity_error(puppet: Puppet, frames: Tensor) -> float:
+    """Mean absolute colour error of skin, shirt, trousers and background against the start image.
+
+    Every pixel goes to the nearest of the start image's colours; a region's colour is the median of its pixels. A
+    region that has shrunk below a fifth of its area in the start image counts as lost: error 1.
+    """
+    picture, owner = render(puppet, torch.zeros(1), frames.shape[-1], with_regions=True)
+    start, owner = picture[0], owner[0]
+    wanted = torch.stack([start[:, owner == i].median(dim=1).values for i in range(len(REGIONS))])
+    others = torch.tensor([puppet.hair, (0.12, 0.1, 0.1)])
+    pixels = frames.permute(0, 2, 3, 1).flatten(0, 2)
+    nearest = torch.cdist(pixels, torch.cat([wanted, others])).argmin(dim=1)
+    errors = []
+    for index in range(len(REGIONS)):
+        mine = pixels[nearest == index]
+        area = (owner == index).sum().item() * len(frames)
+        lost = len(mine) < area / 5
+        errors.append(1.0 if lost else (mine.median(dim=0).values - wanted[index]).abs().mean().item())
+    return sum(errors) / len(errors)
+
+
+def sharpness(frames: Tensor) -> float:
+    """Mean size of the brightness gradient of pictures [n, 3, h, w] in [0, 1]."""
+    grey = frames.mean(dim=1)
+    return ((grey[:, 1:] - grey[:, :-1]).abs().mean() + (grey[:, :, 1:] - grey[:, :, :-1]).abs().mean()).item()
+
+
+def measure(
+    renderer: Renderer,
+    judge: MotionClassifier,
+    puppets: list[Puppet],
+    *,
+    order: str,
+    seconds: float,
+    params: SamplingParams,
+    report: Callable[[int, int], None],
+    keep: Callable[[Puppet, list[np.ndarray]], None] = lambda puppet, frames: None,
+) -> list[Score]:
+    """Render and judge a clip of every puppet; ``keep`` sees each one's frames."""
+    scores = []
+    for index, puppet in enumerate(puppets):
+        frames = list(render_video(renderer, puppet, order=order, seconds=seconds, seed=index, params=params))
+        scores.append(score(judge, puppet, frames))
+        keep(puppet, frames)
+        report(index + 1, len(puppets))
+    return scores
