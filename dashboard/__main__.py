@@ -1,0 +1,3 @@
+from dashboard.launch import main
+
+main()

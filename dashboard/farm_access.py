@@ -1,0 +1,95 @@
+"""The farm as pages see it: one client per address and token, cached answers, and failures shown as one clear box."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+from farm.cli.jobs import running_url
+from farm.client import FarmClient
+from farm.errors import AuthError, ClusterError, FarmError
+from farm.settings import Settings
+
+
+@st.cache_resource(max_entries=4)
+def _client(url: str, token: str) -> FarmClient:
+    return FarmClient(url, token)
+
+
+def address() -> str:
+    """``FARM_URL``, else where the farm on this machine says it runs, else the default address."""
+    settings = Settings.from_environment()
+    if os.environ.get("FARM_URL", "").strip():
+        return settings.url
+    return running_url(settings.run_dir) or settings.url
+
+
+def client() -> FarmClient:
+    """The client for ``address()`` with the token of ``FARM_TOKEN`` or the home; read anew each time."""
+    token_path = Settings.from_environment().token_path
+    token = os.environ.get("FARM_TOKEN", "").strip()
+    if not token and token_path.is_file():
+        token = token_path.read_text().strip()
+    return _client(address(), token)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show a failure of the farm in the page, with what to do, and stop the page there."""
+    try:
+        yield
+    except FarmError as error:
+        show_error(error)
+        st.stop()
+
+
+def show_error(error: FarmError) -> None:
+    """One box for one error."""
+    if isinstance(error, AuthError):
+        st.error(
+            f"**The farm refused the token.** {error}\n\nThe dashboard reads it from `FARM_TOKEN` or `FARM_HOME/token` "
+            f"(`{Settings.from_environment().token_path}`); start it with the same `FARM_HOME` as the farm.",
+            icon=":material/key_off:",
+        )
+    elif isinstance(error, ClusterError):
+        st.error(
+            f"**The farm can't be reached.** {error}\n\nThis page tries again by itself.", icon=":material/cloud_off:"
+        )
+    else:
+        st.error(str(error), icon=":material/error:")
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _facts(url: str, what: str) -> Any:
+    return getattr(client(), what)()
+
+
+def presets() -> dict[str, Any]:
+    """``{"presets", "broken"}``, at most 30 seconds old."""
+    return dict(_facts(address(), "presets"))
+
+
+def orders() -> list[dict[str, Any]]:
+    return list(_facts(address(), "orders"))
+
+
+def exporters() -> list[dict[str, Any]]:
+    return list(_facts(address(), "exporters"))
+
+
+def models() -> list[dict[str, Any]]:
+    return list(_facts(address(), "models"))
+
+
+@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def picture(url: str, job_id: str, name: str, sha256: str) -> bytes:
+    """A small artifact by content; ``url`` and ``sha256`` are part of the cache's key."""
+    return client().artifact(job_id, name)
+
+
+@st.cache_data(ttl=600, max_entries=4, show_spinner="Fetching the video …")
+def video(url: str, job_id: str, name: str, sha256: str) -> bytes:
+    """A video by content; few are kept, since they may be large."""
+    return client().artifact(job_id, name)

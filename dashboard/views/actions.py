@@ -1,0 +1,38 @@
+"""Buttons and pictures that several pages share."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import farm_access
+from farm.errors import FarmError
+
+
+def act(job_id: str, action: str, icon: str, help_text: str, label: str = "") -> None:
+    """A button that asks the farm to ``cancel``, ``pause``, ``resume`` or ``retry`` a job, then redraws."""
+    if st.button(label, icon=icon, help=help_text, key=f"{action}-{job_id}", disabled=False):
+        try:
+            getattr(farm_access.client(), action)(job_id)
+        except FarmError as error:
+            st.toast(str(error), icon=":material/error:")
+        else:
+            st.toast(f"{action} accepted", icon=icon)
+            st.rerun()
+
+
+def open_job(job_id: str, label: str = "Open") -> None:
+    """A link to the job's page; its address carries the id, so it can be kept and shared."""
+    st.page_link(
+        st.session_state["pages"]["job"], label=label, icon=":material/arrow_forward:", query_params={"id": job_id}
+    )
+
+
+def thumbnail(job: dict[str, Any], width: int | str = "stretch") -> None:
+    """The job's start image."""
+    request = job["request"]
+    try:
+        data = farm_access.picture(farm_access.address(), job["id"], "image", request["image_sha256"])
+    except FarmError:
+        st.caption("no image")
+        return
+    st.image(data, width=width)  # type: ignore[arg-type]

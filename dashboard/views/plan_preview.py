@@ -1,0 +1,69 @@
+"""What a draft would become: true length, sections, and what more devices would bring."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import farm_access
+from farm.errors import FarmError
+
+
+@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+def _plan(url: str, **params: Any) -> dict[str, Any]:
+    return farm_access.client().plan(**params)
+
+
+def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
+    """Draw the preview of the draft in the session; ``size`` is the image's (width, height) in pixels."""
+    state = st.session_state
+    width, height = size or (640, 640)
+    params = {
+        "seconds": round(float(state["draft_total_second_length"]), 3),
+        "order": state["draft_order"],
+        "model_type": model["name"],
+        "exact_length": state["draft_exact_length"],
+        "devices": _devices(),
+        "width": width,
+        "height": height,
+        "svg": True,
+    }
+    try:
+        plan = _plan(farm_access.address(), **params)
+    except FarmError as error:
+        farm_access.show_error(error)
+        return
+    asked = params["seconds"]
+    with st.container(border=True, key="plan"):
+        length, sections, speedup = st.columns(3)
+        length.metric(
+            "True length",
+            f"{plan['seconds']:.2f} s",
+            help=f"Videos grow in whole sections of {model['window'] * 4 / model['fps']:.1f} s.",
+        )
+        sections.metric("Sections", plan["sections"], help=f"{plan['frames']} frames at {plan['fps']} fps")
+        speedup.metric(
+            "Speed-up",
+            f"{plan['devices_speedup']:.1f}x",
+            help=f"On the {plan['devices']} device(s) of this farm; at most {plan['speedup']:.1f}x on {plan['width']} or more.",
+        )
+        bucket = f"{plan['bucket'][1]}x{plan['bucket'][0]}"
+        note = (
+            f"{asked:g} s asked for · {plan['frames']} frames · cropped to {bucket} · chain of {plan['depth']} sections"
+        )
+        st.caption(note)
+        if plan["experimental"]:
+            st.caption(":orange[:material/science: this model was not trained for this order]")
+        with st.expander("Sections and what they depend on", icon=":material/account_tree:"):
+            st.html(f'<div style="overflow-x:auto">{plan["svg"]}</div>')
+
+
+@st.cache_data(ttl=15, show_spinner=False)
+def _replicas(url: str) -> int:
+    return len(farm_access.client().nodes())
+
+
+def _devices() -> int:
+    try:
+        return max(1, _replicas(farm_access.address()))
+    except FarmError:
+        return 1

@@ -1,0 +1,278 @@
+"""Submit: picture, prompt, preset, length; everything else has a good value and waits under Advanced."""
+
+import io
+import random
+import uuid
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from dashboard import farm_access
+from dashboard.views import plan_preview
+from farm.errors import FarmError, InputError
+from farm.jobs.request import MAX_PROMPT, RenderRequest
+from model.images import open_image
+
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
+LONGEST_SLIDER = 60.0
+
+ADVANCED = ("steps", "gs", "cfg", "rs", "sampler", "cache", "teacache_rel_l1_thresh", "mp4_crf")
+"""Fields that a preset may set and that have a widget; each widget's key is ``draft_`` and the field's name."""
+
+KEPT = (
+    *ADVANCED, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
+    "n_prompt", "exporter", "exact_length", "priority",
+)  # fmt: skip
+
+
+def _default(field: str) -> Any:
+    return RenderRequest.model_fields[field].get_default()
+
+
+def keep_draft() -> None:
+    """Called on every run of any page: Streamlit forgets widgets that a page does not draw, the draft must survive."""
+    state = st.session_state
+    for field in KEPT:
+        key = f"draft_{field}"
+        if key in state:
+            state[key] = state[key]
+
+
+def page() -> None:
+    """The page."""
+    st.title("New video")
+    with farm_access.explained():
+        presets, orders = farm_access.presets(), farm_access.orders()
+        models, exporters = farm_access.models(), farm_access.exporters()
+    usable = {model["name"]: model for model in models if not model["error"]}
+    if not usable:
+        reasons = "; ".join(f"{model['name']}: {model['error']}" for model in models) or "none is installed"
+        st.error(f"**No model can be used.** {reasons}", icon=":material/error:")
+        st.stop()
+    _begin(presets["presets"], usable)
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        image = _image()
+    with right:
+        preset = _prompt_and_preset(presets["presets"])
+        model = usable[st.session_state["draft_model_type"]]
+        _length(float(model["max_seconds"]))
+        _order_and_seed(orders, model)
+        _advanced(usable, exporters)
+    with left:
+        plan_preview.show(model, image.size if image else None)
+        _submit(preset, image is not None)
+
+
+def _begin(presets: list[dict[str, Any]], models: dict[str, Any]) -> None:
+    """Fill an empty draft; mend one that names a preset or model that is gone."""
+    state = st.session_state
+    names = [preset["name"] for preset in presets]
+    if state.get("draft_preset") not in names:
+        state["draft_preset"] = names[0]
+        _apply_preset(presets)
+    if state.get("draft_model_type") not in models:
+        state["draft_model_type"] = next(iter(models))
+    for field, value in {
+        "prompt": "",
+        "name": "",
+        "n_prompt": "",
+        "total_second_length": _default("total_second_length"),
+        "order": models[state["draft_model_type"]]["default_order"],
+        "random_seed": True,
+        "seed": _default("seed"),
+        "exporter": _default("exporter"),
+        "exact_length": False,
+        "priority": _default("priority"),
+    }.items():
+        state.setdefault(f"draft_{field}", value)
+    state.setdefault("draft_key", uuid.uuid4().hex)
+
+
+def _apply_preset(presets: list[dict[str, Any]]) -> None:
+    """Set what the preset sets, and put the rest back to its default; the prompt stays the user's."""
+    state = st.session_state
+    values = next(preset["values"] for preset in presets if preset["name"] == state["draft_preset"])
+    for field in ADVANCED:
+        state[f"draft_{field}"] = values.get(field, _default(field))
+    for field in ("n_prompt", "total_second_length", "order", "exporter", "exact_length", "priority", "model_type"):
+        if field in values:
+            state[f"draft_{field}"] = values[field]
+
+
+def _image() -> Image.Image | None:
+    """The start image; its bytes outlive the upload widget, which Streamlit empties when the page is left."""
+    state = st.session_state
+    upload = st.file_uploader("Start image", type=TYPES, help="PNG, JPEG or WebP. The first frame of the video.")
+    if upload is not None:
+        state["draft_image"], state["draft_image_name"] = upload.getvalue(), upload.name
+    data = state.get("draft_image")
+    if data is None:
+        with st.container(border=True):
+            st.markdown(":material/image: The video starts from a picture. Drop one above.")
+        return None
+    try:
+        image = open_image(data)
+    except InputError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return None
+    preview = image.copy()
+    if max(preview.size) < 256:
+        scale = 384 // max(preview.size)
+        preview = preview.resize((preview.width * scale, preview.height * scale), Image.Resampling.NEAREST)
+    preview.thumbnail((768, 768))
+    buffer = io.BytesIO()
+    preview.save(buffer, format="PNG")
+    st.image(buffer.getvalue(), width=min(preview.width, 384))
+    st.caption(f"{state['draft_image_name']} · {image.width}x{image.height} pixels")
+    return image
+
+
+def _prompt_and_preset(presets: list[dict[str, Any]]) -> dict[str, Any]:
+    st.selectbox(
+        "Preset",
+        [preset["name"] for preset in presets],
+        key="draft_preset",
+        on_change=_apply_preset,
+        args=(presets,),
+        help="Sets the values under Advanced; what you change there afterwards is kept.",
+    )
+    preset = next(preset for preset in presets if preset["name"] == st.session_state["draft_preset"])
+    st.caption(preset["description"])
+    st.text_area(
+        "Prompt",
+        key="draft_prompt",
+        height=96,
+        max_chars=MAX_PROMPT,
+        placeholder="Subject, then motion, then how: The girl dances gracefully, with clear movements, full of charm.",
+    )
+    if preset["prompts"]:
+        st.caption("Quick examples")
+        with st.container(key="examples", gap="xsmall"):
+            for number, prompt in enumerate(preset["prompts"]):
+                st.button(prompt, key=f"example-{number}", type="tertiary", on_click=_use_prompt, args=(prompt,))
+    return preset
+
+
+def _use_prompt(prompt: str) -> None:
+    st.session_state["draft_prompt"] = prompt
+
+
+def _length(longest: float) -> None:
+    state = st.session_state
+    state["draft_total_second_length"] = min(max(float(state["draft_total_second_length"]), 0.1), longest)
+    limit = min(longest, LONGEST_SLIDER)
+    state["draft_slider"] = min(state["draft_total_second_length"], limit)
+    slider, number = st.columns([4, 1], vertical_alignment="bottom")
+    slider.slider("Video length (seconds)", 0.1, limit, step=0.1, key="draft_slider", on_change=_slid)
+    number.number_input(
+        "seconds", 0.1, longest, step=0.1, format="%.1f", key="draft_total_second_length", label_visibility="collapsed"
+    )
+
+
+def _slid() -> None:
+    st.session_state["draft_total_second_length"] = st.session_state["draft_slider"]
+
+
+def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None:
+    state = st.session_state
+    names = [order["name"].replace(":k", ":4") for order in orders]
+    if state["draft_order"] not in names:
+        names.append(state["draft_order"])
+    summaries = {order["name"].replace(":k", ":4"): order["summary"] for order in orders}
+    trained = model["orders"]
+    order, seed, dice = st.columns([5, 3, 2], vertical_alignment="bottom")
+    order.selectbox(
+        "Order",
+        sorted(names, key=lambda name: name not in trained),
+        key="draft_order",
+        format_func=lambda name: name if name in trained else f"{name} (experimental)",
+        help="Which sections are rendered when; decides how many can run at the same time.",
+    )
+    seed.number_input("Seed", 0, 2**53 - 1, key="draft_seed", step=1, disabled=state["draft_random_seed"])
+    dice.toggle("Random", key="draft_random_seed", on_change=_draw_seed, help="A new seed is drawn at submission.")
+    if summary := summaries.get(state["draft_order"]):
+        st.caption(summary)
+
+
+def _draw_seed() -> None:
+    """Turning Random off leaves a fresh seed to start from."""
+    if not st.session_state["draft_random_seed"]:
+        st.session_state["draft_seed"] = random.randrange(2**31)
+
+
+def _advanced(models: dict[str, Any], exporters: list[dict[str, Any]]) -> None:
+    state = st.session_state
+    with st.expander("Advanced", icon=":material/tune:"):
+        first, second = st.columns(2)
+        first.slider("Steps", 1, 100, key="draft_steps", help="Denoising steps per section. 25 is what models expect.")
+        second.slider(
+            "Distilled CFG scale", 1.0, 32.0, step=0.5, key="draft_gs", help="How closely to follow the prompt."
+        )
+        first.slider("CFG scale", 1.0, 10.0, step=0.1, key="draft_cfg", help="Above 1 doubles the time.")
+        second.slider("CFG re-scale", 0.0, 1.0, step=0.05, key="draft_rs")
+        first.selectbox("Sampler", ["unipc", "euler"], key="draft_sampler")
+        second.selectbox(
+            "Step cache",
+            ["none", "tea"],
+            key="draft_cache",
+            format_func={"none": "None (best detail)", "tea": "TeaCache (faster)"}.__getitem__,
+        )
+        if state["draft_cache"] == "tea":
+            st.slider(
+                "TeaCache threshold",
+                0.01,
+                1.0,
+                step=0.01,
+                key="draft_teacache_rel_l1_thresh",
+                help="Higher skips more steps: faster, with less detail in hands and faces.",
+            )
+        st.text_area(
+            "Negative prompt", key="draft_n_prompt", height=68, max_chars=MAX_PROMPT, disabled=state["draft_cfg"] <= 1
+        )
+        if state["draft_cfg"] <= 1:
+            st.caption("A negative prompt needs a CFG scale above 1.")
+        first, second = st.columns(2)
+        first.selectbox("Exporter", [exporter["name"] for exporter in exporters], key="draft_exporter")
+        second.slider(
+            "MP4 compression (CRF)", 0, 51, key="draft_mp4_crf", help="Lower is better and larger; 16 is good."
+        )
+        first.text_input("Name", key="draft_name", max_chars=120, placeholder="for lists and file names")
+        second.slider("Priority", 0, 100, key="draft_priority", help="Higher goes first.")
+        first.toggle("Exact length", key="draft_exact_length", help="Cut the video to the length asked for.")
+        if len(models) > 1:
+            second.selectbox("Model", list(models), key="draft_model_type", format_func=lambda m: models[m]["title"])
+
+
+def _request(preset: dict[str, Any]) -> dict[str, Any]:
+    """The draft as request fields; every value that the page shows is sent."""
+    state = st.session_state
+    fields = {field: state[f"draft_{field}"] for field in KEPT if field not in ("random_seed", "seed")}
+    if state["draft_cache"] != "tea":
+        fields.pop("teacache_rel_l1_thresh")
+    for field in ("shift", "owner"):
+        if field in preset["values"]:
+            fields[field] = preset["values"][field]
+    fields["seed"] = -1 if state["draft_random_seed"] else int(state["draft_seed"])
+    return fields
+
+
+def _submit(preset: dict[str, Any], has_image: bool) -> None:
+    state = st.session_state
+    missing = [
+        name for name, there in (("a start image", has_image), ("a prompt", state["draft_prompt"].strip())) if not there
+    ]
+    if st.button("Queue video", type="primary", icon=":material/send:", width="stretch", disabled=bool(missing)):
+        try:
+            job = farm_access.client().submit(state["draft_image"], _request(preset), state["draft_key"])
+        except FarmError as error:
+            farm_access.show_error(error)
+            return
+        state["draft_key"] = uuid.uuid4().hex
+        state["submitted"] = job["id"]
+        st.switch_page(state["pages"]["job"], query_params={"id": job["id"]})
+    if missing:
+        st.caption(f"Needs {' and '.join(missing)}.")
+    elif state.get("submitted"):
+        st.page_link(state["pages"]["job"], label="Last submitted video", query_params={"id": state["submitted"]})
