@@ -1,0 +1,95 @@
+import httpx
+import pytest
+
+from farm.client import FarmClient
+from farm.errors import InputError
+from tests.support.api import LiveFarm, picture
+
+
+def test_plan_preview_tells_true_length_and_bound(client: FarmClient):
+    plan = client.plan(seconds=10, order="bisect", devices=4)
+    assert plan["sections"] == 8 and plan["frames"] == 289
+    assert plan["seconds"] == pytest.approx(289 / 30)
+    assert plan["devices_speedup"] == pytest.approx(8 / plan["makespan"])
+    assert plan["depth"] < 8 and plan["bucket"] == [64, 64] and plan["svg"] == ""
+    assert [s["index"] for s in plan["section_list"]] == list(range(8))
+    assert plan["section_list"][0]["first_frame"] == 0 and plan["section_list"][-1]["last_frame"] == 288
+    assert client.plan(seconds=10, order="vanilla")["depth"] == 8
+    assert client.plan(seconds=2, svg=True)["svg"].startswith("<svg")
+    with pytest.raises(InputError, match="at most"):
+        client.plan(seconds=3601)
+
+
+def test_preview_agrees_with_the_job(client: FarmClient):
+    preview = client.plan(seconds=7, order="bisect")
+    job = client.submit(picture(), {"prompt": "x", "total_second_length": 7, "order": "bisect", "seed": 1})
+    plan = client.job(job["id"])["plan"]
+    for key in ("seconds", "frames", "sections", "depth", "width", "speedup"):
+        assert plan[key] == preview[key]
+
+
+def test_orders_say_which_models_were_trained_for_them(client: FarmClient):
+    orders = {o["name"]: o for o in client.orders()}
+    assert {"vanilla", "inverted", "endpoints", "bisect", "fanout:k"} <= set(orders)
+    model = client.models()[0]
+    assert model["name"] == "puppet" and model["window"] == 9
+    for name, order in orders.items():
+        assert ("puppet" in order["trained_for"]) == (name in model["orders"])
+
+
+def test_broken_checkpoint_is_reported_not_fatal(client: FarmClient, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(tmp_path / "none"))
+    assert client.models()[0]["error"]
+    assert client.orders()
+
+
+def test_preset_file_saved_now_is_listed_and_usable_now(farm: LiveFarm, client: FarmClient):
+    names = {p["name"] for p in client.presets()["presets"]}
+    assert {"Default", "Dance"} <= names
+    file = farm.settings.presets_dir / "mine.toml"
+    file.write_text('name = "Mine"\ndescription = "quick"\n[values]\nsteps = 2\n')
+    assert "Mine" in {p["name"] for p in client.presets()["presets"]}
+    assert client.submit(picture(), {"prompt": "x", "preset": "mine"})["request"]["steps"] == 2
+    file.write_text("name = ")
+    (broken,) = client.presets()["broken"]
+    assert broken["path"] == str(file) and "TOML" in broken["reason"]
+
+
+def test_exporters_plugins_and_nodes_are_listed(farm: LiveFarm, client: FarmClient):
+    assert {"name": "mp4", "extension": ".mp4", "media_type": "video/mp4"} in client.exporters()
+    assert any(p["name"] == "built-in" and p["enabled"] for p in client.plugins())
+    farm.store.upsert_replica("r-1", "node-a", "cpu", "idle")
+    assert [(n["id"], n["node"], n["state"]) for n in client.nodes()] == [("r-1", "node-a", "idle")]
+
+
+def test_metrics_count_jobs_and_requests(farm: LiveFarm, client: FarmClient):
+    before = client.metrics()
+    client.submit(picture(), {"prompt": "x", "seed": 1})
+    text = client.metrics()
+
+    def value(page: str, name: str) -> float:
+        return float(next(line for line in page.splitlines() if line.startswith(name)).rsplit(" ", 1)[1])
+
+    pending = 'farm_jobs{state="pending"}'
+    assert value(text, pending) == value(before, pending) + 1
+    posts = 'farm_api_request_seconds_count{method="POST",route="/jobs",status="201"}'
+    assert value(text, posts) >= 1
+
+
+def test_health_needs_no_token_and_tells_of_a_broken_database(farm: LiveFarm, monkeypatch: pytest.MonkeyPatch):
+    url = f"{farm.url}/api/v1/health"
+    assert httpx.get(url).json()["status"] == "ok"
+    with farm.store._database._engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs RENAME TO hidden")
+    try:
+        answer = httpx.get(url)
+        assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
+    finally:
+        with farm.store._database._engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE hidden RENAME TO jobs")
+
+
+def test_documentation_has_examples(farm: LiveFarm):
+    assert httpx.get(f"{farm.url}/docs").status_code == 200
+    schema = httpx.get(f"{farm.url}/openapi.json").text
+    assert "The puppet dances" in schema and "text/event-stream" in schema
