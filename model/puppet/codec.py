@@ -95,8 +95,12 @@ class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return nn.functional.pixel_shuffle(patches, SPACE).unflatten(1, (3, TIME))
 
     def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
-        """Decode latents [batch, channels, 1 + n, h, w] to pictures [batch, 3, 1 + 4n, 8h, 8w] in about [-1, 1]."""
+        """Decode latents [batch, channels, 1 + n, h, w] to pictures [batch, 3, 1 + 4n, 8h, 8w] in about [-1, 1].
+
+        One latent at a time: convolutions round differently in batches of different sizes, and a video decoded in
+        pieces shall have the same bits.
+        """
         batch = z.shape[0]
-        groups = self.decode_groups(z.transpose(1, 2).flatten(0, 1))
+        groups = torch.cat([self.decode_groups(latent) for latent in z.transpose(1, 2).flatten(0, 1).split(1)])
         video = groups.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)[:, :, TIME - 1 :]
         return DecoderOutput(sample=video) if return_dict else (video,)

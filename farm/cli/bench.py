@@ -1,0 +1,124 @@
+"""``farm bench``: how good and how fast, measured."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farm.cli import output
+from farm.errors import InputError
+
+if TYPE_CHECKING:
+    from model.puppet.quality import Score
+
+bench_app = typer.Typer(help="Measure the quality of models and the speed of the farm.", no_args_is_help=True)
+
+
+@bench_app.callback()
+def _group() -> None:
+    pass
+
+
+@bench_app.command()
+def puppet(
+    clips: Annotated[int, typer.Option(min=1, help="Clips of 5 seconds, motions in turn.")] = 63,
+    long_clips: Annotated[int, typer.Option(min=0, help="Videos of --long-seconds for each order.")] = 7,
+    long_seconds: Annotated[float, typer.Option(min=6, max=600, help="Length of the long videos.")] = 60.0,
+    orders: Annotated[str, typer.Option(help="Orders of the long videos, comma-separated.")] = (
+        "vanilla,inverted,endpoints,bisect"
+    ),
+    workers: Annotated[int, typer.Option(min=0, help="Processes of one torch thread; 0: one per core.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")] = 25,
+    out: Annotated[Path | None, typer.Option(help="Write every figure as JSON here.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of the clips (PNG) here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Render held-out puppets and judge them: motion accuracy, identity, sharpness, beside the true clips.
+
+    Motion: a classifier that is trained here, on true clips alone, names the motion. Identity: mean colour error of
+    skin, shirt, trousers and background in the last second. Sharpness: ratio to the true clips'. The long videos are
+    judged by their end.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from rich.progress import Progress
+
+    from model.families import describe
+    from model.plan import find_order
+    from model.puppet.bench import Work, judge_clip, prepare
+    from model.puppet.classifier import train_classifier
+
+    info = describe("puppet")
+    names = [find_order(name.strip()).name for name in orders.split(",") if name.strip()] if long_clips else []
+    for path in (out, sheet):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist; make it first.")
+    console = output.console()
+    with Progress(console=console, disable=as_json) as progress:
+        bar = progress.add_task("classifier on true clips", total=None)
+        judge, true_accuracy = train_classifier(
+            report=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+        short = [Work(i, 5.0, info.default_order, steps) for i in range(clips)]
+        long = [Work(i, long_seconds, order, steps) for order in names for i in range(long_clips)]
+        results: dict[Work, tuple[Score, list[bytes]]] = {}
+        count = workers or os.cpu_count() or 1
+        with ProcessPoolExecutor(count, get_context("spawn"), prepare, (judge.state_dict(),)) as pool:
+            for title, works in (
+                ("5 s clips", short),
+                *((f"{long_seconds:g} s {o}", [w for w in long if w.order == o]) for o in names),
+            ):
+                bar = progress.add_task(title, total=len(works))
+                for work, result in zip(works, pool.map(judge_clip, works), strict=True):
+                    results[work] = result
+                    progress.advance(bar)
+    report = {
+        "checkpoint_sha256": info.checkpoint_sha256,
+        "steps": steps,
+        "true_clips_accuracy": true_accuracy,
+        "rows": [_row(f"5 s {info.default_order}", [results[work][0] for work in short])]
+        + [_row(f"{long_seconds:g} s {o}", [results[w][0] for w in long if w.order == o]) for o in names],
+        "by_motion": _by_motion([results[work][0] for work in short]),
+    }
+    if sheet is not None:
+        from model.puppet.bench import write_sheet
+
+        write_sheet(sheet, [results[work][1] for work in short[:21]])
+    if out is not None:
+        aside = out.with_name(f".{out.name}.partial")
+        aside.write_text(json.dumps(report, indent=2) + "\n")
+        os.replace(aside, out)
+    if as_json:
+        output.print_json(report)
+        return
+    console.print(f"classifier on held-out true clips: {true_accuracy:.1%} right")
+    table = output.table("clips", "n>", "motion>", "identity error>", "sharpness>")
+    for row in report["rows"]:
+        table.add_row(
+            row["clips"], str(row["n"]), f"{row['motion']:.1%}", f"{row['identity']:.3f}", f"{row['sharpness']:.1%}"
+        )
+    console.print(table)
+    console.print(
+        "motion by motion: " + ", ".join(f"{name} {value:.0%}" for name, value in report["by_motion"].items())
+    )
+
+
+def _row(title: str, scores: "list[Score]") -> dict[str, float | str | int]:
+    count = len(scores)
+    return {
+        "clips": title,
+        "n": count,
+        "motion": sum(score.right for score in scores) / count,
+        "identity": sum(score.identity for score in scores) / count,
+        "sharpness": sum(score.sharpness for score in scores) / count,
+    }
+
+
+def _by_motion(scores: "list[Score]") -> dict[str, float]:
+    found: dict[str, list[bool]] = {}
+    for score in scores:
+        found.setdefault(score.motion, []).append(score.right)
+    return {motion: sum(right) / len(right) for motion, right in found.items()}

@@ -1,0 +1,64 @@
+"""The work of ``farm bench puppet`` that runs in processes of one torch thread each."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from model.families import load
+from model.family import Renderer, SamplingParams
+
+from .classifier import MotionClassifier
+from .quality import Score, held_out_puppets, render_video, score
+
+COLUMNS = 12
+_ready: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One clip to render and judge: the held-out puppet ``index``."""
+
+    index: int
+    seconds: float
+    order: str
+    steps: int
+
+
+def prepare(judge_weights: dict[str, torch.Tensor]) -> None:
+    """Load the model and the judge, once per process."""
+    torch.set_num_threads(1)
+    judge = MotionClassifier()
+    judge.load_state_dict(judge_weights)
+    _ready["judge"] = judge.eval()
+    _ready["renderer"] = load("puppet", "cpu", 1)
+
+
+def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
+    """Render and judge one clip; also returns ``COLUMNS`` of its frames as PNG files."""
+    renderer: Renderer = _ready["renderer"]
+    puppet = held_out_puppets(work.index + 1)[-1]
+    params = SamplingParams(steps=work.steps)
+    frames = list(
+        render_video(renderer, puppet, order=work.order, seconds=work.seconds, seed=work.index, params=params)
+    )
+    return score(_ready["judge"], puppet, frames), [_png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
+
+
+def write_sheet(path: Path, clips: list[list[bytes]]) -> None:
+    """A picture with one row per clip, frames evenly spaced in time."""
+    rows = [np.concatenate([np.asarray(Image.open(io.BytesIO(png))) for png in clip], axis=1) for clip in clips]
+    aside = path.with_name(f".{path.name}.partial")
+    Image.fromarray(np.concatenate(rows, axis=0)).save(aside, "PNG")
+    os.replace(aside, path)
+
+
+def _png(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "PNG")
+    return buffer.getvalue()
