@@ -196,7 +196,9 @@ def render(
         arms.append((shoulder, elbow, hand))
     torso = canvas.limb((chest_x, chest_y + 0.02 * s), (root_x, hip_y - 0.02 * s), wide)
     canvas.paint(torso, puppet.shirt, 2)
-    canvas.paint(canvas.limb((root_x, hip_y - 0.012 * s), (root_x, hip_y + 0.012 * s), wide * 0.95), puppet.trousers, 3)
+    belt = (hip_y - 0.035 * s)[:, None, None] - canvas.y
+    hips = canvas.limb((root_x, hip_y - 0.012 * s), (root_x, hip_y + 0.005 * s), wide * 0.97)
+    canvas.paint(torch.maximum(hips, belt), puppet.trousers, 3)
     for shoulder, elbow, hand in arms:
         canvas.paint(canvas.limb(shoulder, elbow, 0.034 * s), puppet.shirt, 2)
         canvas.paint(canvas.limb(elbow, hand, 0.029 * s), puppet.skin, 1)
