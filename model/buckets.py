@@ -1,4 +1,4 @@
-"""Buckets: the picture sizes a family was trained on. A start image is scaled to cover one and cropped, never stretched."""
+"""Buckets: picture sizes a family was trained on. A start image is scaled to cover one and cropped, never stretched."""
 
 from collections.abc import Sequence
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from transformers.utils.logging import disable_progress_bar
 
 from farm.errors import CheckpointError
 
@@ -15,6 +16,7 @@ def load_weights(kind: Any, folder: Path, device: torch.device) -> Any:
     Raises:
         CheckpointError: the folder can't be read, or does not hold exactly the weights of its configuration.
     """
+    disable_progress_bar()
     try:
         model, report = kind.from_pretrained(
             folder, torch_dtype=torch.float32, local_files_only=True, output_loading_info=True

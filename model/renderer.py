@@ -112,9 +112,7 @@ class FramePackRenderer:
             )
         result = sampled[0].float().cpu().contiguous()
         if not torch.isfinite(result).all():
-            raise FarmError(
-                f"section {section.index}: the model gave values that are not finite; lower gs or cfg, or check the device."
-            )
+            raise FarmError(f"section {section.index}: the model gave values that are not finite; lower gs or cfg.")
         return result
 
     @torch.no_grad()
@@ -131,7 +129,8 @@ class FramePackRenderer:
         video = self._vae.decode(raw).sample[0]
         skip = 1 + _FRAMES_PER_LATENT * (overlap - 1) if overlap else 0
         pixels = ((video[:, skip:] / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-        return pixels.permute(1, 2, 3, 0).contiguous().cpu()
+        frames: torch.Tensor = pixels.permute(1, 2, 3, 0).contiguous().cpu()
+        return frames
 
     def _flow(
         self,

@@ -59,7 +59,7 @@ class TeaCache(nn.Module):
         mask: torch.Tensor | None,
         rope: tuple[torch.Tensor, torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image and text tokens after all blocks. A skipped step gives the text tokens back as they were: no one reads them."""
+        """Image and text tokens after all blocks; a skipped step leaves the text tokens, which no one reads then."""
         state = self.branches.setdefault(self.branch, _Branch())
         signal = self.dual_blocks[0].norm1(hidden, emb=temb)[0]
         compute = self._decide(state, signal)

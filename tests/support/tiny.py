@@ -14,7 +14,7 @@ SEED = 7
 def tiny_checkpoint(path: Path) -> Path:
     """Write the checkpoint folder ``path`` (made if missing, replaced if there) and return it.
 
-    Built once per process, in about two seconds, then copied; the same bytes every time. Point ``FARM_PUPPET_PATH`` to it.
+    Built once, in about two seconds, then copied; the same bytes every time. Point ``FARM_PUPPET_PATH`` to it.
     """
     shutil.copytree(_built(), path, dirs_exist_ok=True)
     return path
