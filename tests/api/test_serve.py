@@ -1,0 +1,65 @@
+"""The API as Ray Serve runs it, over real Ray."""
+
+import socket
+import time
+
+import pytest
+
+from farm.client import FarmClient
+from farm.settings import Settings
+from tests.support.api import picture
+from tests.support.tiny import tiny_checkpoint
+
+pytestmark = pytest.mark.ray
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Settings, tmp_path, monkeypatch):
+    import ray
+
+    from farm.api import serve
+    from farm.cluster.embedded import local_ray
+    from farm.cluster.replica import COORDINATOR, NAMESPACE
+
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
+    url = f"http://127.0.0.1:{free_port()}"
+    with local_ray(1):
+        serve.run(settings, "127.0.0.1", int(url.rpartition(":")[2]))
+        with FarmClient(url, settings.token_path.read_text().strip()) as client:
+            assert client.health()["status"] == "ok"
+            fields = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1}
+            alone = client.submit(picture(), fields)
+            assert alone["state"] == "pending"
+
+            counter = ray.remote(Counter).options(name=COORDINATOR, namespace=NAMESPACE, num_cpus=0).remote()
+            assert ray.get(counter.count.remote()) == 0
+            time.sleep(1.1)  # the nudge looks for a missing coordinator once a second
+            job = client.submit(picture(), fields)
+            deadline = time.monotonic() + 10
+            while not ray.get(counter.count.remote()):
+                assert time.monotonic() < deadline
+
+            ray.kill(counter)
+            assert client.cancel(job["id"])["state"] == "cancelled"
+            assert [m["event"] for m in client.events(job["id"])][-2:] == ["job_cancelled", "end"]
+            assert client.artifact(job["id"], "image") == picture()
+            assert "farm_jobs" in client.metrics()
+        serve.stop()
+
+
+class Counter:
+    """Stands where the coordinator is found and counts nudges."""
+
+    def __init__(self) -> None:
+        self.nudges = 0
+
+    def nudge(self) -> None:
+        self.nudges += 1
+
+    def count(self) -> int:
+        return self.nudges
