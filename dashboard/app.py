@@ -39,8 +39,11 @@ def _status() -> None:
             client.jobs(state="pending", limit=1)["total"],
         )
     except FarmError:
+        st.session_state["farm_lost"] = True
         st.badge("farm not reachable", icon=":material/cloud_off:", color="red")
         return
+    if st.session_state.pop("farm_lost", False):
+        st.rerun()
     st.badge("farm connected", icon=":material/cloud_done:", color="green")
     st.caption(f"{running} running · {pending} pending")
 

@@ -55,7 +55,8 @@ def show_error(error: FarmError) -> None:
         )
     elif isinstance(error, ClusterError):
         st.error(
-            f"**The farm can't be reached.** {error}\n\nThis page tries again by itself.", icon=":material/cloud_off:"
+            f"**The farm can't be reached.** {error}\n\nThis page comes back by itself once the farm answers.",
+            icon=":material/cloud_off:",
         )
     else:
         st.error(str(error), icon=":material/error:")

@@ -23,8 +23,12 @@ STYLE = """
 .facts { display: flex; flex-wrap: wrap; gap: 6px 22px; font-size: 0.9rem; }
 .facts span { opacity: 0.65; margin-right: 6px; }
 .big { font-size: 1.35rem; font-weight: 650; line-height: 1.25; }
+.st-key-examples button { padding: 2px 10px; min-height: 0; border: 1px solid #2a3140; border-radius: 14px; }
+.st-key-examples button p { font-size: 0.82rem; }
+.st-key-plan [data-testid="stMetricValue"] { font-size: 1.5rem; }
 .quiet { opacity: 0.65; font-size: 0.85rem; }
-.events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; max-height: 340px; overflow-y: auto; }
+.events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; max-height: 340px;
+  overflow-y: auto; }
 .events b { opacity: 0.6; font-weight: 400; margin-right: 10px; }
 </style>
 """

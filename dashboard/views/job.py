@@ -1,5 +1,6 @@
 """Job: one video with its section timeline in viewer order, its events, its files and what can be done."""
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -24,13 +25,13 @@ def page() -> None:
             st.markdown("**There is no job yet.**")
             st.page_link(st.session_state["pages"]["submit"], label="Submit a video", icon=":material/add:")
         return
-    try:
-        with farm_access.explained():
+    with farm_access.explained():
+        try:
             detail = _detail(job_id)
-    except NotFoundError:
-        st.title("Job")
-        st.warning(f"There is no job `{job_id}`; it may have been deleted.", icon=":material/search_off:")
-        return
+        except NotFoundError:
+            st.title("Job")
+            st.warning(f"There is no job `{job_id}`; it may have been deleted.", icon=":material/search_off:")
+            return
     state = detail["job"]["state"]
     st.session_state[f"seen-{job_id}"] = state
     if state == "completed":
@@ -86,7 +87,7 @@ def _head(detail: dict[str, Any]) -> None:
     with picture:
         thumbnail(job)
     with text:
-        st.html(f'<div class="big">{looks.escape(looks.title_of(job["request"]))}</div>')
+        st.html(f'<div class="big">{escape(looks.title_of(job["request"]))}</div>')
         with st.container(horizontal=True, vertical_alignment="center"):
             looks.badge(job["state"])
             took = looks.elapsed(job["started_at"], job["finished_at"])
@@ -215,7 +216,7 @@ def _events(job: dict[str, Any]) -> None:
     for event in reversed(history[-EVENTS:]):
         moment = looks.when(event["at"])
         clock = moment.astimezone().strftime("%H:%M:%S") if moment else ""
-        lines.append(f"<div><b>{clock}</b>{looks.escape(event['message'] or event['kind'])}</div>")
+        lines.append(f"<div><b>{clock}</b>{escape(event['message'] or event['kind'])}</div>")
     st.html(f'<div class="events">{"".join(lines)}</div>')
 
 

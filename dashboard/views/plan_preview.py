@@ -43,8 +43,9 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
         sections.metric("Sections", plan["sections"], help=f"{plan['frames']} frames at {plan['fps']} fps")
         speedup.metric(
             "Speed-up",
-            f"{plan['devices_speedup']:.1f}x",
-            help=f"On the {plan['devices']} device(s) of this farm; at most {plan['speedup']:.1f}x on {plan['width']} or more.",
+            f"{plan['devices_speedup' if plan['devices'] > 1 else 'speedup']:.1f}x",
+            help=f"Sections at the same time: {plan['devices_speedup']:.1f}x on the {plan['devices']} replicas "
+            f"of this farm; at most {plan['speedup']:.1f}x on {plan['width']}.",
         )
         bucket = f"{plan['bucket'][1]}x{plan['bucket'][0]}"
         note = (

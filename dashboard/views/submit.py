@@ -165,7 +165,7 @@ def _length(longest: float) -> None:
     limit = min(longest, LONGEST_SLIDER)
     state["draft_slider"] = min(state["draft_total_second_length"], limit)
     slider, number = st.columns([4, 1], vertical_alignment="bottom")
-    slider.slider("Video length (seconds)", 0.1, limit, step=0.1, key="draft_slider", on_change=_slid)
+    slider.slider("Video length (seconds)", 0.1, limit, step=0.1, format="%.1f", key="draft_slider", on_change=_slid)
     number.number_input(
         "seconds", 0.1, longest, step=0.1, format="%.1f", key="draft_total_second_length", label_visibility="collapsed"
     )
@@ -191,7 +191,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
         help="Which sections are rendered when; decides how many can run at the same time.",
     )
     seed.number_input("Seed", 0, 2**53 - 1, key="draft_seed", step=1, disabled=state["draft_random_seed"])
-    dice.toggle("Random", key="draft_random_seed", on_change=_draw_seed, help="A new seed is drawn at submission.")
+    dice.toggle("Random", key="draft_random_seed", on_change=_draw_seed)
     if summary := summaries.get(state["draft_order"]):
         st.caption(summary)
 
@@ -208,9 +208,15 @@ def _advanced(models: dict[str, Any], exporters: list[dict[str, Any]]) -> None:
         first, second = st.columns(2)
         first.slider("Steps", 1, 100, key="draft_steps", help="Denoising steps per section. 25 is what models expect.")
         second.slider(
-            "Distilled CFG scale", 1.0, 32.0, step=0.5, key="draft_gs", help="How closely to follow the prompt."
+            "Distilled CFG scale",
+            1.0,
+            32.0,
+            step=0.5,
+            format="%.1f",
+            key="draft_gs",
+            help="How closely to follow the prompt.",
         )
-        first.slider("CFG scale", 1.0, 10.0, step=0.1, key="draft_cfg", help="Above 1 doubles the time.")
+        first.slider("CFG scale", 1.0, 10.0, step=0.1, format="%.1f", key="draft_cfg", help="Above 1 doubles the time.")
         second.slider("CFG re-scale", 0.0, 1.0, step=0.05, key="draft_rs")
         first.selectbox("Sampler", ["unipc", "euler"], key="draft_sampler")
         second.selectbox(
