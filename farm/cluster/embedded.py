@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,10 +151,8 @@ def _run(settings: Settings, store: JobStore, job: Job, on_update: Callable[[Job
             on_update(job)
         return job
     except BaseException:
-        try:
+        with suppress(ray.exceptions.RayError):  # what it can't record is found out by the next render of this job
             ray.get(coordinator.stop.remote(), timeout=20)
-        except ray.exceptions.RayError:
-            pass  # what it did not record is found out by the next render of this job
         raise
 
 
@@ -201,7 +199,7 @@ def _only_once(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConflictError(
-                "another process is rendering this very job; wait for it, or change the seed."
+                "this very job is being rendered by another process; wait for it, or change the seed."
             ) from None
         try:
             yield

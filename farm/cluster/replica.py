@@ -19,12 +19,13 @@ import ray
 from farm.errors import ConflictError
 from farm.jobs.records import Artifact, AttemptSpec, FailureKind
 from farm.settings import Settings
+from farm.store.artifacts import ArtifactStore
 
 from .attempts import classify, describe_error
+from .calls import COORDINATOR, NAMESPACE
 from .devices import Slot
+from .execution import TaskExecutor
 
-COORDINATOR = "coordinator"
-NAMESPACE = "farm"
 THREADS = 1
 """Torch threads of a CPU replica: results depend on their number, so it is the same everywhere."""
 REPORT_SECONDS = 0.2
@@ -58,7 +59,7 @@ class Replica:
         self.id = replica_id
         self._settings = settings
         self._slot = slot
-        self._executor: Any = None
+        self._executor: TaskExecutor | None = None
         self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
         self._stop = threading.Event()
         self._running: AttemptSpec | None = None
@@ -115,6 +116,16 @@ class Replica:
         if self._running and self._running.attempt_id == attempt_id:
             self._stop.set()
 
+    async def warm(self, family: str) -> None:
+        """Load a model ahead of the first attempt that needs it."""
+        self._work.submit(self._load, family)
+
+    def _load(self, family: str) -> None:
+        try:
+            self._ready_executor().renderer(family)
+        except Exception as error:  # noqa: BLE001 - an attempt that needs the model will meet the same fault and report it
+            log.warning("replica %s can't load %s: %s", self.id, family, describe_error(error))
+
     async def _run(self, spec: AttemptSpec) -> None:
         outcome = await asyncio.get_running_loop().run_in_executor(self._work, self._execute, spec)
         async with self._changed:
@@ -124,18 +135,17 @@ class Replica:
 
     def _execute(self, spec: AttemptSpec) -> Outcome:
         try:
-            if self._executor is None:
-                from farm.store.artifacts import ArtifactStore
-
-                from .execution import TaskExecutor
-
-                artifacts = ArtifactStore(self._settings.artifacts_url)
-                self._executor = TaskExecutor(artifacts, self._slot.device, THREADS, self.id, self._settings)
             reporter = _Reporter(spec.attempt_id, self._stop)
-            return Outcome(spec, tuple(self._executor.run(spec, reporter, self._stop.is_set)))
+            return Outcome(spec, tuple(self._ready_executor().run(spec, reporter, self._stop.is_set)))
         except BaseException as error:  # the boundary of an attempt: whatever happens becomes its outcome
             log.warning("%s of job %s: %s", spec.task_name, spec.job_id, describe_error(error), exc_info=True)
             return Outcome(spec, failure=classify(error), message=describe_error(error))
+
+    def _ready_executor(self) -> TaskExecutor:
+        if self._executor is None:
+            artifacts = ArtifactStore(self._settings.artifacts_url)
+            self._executor = TaskExecutor(artifacts, self._slot.device, THREADS, self.id, self._settings)
+        return self._executor
 
 
 class _Reporter:
