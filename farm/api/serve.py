@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from ray import serve
 
-from farm.cluster.replica import COORDINATOR, NAMESPACE
+from farm.cluster.calls import COORDINATOR, NAMESPACE
 from farm.errors import ClusterError
 from farm.settings import Settings
 
