@@ -41,6 +41,20 @@ class _ResidualBlock(nn.Module):
         return x + self.mix(nn.functional.silu(self.spread(nn.functional.silu(self.norm(x)))))
 
 
+class _Lift(nn.Module):
+    """Between patches and features: a linear map, and a small network beside it for what a linear map can't say."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Conv2d(inputs, outputs, 1)
+        self.widen = nn.Conv2d(inputs, hidden, 1)
+        self.narrow = nn.Conv2d(hidden, outputs, 1)
+        nn.init.zeros_(self.narrow.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) + self.narrow(nn.functional.silu(self.widen(x)))
+
+
 class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Codec of the puppet family with the interface of diffusers' video autoencoders.
 
@@ -62,12 +76,12 @@ class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         patch = 3 * TIME * SPACE * SPACE
-        self.encode_in = nn.Conv2d(patch, width, 1)
+        self.encode_in = _Lift(patch, 2 * width, width)
         self.encode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(encoder_blocks)])
         self.encode_out = nn.Conv2d(width, latent_channels, 1)
         self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
         self.decode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(decoder_blocks)])
-        self.decode_out = nn.Conv2d(width, patch, 1)
+        self.decode_out = _Lift(width, 4 * width, patch)
 
     def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
         """Encode pictures [batch, 3, 1 + 4n, height, width] in [-1, 1] to latents [batch, channels, 1 + n, h/8, w/8].

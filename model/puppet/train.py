@@ -27,6 +27,7 @@ from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
 from .train_codec import train_codec
 from .training import Ema, cosine_rate, save_state
+from .world import render_clip, sample_puppet
 
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -93,9 +94,7 @@ class Trainer:
         for module in parts.trained:
             module.to(device).train()
         self.weights = [weight for module in parts.trained for weight in module.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.weights, lr=self.recipe.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
+        self.optimizers = _optimizers(parts, self.recipe.rate)
         self.ema = Ema(*parts.trained, decay=0.998)
         self.clips: list[Clip] = []
         self.state_path = folder / "transformer.pt"
@@ -106,7 +105,8 @@ class Trainer:
         state = torch.load(self.state_path, map_location=self.device, weights_only=True)
         for module, weights in zip(self.parts.trained, state["modules"], strict=True):
             module.load_state_dict(weights)
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.ema.load_state_dict(state["ema"])
         self.step, self.seconds = state["step"], state["seconds"]
 
@@ -116,7 +116,7 @@ class Trainer:
             self.state_path,
             {
                 "modules": [module.state_dict() for module in self.parts.trained],
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "ema": self.ema.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
@@ -176,12 +176,13 @@ class Trainer:
                 **packed,
             )[0]
         loss = (flow.float() - (noise - clean)).square().mean()
-        for group in self.optimizer.param_groups:
-            group["lr"] = cosine_rate(self.step, recipe.steps, recipe.rate, recipe.warmup)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = cosine_rate(self.step, recipe.steps, recipe.rate, recipe.warmup)
+            optimizer.step()
+            optimizer.zero_grad()
         self.ema.update(*self.parts.trained, self.step)
         self.step += 1
         return loss.item()
@@ -203,25 +204,30 @@ class Trainer:
         """Draw one section of every motion with the averaged weights: rows of frames, a picture to look at."""
         backup = [weight.detach().clone() for weight in self.weights]
         self.ema.copy_to(*self.parts.trained)
-        clips = [next(clip for clip in self.clips if clip.puppet.motion == motion) for motion in MOTIONS]
-        start = torch.stack([clip.latents[:, 0] for clip in clips]).float().to(self.device)
+        puppets = [sample_puppet(random.Random(60_000_000 + i), motion) for i, motion in enumerate(MOTIONS)]
+        first = torch.cat([render_clip(p, 0, 1, self.parts.config.resolution, self.device) for p in puppets])
+        start = self.parts.vae.encode((first * 2 - 1)[:, :, None]).latent_dist.mode()[:, :, 0]
+        start = start * self.parts.vae.config.scaling_factor
         context = place_context(self.layout, 1, 1, None)
-        packed = pack_context(context.slots, {0: start}, *start.shape[1:], batch=len(clips))
-        text, mask, pooled, image = self.condition(
-            [clip.prompt(random.Random(1)) for clip in clips], np.stack([clip.start for clip in clips])
-        )
+        packed = pack_context(context.slots, {0: start}, *start.shape[1:], batch=len(puppets))
+        pixels = first.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        text, mask, pooled, image = self.condition([puppet.prompt for puppet in puppets], pixels)
         window = torch.arange(context.window_index, context.window_index + self.layout.window)
-        guidance = torch.full((len(clips),), 10_000.0, device=self.device)
+        guidance = torch.full((len(puppets),), 10_000.0, device=self.device)
 
         def model(x: Tensor, sigma: float) -> Tensor:
-            time = torch.full((len(clips),), sigma * 1000, device=self.device)
+            time = torch.full((len(puppets),), sigma * 1000, device=self.device)
             flow = self.parts.transformer(
                 x, time, text, mask, pooled, image, window, guidance=guidance, return_dict=False, **packed
             )[0]
             return x - sigma * flow
 
         noise = torch.randn(
-            len(clips), start.shape[1], self.layout.window, *start.shape[2:], generator=torch.Generator().manual_seed(5)
+            len(puppets),
+            start.shape[1],
+            self.layout.window,
+            *start.shape[2:],
+            generator=torch.Generator().manual_seed(5),
         )
         sigmas = flow_sigmas(steps, flow_shift(noise[0, 0].numel() // 4))
         latents = euler(model, noise.to(self.device), sigmas, lambda done, steps: None)
@@ -233,6 +239,23 @@ class Trainer:
         with torch.no_grad():
             for weight, saved in zip(self.weights, backup, strict=True):
                 weight.copy_(saved)
+
+
+def _optimizers(parts: Components, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of attention and feed-forward layers, AdamW for everything else."""
+    blocks = [*parts.transformer.transformer_blocks, *parts.transformer.single_transformer_blocks]
+    matrices = [
+        weight
+        for block in blocks
+        for name, weight in block.named_parameters()
+        if weight.ndim == 2 and not name.startswith("norm")
+    ]
+    chosen = {id(weight) for weight in matrices}
+    others = [weight for module in parts.trained for weight in module.parameters() if id(weight) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
+    ]
 
 
 def train_puppet(
