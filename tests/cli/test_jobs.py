@@ -1,0 +1,154 @@
+"""Commands over a real server."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from farm.jobs.records import FailureKind
+from tests.support.api import LiveFarm, picture
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    (tmp_path / "start.png").write_bytes(picture())
+    return tmp_path / "start.png"
+
+
+@pytest.fixture
+def job(run, farm: LiveFarm, image: Path) -> str:
+    outcome = run("submit", image, "-p", "The puppet waves", "-s", "2.4", "--set", "steps=1", "--name", "[b]Take[/b] 1")
+    assert outcome.code == 0, outcome.err
+    return outcome.out.strip()
+
+
+def finish(farm: LiveFarm, job_id: str) -> None:
+    """Commit every task as replicas would; the video is eleven bytes."""
+    while ready := [task for task, job in farm.store.ready_tasks() if job.id == job_id]:
+        attempt = farm.store.start_attempt(ready[0].id, "replica-1")
+        made = []
+        if ready[0].name == "export":
+            made = [farm.artifacts.write(f"jobs/{job_id}/video.mp4", b"eleven byte", name="video")]
+        farm.store.commit_attempt(attempt.id, made)
+
+
+def test_submit_sends_what_was_asked(run, farm: LiveFarm, image: Path):
+    outcome = run(
+        "submit", image, "-p", "wave", "-s", "4", "--preset", "dance", "--order", "bisect", "--seed", "7",
+        "--priority", "80", "--set", "gs=8.5", "--idempotency-key", "k", "--json",
+    )  # fmt: skip
+    request = json.loads(outcome.out)["request"]
+    assert (request["total_second_length"], request["preset"], request["seed"]) == (4, "Dance", 7)
+    assert (request["priority"], request["gs"], request["order"]) == (80, 8.5, "bisect")
+    again = run("submit", image, "-p", "wave", "--idempotency-key", "k", "--json")
+    assert json.loads(again.out)["id"] == json.loads(outcome.out)["id"]
+
+
+def test_jobs_lists_and_filters(run, job: str):
+    listed = run("jobs", "--search", "Take")
+    assert job in listed.out and "[b]Take[/b] 1" in listed.out and "pending" in listed.out
+    assert json.loads(run("jobs", "--json").out)["total"] >= 1
+    assert "No jobs" in run("jobs", "--owner", "nobody").out
+
+
+def test_job_is_found_by_the_beginning_of_its_id(run, job: str):
+    assert json.loads(run("show", job[:8], "--json").out)["job"]["id"] == job
+    outcome = run("show", "zz")
+    assert outcome.code == 1 and "no job begins with 'zz'" in outcome.err
+
+
+def test_verbs_change_the_state(run, job: str):
+    assert "paused" in run("pause", job).out
+    assert "pending" in run("resume", job).out
+    outcome = run("retry", job)
+    assert outcome.code == 1 and outcome.err.startswith("error: ") and len(outcome.err.splitlines()) == 1
+    assert json.loads(run("cancel", job, "--json").out)["state"] == "cancelled"
+    assert run("delete", job, "--yes").out == f"deleted {job}\n"
+    assert run("show", job).code == 1
+
+
+def test_show_draws_the_sections(run, farm: LiveFarm, job: str):
+    attempt = farm.store.start_attempt(f"{job}.encode", "replica-1")
+    farm.store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "lost")
+    finish(farm, job)
+    out = run("show", job).out
+    assert "2.43 s, 73 frames at 30 fps, 2 sections" in out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip().endswith("█")}
+    assert {"encode", "section-000", "section-001", "decode-000", "decode-001", "export"} == set(rows)
+    assert rows["encode"].split()[2] == "2" and "replica-1" in rows["encode"]
+    assert "11 bytes" in out
+
+
+def test_watch_follows_to_the_end_and_tells_success_by_exit_code(run, farm: LiveFarm, job: str):
+    worker = threading.Thread(target=finish, args=(farm, job))
+    worker.start()
+    outcome = run("watch", job)
+    worker.join()
+    assert outcome.code == 0, outcome.err
+    assert "the video is ready" in outcome.out and "completed, 2 of 2 sections" in outcome.out
+
+
+def test_watch_json_prints_a_line_per_event_and_fails_for_a_cancelled_job(run, job: str):
+    run("cancel", job)
+    outcome = run("watch", job, "--json")
+    assert [json.loads(line)["event"] for line in outcome.out.splitlines()] == ["job_created", "job_cancelled", "end"]
+    assert outcome.code == 1 and "was cancelled" in outcome.err
+
+
+def test_fetch_writes_the_video(run, farm: LiveFarm, job: str, tmp_path: Path):
+    early = run("fetch", job, "-o", tmp_path / "early.mp4")
+    assert early.code == 1 and "has no video; it has: image" in early.err
+    finish(farm, job)
+    outcome = run("fetch", job, "-o", tmp_path / "out.mp4")
+    assert outcome.out.strip() == str(tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes() == b"eleven byte"
+    refused = run("fetch", job, "-o", tmp_path / "none" / "out.mp4")
+    assert refused.code == 1 and "can't write" in refused.err and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["-p", ""], "prompt"),
+        (["-p", "x" * 10_000], "2000"),
+        (["-p", "x", "-s", "0"], "total_second_length"),
+        (["-p", "x", "-s", "nan"], "total_second_length"),
+        (["-p", "x", "-s", "9999"], "total_second_length"),
+        (["-p", "x", "--preset", "danse"], "Did you mean 'Dance'"),
+        (["-p", "x", "--set", "sedd=1"], "Did you mean 'seed'"),
+        (["-p", "x", "--set", "gs"], "KEY=VALUE"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(run, farm: LiveFarm, image: Path, args: list[str], expected: str):
+    outcome = run("submit", image, *args)
+    assert outcome.code == 2 and outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: ") and expected in line
+
+
+def test_bad_image_is_one_line_and_exit_code_2(run, farm: LiveFarm, tmp_path: Path):
+    (tmp_path / "text.png").write_text("hello")
+    for path, expected in (
+        (tmp_path / "text.png", "not an image"),
+        (tmp_path / "none.png", "No such file"),
+        (tmp_path, "directory"),
+    ):
+        outcome = run("submit", path, "-p", "x")
+        assert outcome.code == 2 and expected in outcome.err and len(outcome.err.splitlines()) == 1
+
+
+def test_no_farm_and_wrong_token_are_one_line_and_exit_code_1(run, farm: LiveFarm, monkeypatch: pytest.MonkeyPatch):
+    outcome = run("jobs", "--token", "wrong")
+    assert outcome.code == 1 and "the token is wrong" in outcome.err
+    outcome = run("jobs", "--url", "http://127.0.0.1:9")
+    assert outcome.code == 1 and "no farm answers" in outcome.err and len(outcome.err.splitlines()) == 1
+    outcome = run("jobs", "--url", "nonsense")
+    assert outcome.code == 2 and len(outcome.err.splitlines()) == 1
+
+
+def test_address_of_the_running_service_is_found(run, farm: LiveFarm, job: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("FARM_URL")
+    (farm.settings.run_dir / "service.json").write_text(json.dumps({"url": farm.url}))
+    assert job in run("jobs").out
+    assert run("token").out.strip() == farm.token

@@ -1,0 +1,134 @@
+"""What holds for every command: help, exit codes, one line per failure."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from farm.cli import errors
+from farm.cli.app import GROUPS, PANELS, app
+from farm.errors import ConflictError, InputError
+
+
+def farm(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "farm", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environ})
+
+
+COMMANDS = [name for commands in PANELS.values() for _, name in commands]
+
+
+def test_help_lists_every_command_quickly_and_without_heavy_imports():
+    code = (
+        "import sys, farm.cli; assert farm.cli.main(['--help']) == 0;"
+        "heavy = {'torch', 'ray', 'sqlalchemy', 'fastapi', 'streamlit', 'diffusers', 'av', 'httpx'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    start = time.process_time()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    for name in [*COMMANDS, *(name for name, _ in GROUPS)]:
+        assert f" {name} " in found.stdout
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(run, name: str):
+    outcome = run(name, "--help")
+    assert outcome.code == 0 and f"farm {name}" in outcome.out
+    assert len(outcome.out.splitlines()) > 4
+
+
+def test_no_arguments_print_the_help(run):
+    assert "Usage" in run().out
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["rendr"], "No such command 'rendr'"),
+        (["jobs", "--sate", "failed"], "--sate"),
+        (["submit"], "Missing"),
+        (["jobs", "--limit", "many"], "limit"),
+        (["plan", "--seconds", "0"], "length 0"),
+        (["plan", "--seconds", "nan"], "length nan"),
+        (["plan", "--order", "bisekt"], "Did you mean 'bisect'"),
+        (["presets", "show", "danse"], "Did you mean 'Dance'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(run, args: list[str], expected: str):
+    outcome = run(*args)
+    assert outcome.code == 2 and outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: ") and expected in line
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("bad\nthing"), 2, "error: bad thing"),
+        (ConflictError("busy"), 1, "error: busy"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (ZeroDivisionError("x"), 1, "error: ZeroDivisionError: x (this is a bug in the farm; --debug shows where)"),
+    ],
+)
+def test_each_failure_has_its_exit_code(capsys, error: BaseException, code: int, line: str):
+    def fail(args):
+        raise error
+
+    assert errors.run(fail, []) == code
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_debug_anywhere_on_the_line_or_by_environment_shows_the_traceback(capsys, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def fail(args):
+        seen.append(list(args))
+        raise ConflictError("busy")
+
+    errors.run(fail, ["jobs", "--debug", "--", "--debug"])
+    assert seen == [["jobs", "--", "--debug"]]
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("FARM_DEBUG", "1")
+    errors.run(fail, [])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_module_and_command_are_the_same():
+    assert farm("--version").stdout.startswith("framepack-farm ")
+
+
+def test_ctrl_c_while_waiting_exits_with_130(tmp_path: Path):
+    """The command hangs on a server that never answers; SIGINT ends it in one line."""
+    import signal
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "farm", "jobs", "--url", url], stderr=subprocess.PIPE, text=True
+        )
+        server.settimeout(60)
+        connection, _ = server.accept()
+        connection.recv(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr and process.stderr.read() == "error: interrupted\n"
+        connection.close()
+
+
+def test_closed_pipe_is_silent():
+    process = subprocess.run(
+        f"{sys.executable} -m farm --help | head -c 1", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert process.stderr == ""
+
+
+def test_app_has_no_command_outside_the_lists():
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
