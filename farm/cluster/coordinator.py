@@ -306,7 +306,7 @@ class Coordinator:
             return
         with suppress(ConflictError):
             await insist(self._store.pause_job, attempt.job_id)
-            text = f"paused: {message} Resume the job when this is mended."
+            text = f"paused: {message} Mend this, then go on with the job."
             await insist(self._store.add_event, attempt.job_id, "job_blocked", text, {"failure": failure.value})
 
     async def _discard(self, prefix: str) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from farm.errors import ClusterError, ConflictError, StorageError
 from farm.jobs.graph import plan_for, tasks_for
-from farm.jobs.records import Job, JobState
+from farm.jobs.records import Job, JobState, Task
 from farm.jobs.request import RenderRequest
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
@@ -32,6 +32,7 @@ SILENCE_SECONDS = 60.0
 """Longest time that the coordinator may not answer, restarts included."""
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
+OnUpdate = Callable[[Job, list[Task]], None]
 
 
 def embedded_settings(settings: Settings) -> Settings:
@@ -46,22 +47,22 @@ def render(
     request: RenderRequest,
     image: bytes,
     settings: Settings,
-    on_update: Callable[[Job], None] = lambda job: None,
+    on_update: OnUpdate = lambda job, tasks: None,
     *,
     replicas: int | None = None,
 ) -> Job:
-    """Render one job to its end and return it: completed, failed, or paused for want of disk space or memory.
+    """Render one job to its end and return it, completed or failed.
 
     Args:
         request, image: what to render; the same pair resumes its unfinished job and returns its finished one.
         settings: the home to use.
-        on_update: called with the job whenever it may have changed.
+        on_update: called about ten times a second with the job and its tasks.
         replicas: use no more than that many; default: one per GPU, or per CPU core.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; finished sections are kept.
         ClusterError: Ray can't be started, or broke down.
-        StorageError: the home can't be written.
+        StorageError: the home can't be written, or the disk ran full; finished sections are kept.
         ConflictError: another process is rendering the same job.
     """
     settings.ensure_home()
@@ -71,11 +72,14 @@ def render(
     try:
         store.migrate()
         job = prepare_job(store, ArtifactStore(own.artifacts_url), request, image)
-        on_update(job)
+        on_update(job, store.tasks(job.id))
         if job.state is JobState.COMPLETED:
             return job
         with _only_once(settings.home / "embedded" / f"{job.id}.lock"), local_ray(replicas):
-            return _run(own, store, job, on_update, replicas)
+            job = _run(own, store, job, on_update, replicas)
+        if job.state is JobState.COMPLETED:
+            _remove_frames(own, store, job.id)
+        return job
     finally:
         store.close()
 
@@ -136,7 +140,38 @@ def local_ray(replicas: int | None = None) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(settings: Settings, store: JobStore, job: Job, on_update: Callable[[Job], None], replicas: int | None) -> Job:
+def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
+    """Copy artifacts of a completed render, by name, to files that never exist half-written.
+
+    Raises:
+        StorageError: a target can't be written.
+    """
+    own = embedded_settings(settings)
+    artifacts, store = ArtifactStore(own.artifacts_url), JobStore(own.database_url)
+    known = store.artifacts(job.id)
+    store.close()
+    asides = {name: path.with_name(f".{path.name}.partial") for name, path in targets.items()}
+    try:
+        for name, aside in asides.items():
+            shutil.copyfile(artifacts.path(known[name].key), aside)
+        for name, path in targets.items():
+            asides[name].replace(path)
+    except OSError as error:
+        raise StorageError(f"can't write {error.filename2 or error.filename}: {error.strerror}.") from error
+    finally:
+        for aside in asides.values():
+            aside.unlink(missing_ok=True)
+
+
+def _remove_frames(settings: Settings, store: JobStore, job_id: str) -> None:
+    """Decoded chunks are by far the largest files, and the video holds them now."""
+    artifacts = ArtifactStore(settings.artifacts_url)
+    for name, artifact in store.artifacts(job_id).items():
+        if name.startswith("frames-"):
+            artifacts.remove_prefix(artifact.key)
+
+
+def _run(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None) -> Job:
     import ray
 
     from .coordinator import start_coordinator
@@ -148,7 +183,10 @@ def _run(settings: Settings, store: JobStore, job: Job, on_update: Callable[[Job
             time.sleep(POLL_SECONDS)
             watch.check()
             job = store.get_job(job.id)
-            on_update(job)
+            on_update(job, store.tasks(job.id))
+        if job.state is JobState.PAUSED:
+            reasons = [event.message for event in store.events(job.id, limit=10_000) if event.kind == "job_blocked"]
+            raise StorageError(reasons[-1] if reasons else "the job was paused; run the same command to go on.")
         return job
     except BaseException:
         with suppress(ray.exceptions.RayError):  # what it can't record is found out by the next render of this job

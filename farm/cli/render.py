@@ -1,0 +1,172 @@
+"""`farm render`: one video on this machine, without a service."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from farm.cli.jobs import parse_fields, read_image
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from farm.jobs.records import Job, Task
+
+DEFAULT_SEED = 31337
+
+
+def render(
+    image: Annotated[Path, typer.Argument(help="The start image: PNG, JPEG or WebP.", show_default=False)],
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What happens in the video.", show_default=False)],
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
+    order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same video; -1 draws one.")] = DEFAULT_SEED,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
+    exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
+    exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The video file; default: named after the image, here.")
+    ] = None,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Copies of the model; default: one per GPU or CPU core.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
+    ] = None,
+) -> None:
+    """Render a video on this machine. Writes OUT, and beside it OUT.contact.png and OUT.json (how it was made).
+
+    Ctrl-C stops it; the same command goes on where it stopped.
+
+    Example: farm render dancer.png -p "The puppet dances" -s 10 --preset dance --order bisect -o dance.mp4
+    """
+    from farm.cluster import embedded
+    from farm.errors import FarmError
+    from farm.jobs.graph import plan_for
+    from farm.jobs.records import JobState
+    from farm.jobs.submission import build_request
+    from farm.settings import Settings
+    from plugins.manager import get_manager
+
+    settings = Settings.from_environment()
+    fields: dict[str, Any] = {
+        "prompt": prompt,
+        "total_second_length": seconds,
+        "preset": preset,
+        "order": order,
+        "seed": seed,
+        "steps": steps,
+        "exact_length": exact_length or None,
+        "exporter": exporter,
+    }
+    data = read_image(image)
+    manager = get_manager(settings)
+    request = build_request(fields | parse_fields(set_ or []), data, plugins=manager)
+    targets = output_files(out or Path(f"{image.stem}.video"), manager.exporter(request.exporter).extension, bool(out))
+    plan = plan_for(request)
+    with _Display(len(plan.sections), request.steps) as display:
+        try:
+            job = embedded.render(request, data, settings, display.update, replicas=replicas)
+        except KeyboardInterrupt:
+            display.say(f"stopped: {display.done} of {len(plan.sections)} sections are kept; the same command goes on")
+            raise
+    if job.state is not JobState.COMPLETED:
+        raise FarmError(job.error or f"the render was {job.state}.")
+    embedded.fetch(settings, job, targets)
+    display.finish(targets["video"], plan.seconds)
+
+
+def output_files(out: Path, extension: str, given: bool) -> dict[str, Path]:
+    """Where video, contact sheet and manifest go; made sure to be writable before anything is rendered.
+
+    Raises:
+        InputError: the folder does not exist, ``out`` is one, can't be written, or has another format's extension.
+    """
+    import os
+    import tempfile
+
+    from farm.errors import InputError
+
+    if given and out.suffix and out.suffix.lower() != extension:
+        raise InputError(f"--out is {out}, but this exporter writes {extension} files; name it {out.stem}{extension}.")
+    out = out.with_suffix(extension)
+    targets = {"video": out, "contact_sheet": out.with_suffix(".contact.png"), "manifest": out.with_suffix(".json")}
+    for path in targets.values():
+        if path.is_dir():
+            raise InputError(f"can't write {path}: it is a folder. Name a file with --out.")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise InputError(f"can't replace {path}: it is write-protected. Name another file with --out.")
+    if not out.parent.is_dir():
+        raise InputError(f"can't write {out}: the folder {out.parent} does not exist. Make it first.")
+    try:
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise InputError(f"can't write into {out.parent}: {error.strerror}. Name another file with --out.") from None
+    return targets
+
+
+class _Display:
+    """Live progress on stderr: a bar on a terminal, else a line per finished section."""
+
+    def __init__(self, sections: int, steps: int) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._sections, self._total = sections, sections * steps
+        self._progress: Progress | None = None
+        self._advance: Callable[[str, int], None] = lambda text, steps_done: None
+        self._text = ""
+        self._started = False
+        self.done = 0
+
+    def __enter__(self) -> "_Display":
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        if self._console.is_terminal:
+            left = TextColumn("left")
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            )
+            self._progress = Progress(
+                *columns, TextColumn("steps"), TimeElapsedColumn(), TimeRemainingColumn(), left, console=self._console
+            )
+            bar = self._progress.add_task("starting", total=self._total)
+            progress = self._progress
+            self._advance = lambda text, steps_done: progress.update(bar, description=text, completed=steps_done)
+            self._progress.start()
+        else:
+            self.say(f"starting; {self._sections} sections")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def update(self, job: "Job", tasks: "list[Task]") -> None:
+        """Show where the job is."""
+        self.done = sum(task.kind == "section" and task.state == "done" for task in tasks)
+        exporting = any(task.kind == "export" and task.state == "running" for task in tasks)
+        started = any(task.state in ("running", "done") for task in tasks)
+        text = f"{self.done}/{self._sections} sections" if started else "starting"
+        text = "writing the video" if exporting else text
+        self._advance(text, job.counts.get("steps_done", 0))
+        if text != self._text and started and not self._progress:
+            self.say(text)
+        self._text = text
+
+    def say(self, text: str) -> None:
+        """One line, above the bar."""
+        self._console.print(text, markup=False)
+
+    def finish(self, video: Path, seconds: float) -> None:
+        """Say what was written."""
+        import sys
+
+        self.say(f"{seconds:.1f} s of video, contact sheet and manifest written")
+        sys.stdout.write(f"{video}\n")
