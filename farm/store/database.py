@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
 from farm.errors import InputError, StorageError
 
@@ -61,24 +61,27 @@ class Database:
         self._engine.dispose()
 
     def _run(self, reading: bool, work: Callable[[Connection], R]) -> R:
+        options: dict[str, Any] = {"farm_reading": reading}
+        if reading and self._engine.dialect.name == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         for delay in (*RETRY_DELAYS_S, None):
             try:
-                with self._engine.connect().execution_options(farm_reading=reading) as connection, connection.begin():
-                    if reading and connection.dialect.name == "postgresql":
-                        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                with self._engine.connect().execution_options(**options) as connection, connection.begin():
                     return work(connection)
-            except (OperationalError, InterfaceError) as error:
+            except DBAPIError as error:
+                if not _is_storage(error):
+                    raise
                 if delay is None or not _passes(error):
                     raise self._storage_error(error) from error
                 _log.warning("database %s: %s; trying again in %.1f s", self._name, _reason(error), delay)
                 time.sleep(delay)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) == "25006":  # a read-only PostgreSQL standby
-                    raise self._storage_error(error) from error
-                raise
         raise AssertionError("unreachable")
 
     def _storage_error(self, error: DBAPIError) -> StorageError:
+        if _lacks_tables(error):
+            return StorageError(
+                f"the database {self._name} has no tables yet, or those of an older farm; run `farm up`."
+            )
         return StorageError(
             f"the database {self._name} can't be used: {_reason(error)}. "
             "Check that it is running, writable and has free space; FARM_DATABASE_URL names it."
@@ -131,6 +134,18 @@ def _migrate(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
+
+
+def _is_storage(error: DBAPIError) -> bool:
+    """Whether the database is at fault, and not a statement or its values."""
+    if isinstance(error, (OperationalError, InterfaceError)) or type(error) is DatabaseError or _lacks_tables(error):
+        return True
+    return getattr(error.orig, "sqlstate", None) == "25006"  # a read-only standby
+
+
+def _lacks_tables(error: DBAPIError) -> bool:
+    missing = getattr(error.orig, "sqlstate", None) in ("42P01", "42703")
+    return missing or str(error.orig).startswith(("no such table", "no such column"))
 
 
 def _passes(error: DBAPIError) -> bool:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, exists, select, update
 
+from farm.errors import NotFoundError
 from farm.jobs.records import AttemptState, FailureKind, JobState, TaskState
 
 from . import tables as t
@@ -24,10 +25,16 @@ def reconcile(connection: Connection) -> list[str]:
     running = exists(select(1).where(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.state == AttemptState.RUNNING))
     suspects = select(t.jobs.c.id).where(t.jobs.c.state.in_(ACTIVE) | running).order_by(t.jobs.c.id)
     for job_id in connection.execute(suspects).scalars().all():
-        job = lock_job(connection, job_id)
-        lines = _end_stray_attempts(connection, job_id, job.state) + _free_and_hold_tasks(connection, job_id)
+        try:
+            job = lock_job(connection, job_id)
+        except NotFoundError:  # deleted since the query
+            continue
+        lines = _end_stray_attempts(connection, job_id, job.state)
         if job.state in ACTIVE:
+            lines += _free_and_hold_tasks(connection, job_id)
             lines += _settle(connection, job_id)
+        else:
+            end_tasks(connection, job_id, f"the job is {job.state}")
         for line in lines:
             add_event(connection, job_id, "reconciled", line)
         mended += [f"job {job_id}: {line}" for line in lines]

@@ -131,7 +131,7 @@ class TestAttempts:
 
     def test_waiting_task_cannot_start(self, store: JobStore):
         job = submit(store)
-        with pytest.raises(ConflictError, match="export of job .* is waiting, not ready"):
+        with pytest.raises(ConflictError, match=r"export of job .* is waiting, not ready"):
             store.start_attempt(f"{job.id}.export", "r1")
 
     def test_committing_twice_is_a_no_op(self, store: JobStore):
@@ -151,7 +151,7 @@ class TestAttempts:
         assert current.number == 2
         before = (store.get_job(job.id), store.events(job.id), store.artifacts(job.id))
         assert store.report_progress(late.id, 5, 25) is False
-        with pytest.raises(StaleAttemptError, match="attempt 1 of encode .* interrupted"):
+        with pytest.raises(StaleAttemptError, match=r"attempt 1 of encode .* interrupted"):
             store.commit_attempt(late.id, [made("out-encode")])
         store.fail_attempt(late.id, FailureKind.TASK, "late and broken")
         assert (store.get_job(job.id), store.events(job.id), store.artifacts(job.id)) == before

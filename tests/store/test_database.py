@@ -1,0 +1,167 @@
+"""The database underneath: migrations, lost connections, locks, full disks."""
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, select, text
+
+from farm.errors import InputError, StorageError
+from farm.store import tables as t
+from farm.store.database import Database
+from farm.store.jobs import JobStore
+from tests.support.disks import small_disk
+from tests.support.jobs import audit, submit
+
+
+@pytest.fixture
+def database(database_url: str):
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+class TestMigrations:
+    def test_give_exactly_the_tables(self, database: Database):
+        database.migrate()
+
+        def differences(connection: Connection) -> list[object]:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            found = compare_metadata(context, t.metadata)
+            indexes = {i["name"] for name in t.metadata.tables for i in inspect(connection).get_indexes(name)}
+            declared = {i.name for table in t.metadata.tables.values() for i in table.indexes}
+            return [*found, *(declared - indexes)]
+
+        assert database.write(differences) == []
+
+    def test_again_changes_nothing(self, database: Database, store: JobStore):
+        job = submit(store)
+        store.migrate()
+        assert store.get_job(job.id) == job
+
+    def test_from_several_starting_processes(self, database_url: str):
+        stores = [JobStore(database_url) for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(JobStore.migrate, stores))
+        assert submit(stores[0]).id in {job.id for job in stores[1].list_jobs()[0]}
+        for store in stores:
+            store.close()
+
+    def test_before_them_the_store_says_so(self, database_url: str):
+        store = JobStore(database_url)
+        with pytest.raises(StorageError, match="has no tables"):
+            store.list_jobs()
+        store.close()
+
+
+class TestUrls:
+    @pytest.mark.parametrize("url", ["", "farm.db", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "oracle://h/d"])
+    def test_unusable(self, url: str):
+        with pytest.raises(InputError, match="sqlite:////absolute/path"):
+            JobStore(url)
+
+    def test_password_is_never_shown(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr("farm.store.database.RETRY_DELAYS_S", ())
+        store = JobStore("postgresql://farm:hunter2@127.0.0.1:1/farm")
+        with pytest.raises(StorageError, match=r"postgresql\+psycopg://farm:\*\*\*@127.0.0.1:1/farm") as caught:
+            store.migrate()
+        assert "hunter2" not in str(caught.value)
+
+    def test_missing_folder(self, tmp_path: Path):
+        with pytest.raises(StorageError, match="unable to open database file"):
+            JobStore(f"sqlite:///{tmp_path / 'gone' / 'farm.sqlite3'}").migrate()
+
+    def test_not_a_database(self, tmp_path: Path):
+        (tmp_path / "farm.sqlite3").write_bytes(b"certainly no database" * 200)
+        with pytest.raises(StorageError, match="file is not a database"):
+            JobStore(f"sqlite:///{tmp_path / 'farm.sqlite3'}").migrate()
+
+
+def test_sqlite_survives_power_loss_and_serves_readers_while_writing(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path / 'farm.sqlite3'}")
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+        assert database.read(lambda c, sql=f"PRAGMA {pragma}": c.execute(text(sql)).scalar()) == value
+    database.close()
+
+
+def test_waits_for_another_process_s_transaction(tmp_path: Path):
+    path = tmp_path / "farm.sqlite3"
+    store = JobStore(f"sqlite:///{path}")
+    store.migrate()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.3, other.execute, ["COMMIT"])
+    timer.start()
+    assert store.list_jobs()[1] == 0  # reading does not wait
+    assert timer.is_alive()
+    submit(store)
+    assert not timer.is_alive()
+    other.close()
+    store.close()
+
+
+def test_lost_connection_runs_the_transaction_again(postgres_url: str):
+    """The server ends the connection in the middle, as on its restart: nothing half-done stays."""
+    database, store = Database(postgres_url), JobStore(postgres_url)
+    store.migrate()
+    job = submit(store)
+    runs = []
+
+    def rename(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(t.jobs.update().values(name=t.jobs.c.name + "x"))
+        if len(runs) == 1:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    database.write(rename)
+    assert len(runs) == 2
+    assert database.read(lambda connection: connection.execute(select(t.jobs.c.name)).scalar()) == "x"
+    audit(store, job.id)
+    database.close()
+    store.close()
+
+
+def test_every_idle_connection_lost_is_not_noticed(postgres_url: str):
+    store = JobStore(f"{postgres_url}&application_name={postgres_url[-12:]}")
+    store.migrate()
+    job = submit(store)
+    admin = Database(postgres_url)
+    end_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name"
+    name = postgres_url[-12:]
+    ended = admin.write(lambda connection: connection.execute(text(end_others), {"name": name}).all())
+    assert ended
+    assert store.get_job(job.id) == job
+    admin.close()
+    store.close()
+
+
+class TestFullDisk:
+    def test_says_so_keeps_what_was_there_and_recovers(self, tmp_path: Path):
+        with small_disk(tmp_path / "disk", "512k") as disk:
+            store = JobStore(f"sqlite:///{disk.path / 'farm.sqlite3'}")
+            store.migrate()
+            jobs = [submit(store)]
+            with pytest.raises(StorageError, match=r"disk.*full.*free space") as caught:
+                for _ in range(500):
+                    jobs.append(submit(store, seconds=20))
+            assert "\n" not in str(caught.value)
+            assert store.list_jobs()[1] == len(jobs)
+            audit(store, jobs[0].id)
+            disk.remount("size=8m")
+            jobs.append(submit(store, seconds=20))
+            assert store.list_jobs()[1] == len(jobs)
+            store.close()
+
+    def test_read_only_disk(self, tmp_path: Path):
+        with small_disk(tmp_path / "disk", "4m") as disk:
+            store = JobStore(f"sqlite:///{disk.path / 'farm.sqlite3'}")
+            store.migrate()
+            store.close()
+            disk.remount("ro")
+            with pytest.raises(StorageError, match="can't be used"):
+                submit(store)
+            store.close()
