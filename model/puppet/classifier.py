@@ -53,11 +53,15 @@ def true_clips(count: int, seed: int, first_second: float = 0.0) -> tuple[Tensor
 
 
 def train_classifier(
-    seed: int = 101, clips: int = 1050, epochs: int = 8, report: Callable[[int, int], None] = lambda done, total: None
+    seed: int = 101,
+    clips: int = 1050,
+    epochs: int = 8,
+    held_out: int = 210,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[MotionClassifier, float]:
-    """Train on true clips; returns the judge and its accuracy on 210 held-out true clips."""
+    """Train on true clips; returns the judge and its accuracy on ``held_out`` other true clips."""
     inputs, labels = true_clips(clips, seed)
-    held_out, held_labels = true_clips(210, seed + 1)
+    others, other_labels = true_clips(held_out, seed + 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = MotionClassifier()
@@ -77,5 +81,5 @@ def train_classifier(
             report(epoch + 1, epochs)
     judge.eval()
     with torch.no_grad():
-        right = torch.cat([judge(part.float() / 255).argmax(1) for part in held_out.split(15)]) == held_labels
+        right = torch.cat([judge(part.float() / 255).argmax(1) for part in others.split(15)]) == other_labels
     return judge, right.float().mean().item()

@@ -1,0 +1,34 @@
+"""The puppet's codec: shapes, cuts, and errors."""
+
+import pytest
+import torch
+
+from model.puppet.codec import AutoencoderPuppet
+
+
+@pytest.fixture(scope="module")
+def codec():
+    torch.manual_seed(0)
+    return AutoencoderPuppet(width=16, encoder_blocks=1, decoder_blocks=1).eval()
+
+
+@torch.no_grad()
+def test_one_and_four_frames_per_latent(codec):
+    video = torch.rand(2, 3, 9, 32, 48) * 2 - 1
+    latents = codec.encode(video).latent_dist.mode()
+    assert latents.shape == (2, 16, 3, 4, 6)
+    assert codec.decode(latents).sample.shape == video.shape
+
+
+@torch.no_grad()
+def test_a_video_decodes_in_pieces(codec):
+    latents = torch.randn(1, 16, 5, 4, 4)
+    whole = codec.decode(latents).sample
+    piece = codec.decode(latents[:, :, 2:]).sample  # its first latent gives one frame, the last of its four
+    assert torch.allclose(whole[:, :, -9:], piece, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 32, 32), (1, 3, 5, 30, 32)])
+def test_wrong_sizes_are_refused(codec, shape):
+    with pytest.raises(ValueError, match=r"1 \+ 4n frames"):
+        codec.encode(torch.zeros(shape))

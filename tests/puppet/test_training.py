@@ -1,0 +1,99 @@
+"""`farm train puppet`: runs, resumes to the same weights, and writes a checkpoint that renders."""
+
+import random
+
+import pytest
+import torch
+
+from farm.errors import InputError
+from model.families import describe, load
+from model.family import SamplingParams
+from model.plan import Layout, make_plan
+from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build
+from model.puppet.dataset import sample_context
+from model.puppet.quality import start_image
+from model.puppet.train import DEFAULT_CONFIG, Recipe, train_puppet
+from model.puppet.world import sample_puppet
+
+TINY = PuppetConfig(
+    codec_width=16, codec_encoder_blocks=1, codec_decoder_blocks=1, heads=2, head_dim=12, double_blocks=1,
+    single_blocks=1, text_dim=16, text_layers=1, pooled_dim=16, image_dim=16, image_layers=1, vocabulary=300,
+)  # fmt: skip
+
+
+def recipe(steps: int, horizon: int = 4) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "seed": 3,
+            "codec": {"steps": 2, "batch": 2, "rate": 1e-3, "pool": 2},
+            "transformer": {
+                "steps": steps, "batch": 2, "rate": 1e-3, "warmup": horizon, "first_clips": 2, "clips": 3,
+                "prompt_dropout": 0.1, "context_noise": 0.1, "sample_every": 2, "save_every": 2,
+            },
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    facts = train_puppet(recipe(4), folder, "cpu", lambda *_: None, build(TINY, seed=3))
+    return folder, facts
+
+
+def test_a_training_leaves_states_samples_and_a_checkpoint_that_renders(trained, monkeypatch):
+    folder, facts = trained
+    assert facts["transformer_steps"] == 4 and facts["codec_psnr_db"] > 0
+    assert (folder / "samples" / "000004.png").is_file() and (folder / "transformer.pt").is_file()
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(folder / "checkpoint"))
+    info, renderer = describe("puppet"), load("puppet")
+    puppet = sample_puppet(random.Random(1))
+    plan = make_plan(layout=info.layout, order="bisect", seconds=1.2, seed=1, prompt=puppet.prompt, fps=30)
+    conditioning = renderer.encode(start_image(puppet), (puppet.prompt,), "")
+    start = {0: conditioning["start_latent"][:, 0]}
+    made = renderer.denoise(plan.sections[0], start, conditioning, SamplingParams(steps=2), lambda done, steps: None)
+    assert made.shape == (16, 9, 8, 8) and torch.isfinite(made).all()
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
+    folder, _ = trained
+    train_puppet(recipe(2), tmp_path, "cpu", lambda *_: None, build(TINY, seed=3))
+    train_puppet(recipe(4), tmp_path, "cpu", lambda *_: None, build(TINY, seed=3))
+    first, second = (torch.load(path / "transformer.pt", weights_only=True) for path in (folder, tmp_path))
+    assert first["step"] == second["step"] == 4
+    for one, other in zip(first["modules"], second["modules"], strict=True):
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-6)
+
+
+def test_contexts_cover_every_kind_that_orders_need():
+    """None, past, future, both; near and far: all that a plan asks for is drawn in training."""
+    layout, rng = Layout.parse(LAYOUT), random.Random(0)
+
+    def kind(context):
+        past = next((slot.latent for slot in reversed(context.slots) if slot.side == "past"), None)
+        gap_before = context.window_index - max(s.index for s in context.slots if s.side in ("start", "past")) - 1
+        future = next(slot for slot in context.slots if slot.side == "future")
+        gap_after = None if future.latent is None else future.index - context.window_index - layout.window
+        return (past == 0 or past is None, gap_before, gap_after)
+
+    drawn = {kind(sample_context(layout, rng)[1]) for _ in range(3000)}
+    for order in ORDERS:
+        plan = make_plan(layout=layout, order=order, seconds=20, seed=0, prompt="", fps=30)
+        for section in plan.sections:
+            assert kind(section) in drawn, (order, section.index)
+
+
+def test_the_shipped_recipe_is_valid():
+    assert Recipe.read(DEFAULT_CONFIG).transformer.steps > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("seed = 1\n[codec]\nsteps = 0", "codec.steps"), ("seed = ", "not valid TOML"), ("sed = 1", "seed")],
+)
+def test_broken_recipes_are_refused_with_the_key(tmp_path, text, message):
+    path = tmp_path / "train.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        Recipe.read(path)
