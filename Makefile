@@ -25,7 +25,7 @@ setup: .venv/.stamp  ## Create .venv with everything (the first time takes minut
 demo: .venv/.stamp  ## Render a 10 second example video into demo/
 	@mkdir -p demo
 	$(BIN)/farm render examples/dancer.png --prompt "The puppet dances, waving both arms." \
-	  --seconds 10 --preset dance --order bisect --output $(DEMO)
+	  --seconds 10 --preset dance --order bisect --out $(DEMO)
 	@echo "The video is $(CURDIR)/$(DEMO)"
 
 test: .venv/.stamp  ## Run all tests (what can't run here is skipped by name)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from farm import errors
-from farm.errors import AuthError, ClusterError, FarmError, StorageError
+from farm.errors import AuthError, ClusterError, FarmError, InputError, StorageError
 from farm.settings import DEFAULT_URL
 
 RECONNECT_SECONDS = 1.0
@@ -33,14 +33,17 @@ class FarmClient:
         """``timeout``: seconds that an answer may take to begin or to pause; event streams have their own."""
         self.base_url = base_url.rstrip("/")
         try:
-            self._http = httpx.Client(
-                base_url=f"{self.base_url}/api/v1",
-                headers={"Authorization": f"Bearer {token}"} if token else {},
-                timeout=httpx.Timeout(timeout, connect=5.0),
-                trust_env=httpx.URL(self.base_url).host not in ("127.0.0.1", "localhost", "::1"),
-            )
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise errors.InputError(f"{base_url!r} is no URL of a farm: {error}. Example: {DEFAULT_URL}") from None
+            url = httpx.URL(self.base_url)
+        except (httpx.InvalidURL, UnicodeError):
+            url = httpx.URL("")
+        if url.scheme not in ("http", "https") or not url.host:
+            raise InputError(f"{base_url!r} is no URL of a farm; expected one such as {DEFAULT_URL}")
+        self._http = httpx.Client(
+            base_url=f"{self.base_url}/api/v1",
+            headers={"Authorization": b"Bearer " + token.encode()} if token else {},
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            trust_env=url.host not in ("127.0.0.1", "localhost", "::1"),  # never through a proxy
+        )
 
     def close(self) -> None:
         self._http.close()

@@ -22,6 +22,8 @@ def run(command: Callable[[Sequence[str]], object], args: Sequence[str]) -> int:
         args = [a for a in args[:stop] if a != "--debug"] + list(args[stop:])
     try:
         code = command(args)
+        if code == 130:  # how typer returns from Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except FarmError as error:
         return report(str(error), error.exit_code, debug)

@@ -42,6 +42,7 @@ def submit(
     order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same video; -1 draws one.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
+    exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
     exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
     priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
@@ -67,6 +68,7 @@ def submit(
         "order": order,
         "seed": seed,
         "steps": steps,
+        "exact_length": exact_length or None,
         "exporter": exporter,
         "name": name,
         "priority": priority,
@@ -181,7 +183,7 @@ def delete(
 def fetch(
     job: JobId,
     to: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; default: the job's name here.")
+        Path | None, typer.Option("--out", "-o", help="File to write; default: the job's name, here.")
     ] = None,
     what: Annotated[str, typer.Option(help="video, contact_sheet, image or manifest.")] = "video",
     url: Url = None,

@@ -24,7 +24,7 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
 
     from farm.api import serve
     from farm.cluster.embedded import local_ray
-    from farm.cluster.replica import COORDINATOR, NAMESPACE
+    from farm.cluster.calls import COORDINATOR, NAMESPACE
 
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
     url = f"http://127.0.0.1:{free_port()}"

@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,13 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return call
 
 
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFarm]:
-    checkpoint = tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+def served(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFarm]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "FARM_PUPPET_PATH", str(checkpoint))
         with live_farm(tmp_path_factory.mktemp("farm") / "home") as farm:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,16 @@ def farm(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
 COMMANDS = [name for commands in PANELS.values() for _, name in commands]
 
 
-def test_help_lists_every_command_quickly_and_without_heavy_imports():
+def test_help_lists_every_command_without_heavy_imports():
     code = (
         "import sys, farm.cli; assert farm.cli.main(['--help']) == 0;"
         "heavy = {'torch', 'ray', 'sqlalchemy', 'fastapi', 'streamlit', 'diffusers', 'av', 'httpx'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    start = time.process_time()
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stderr
     for name in [*COMMANDS, *(name for name, _ in GROUPS)]:
         assert f" {name} " in found.stdout
-    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -59,7 +56,8 @@ def test_no_arguments_print_the_help(run):
         (["presets", "show", "danse"], "Did you mean 'Dance'"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_code_2(run, args: list[str], expected: str):
+def test_wrong_usage_is_one_line_and_exit_code_2(run, checkpoint: Path, monkeypatch, args: list[str], expected: str):
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
     outcome = run(*args)
     assert outcome.code == 2 and outcome.out == ""
     (line,) = outcome.err.splitlines()

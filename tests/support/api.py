@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,9 +43,10 @@ class LiveFarm:
 
 
 @contextmanager
-def live_farm(home: Path, app_of: Callable[[LiveFarm], object] = lambda farm: farm.app) -> Iterator[LiveFarm]:
+def live_farm(home: Path, port: int = 0) -> Iterator[LiveFarm]:
+    """Serve the farm of ``home`` on 127.0.0.1, by default on a free port."""
     farm = LiveFarm(home)
-    config = uvicorn.Config(app_of(farm), port=0, log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(farm.app, port=port, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

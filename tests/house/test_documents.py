@@ -1,0 +1,83 @@
+"""Documents name only what exists: commands, options, make targets, files."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from farm.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = [
+    path for folder in ("farm", "model", "plugins", "dashboard") for path in sorted((ROOT / folder).rglob("*.py"))
+]
+ROOT_COMMAND = typer.main.get_command(app)
+
+
+def lines_of(text: str) -> list[str]:
+    """Shell lines of the fenced blocks, without comments, continuation lines joined."""
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.DOTALL)
+    return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+
+
+def check_farm(words: list[str]) -> None:
+    """``words`` follow ``farm``: commands exist, options belong to them."""
+    command = ROOT_COMMAND
+    names = {"--help", "-h", "--debug"}
+    for word in words:
+        if word.startswith("-"):
+            option = word.split("=")[0]
+            known = names | {name for parameter in command.params for name in parameter.opts}
+            assert option in known, f"farm {' '.join(words)}: no option {option}"
+        elif hasattr(command, "commands"):
+            assert word in command.commands, f"farm {' '.join(words)}: no command {word}"
+            command = command.commands[word]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_names_only_what_exists(page: Path):
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in lines_of(text):
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["farm"]:
+            check_farm(words[1:])
+        elif words[:1] == ["make"]:
+            assert set(w for w in words[1:] if "=" not in w) <= targets, line
+    for span in re.findall(r"`farm ([^`]+)`", text):
+        check_farm([w for w in span.split() if re.fullmatch(r"-{0,2}[a-z][a-z-]*", w)][:2])
+    for target in re.findall(r"`make ([a-z]+)`", text):
+        assert target in targets, target
+    for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+        assert (page.parent / link).exists(), f"{page.name}: no {link}"
+
+
+def test_messages_and_docstrings_name_only_commands_that_exist():
+    for path in SOURCES:
+        for name in re.findall(r"`farm ([a-z]+)", path.read_text(encoding="utf-8")):
+            assert name in ROOT_COMMAND.commands, f"{path.relative_to(ROOT)}: no command {name}"
+
+
+def test_every_command_has_a_docstring_that_ends_its_first_sentence():
+    for name, command in ROOT_COMMAND.commands.items():
+        assert (command.help or "").strip().splitlines()[0].rstrip().endswith((".", ";")), name
+
+
+def test_version_is_stated_once():
+    import tomllib
+    from importlib.metadata import version
+
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version("framepack-farm") == stated
+
+
+def test_compose_file_and_hooks_are_whole():
+    import yaml
+
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    assert {"postgres", "farm"} == set(compose["services"])
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert all(hook["entry"].startswith(".venv/bin/") for repo in hooks["repos"] for hook in repo["hooks"])
