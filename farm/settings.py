@@ -31,7 +31,8 @@ class Settings:
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
         """Settings of a farm that keeps everything under ``home``."""
-        return cls(home, f"sqlite:///{home / 'farm.sqlite3'}", (home / "artifacts").as_uri(), url)
+        file = str(home / "farm.sqlite3").replace("%", "%25").replace("?", "%3F")
+        return cls(home, f"sqlite:///{file}", (home / "artifacts").as_uri(), url)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -114,8 +114,7 @@ class ArtifactStore:
         from safetensors.torch import save
 
         flat = {label: tensor.detach().cpu().contiguous() for label, tensor in tensors.items()}
-        data = save(flat, metadata={label: str(value) for label, value in metadata.items()})
-        return self.write(key, data, name=name, media_type=SAFETENSORS)
+        return self.write(key, _with_metadata(save(flat), metadata), name=name, media_type=SAFETENSORS)
 
     def load_tensors(self, key: str, sha256: str | None = None) -> dict[str, "torch.Tensor"]:
         """Read tensors, on the CPU; StorageError when the file is damaged or its hash is not ``sha256``."""
@@ -179,6 +178,15 @@ class ArtifactStore:
             raise StorageError(
                 f"can't {doing} in the artifact store {self.url}: {reason}. Free space or make it writable."
             ) from error
+
+
+def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """Put sorted metadata into a safetensors file: the library writes it in random order, so that hashes would differ."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    entries = {label: str(metadata[label]) for label in sorted(metadata)}
+    header = json.dumps({"__metadata__": entries, **json.loads(data[8:start])}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""What the environment may say, and what happens when it says nonsense."""
+
+import os
+import stat
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from farm.errors import InputError, StorageError
+from farm.settings import DEFAULT_URL, Settings
+from farm.store import ArtifactStore, JobStore
+from tests.support.disks import small_disk
+
+
+def test_defaults_lie_in_the_user_data_folder():
+    settings = Settings.from_environment({"FARM_HOME": "", "FARM_URL": "  "})
+    assert settings.home == Path(platformdirs.user_data_dir("framepack-farm", appauthor=False))
+    assert settings == Settings.for_home(settings.home)
+    assert settings.url == DEFAULT_URL
+    assert settings.token_path == settings.home / "token"
+
+
+def test_everything_follows_the_home(farm_home: Path):
+    settings = Settings.from_environment()
+    assert settings.home == farm_home
+    assert not farm_home.exists()
+    folders = (settings.artifacts_dir, settings.logs_dir, settings.presets_dir, settings.plugins_dir, settings.run_dir)
+    assert {folder.parent for folder in folders} == {farm_home}
+    assert settings.ensure_home().ensure_home() is settings
+    assert all(folder.is_dir() for folder in folders)
+    assert stat.S_IMODE(farm_home.stat().st_mode) == 0o700
+
+
+def test_home_with_odd_characters_works(tmp_path: Path):
+    settings = Settings.from_environment({"FARM_HOME": str(tmp_path / "häuser & 50% #1?")}).ensure_home()
+    store = JobStore(settings.database_url)
+    store.migrate()
+    store.close()
+    ArtifactStore(settings.artifacts_url).write("a/b", b"x")
+    assert (settings.home / "farm.sqlite3").is_file()
+    assert (settings.artifacts_dir / "a" / "b").read_bytes() == b"x"
+    assert sorted(path.name for path in settings.home.iterdir() if path.is_dir()) == [
+        "artifacts", "logs", "plugins", "presets", "run",
+    ]  # fmt: skip
+
+
+def test_explicit_values():
+    settings = Settings.from_environment(
+        {
+            "FARM_HOME": "~/farm",
+            "FARM_DATABASE_URL": "postgresql://farm@db/farm",
+            "FARM_ARTIFACTS_URL": "memory://farm",
+            "FARM_URL": "https://farm.example:8443/ ",
+        }
+    )
+    assert settings.home == Path.home() / "farm"
+    assert settings.database_url == "postgresql://farm@db/farm"
+    assert settings.artifacts_url == "memory://farm"
+    assert settings.url == "https://farm.example:8443"
+
+
+def test_artifacts_may_be_a_plain_folder(tmp_path: Path):
+    assert Settings.from_environment({"FARM_ARTIFACTS_URL": str(tmp_path)}).artifacts_url == tmp_path.as_uri()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("FARM_DATABASE_URL", "farm.db", "expected sqlite:////absolute"),
+        ("FARM_DATABASE_URL", "mysql://h/d", "expected sqlite:////absolute"),
+        ("FARM_ARTIFACTS_URL", "relative/folder", "expected an absolute folder"),
+        ("FARM_ARTIFACTS_URL", "pigeon://loft", "pigeon"),
+        ("FARM_ARTIFACTS_URL", "file://", "expected a folder or bucket"),
+        ("FARM_URL", "localhost:8000", "expected a URL such as http://127.0.0.1:8000"),
+        ("FARM_URL", "http://", "expected a URL"),
+        ("FARM_URL", "http://h:99999", "expected a URL"),
+        ("FARM_URL", "ftp://h", "expected a URL"),
+        ("FARM_HOME", __file__, "which is a file"),
+    ],
+)
+def test_unusable_values(name: str, value: str, expected: str):
+    with pytest.raises(InputError, match=expected) as caught:
+        Settings.from_environment({name: value})
+    assert name in str(caught.value)
+
+
+def test_password_of_an_unusable_url_is_not_shown():
+    with pytest.raises(InputError) as caught:
+        Settings.from_environment({"FARM_DATABASE_URL": "mysql://farm:hunter2@h/d"})
+    assert "hunter2" not in str(caught.value)
+    assert "mysql://farm@h/d" in str(caught.value)
+
+
+def test_home_that_cannot_be_written(tmp_path: Path):
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        disk.remount("ro")
+        with pytest.raises(StorageError, match=r"Read-only file system.*set FARM_HOME"):
+            Settings.for_home(disk.path / "home").ensure_home()
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="can't write to the farm's home"):
+        Settings.for_home(tmp_path / "file" / "home").ensure_home()
+    assert os.listdir(tmp_path / "disk") == []

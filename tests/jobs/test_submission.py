@@ -1,0 +1,134 @@
+"""The door for new jobs: what the user says wins, what can't work is refused in one line."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from farm.errors import InputError
+from farm.jobs.request import RenderRequest
+from farm.jobs.submission import RANDOM_SEEDS, build_request
+from model.checkpoint import write_checksums
+from plugins.manager import PluginManager
+from tests.support.tiny import tiny_checkpoint
+
+MINE = """
+name = "Mine"
+description = "Made for this test."
+[values]
+steps = 33
+gs = 7.5
+seed = 11
+order = "inverted"
+total_second_length = 3.0
+"""
+
+
+@pytest.fixture(scope="module")
+def image() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (80, 64), "orange").save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> PluginManager:
+    folder = tmp_path_factory.mktemp("presets")
+    (folder / "mine.toml").write_text(MINE)
+    return PluginManager(presets_dir=folder, packages=False)
+
+
+@pytest.fixture(autouse=True)
+def tiny_puppet(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path_factory.getbasetemp() / "submission-checkpoint"
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(path if path.exists() else tiny_checkpoint(path)))
+
+
+def test_only_a_prompt_is_needed(image: bytes, plugins: PluginManager):
+    request = build_request({"prompt": "  The puppet waves. "}, image, plugins=plugins)
+    default = plugins.presets.get("Default").values
+    assert request.prompt == "The puppet waves."
+    assert request.image_sha256 == hashlib.sha256(image).hexdigest()
+    assert {name: getattr(request, name) for name in default} == default
+    assert RenderRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_user_over_preset_over_default(image: bytes, plugins: PluginManager):
+    request = build_request({"prompt": "p", "preset": "mine", "gs": 4, "cfg": None}, image, plugins=plugins)
+    assert request.preset == "Mine"
+    assert (request.gs, request.steps, request.cfg) == (4.0, 33, 1.0)
+    assert (request.seed, request.order, request.total_second_length) == (11, "inverted", 3.0)
+
+
+def test_a_user_s_value_equal_to_the_default_still_wins(image: bytes, plugins: PluginManager):
+    assert build_request({"prompt": "p", "preset": "Mine", "steps": 25}, image, plugins=plugins).steps == 25
+
+
+@pytest.mark.parametrize("seed", [None, -1, "-1"])
+def test_seed_is_drawn_when_not_chosen(image: bytes, plugins: PluginManager, seed: object):
+    seeds = {build_request({"prompt": "p", "seed": seed}, image, plugins=plugins).seed for _ in range(8)}
+    assert len(seeds) > 1
+    assert all(0 <= drawn < RANDOM_SEEDS for drawn in seeds)
+    assert build_request({"prompt": "p", "seed": 0}, image, plugins=plugins).seed == 0
+
+
+def test_names_are_written_as_they_are_known(image: bytes, plugins: PluginManager):
+    fields = {"prompt": "p", "order": " FANOUT:04 ", "exporter": "MP4", "preset": "dance"}
+    request = build_request(fields, image, plugins=plugins)
+    assert (request.order, request.exporter, request.preset) == ("fanout:4", "mp4", "Dance")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"prompt": ""}, "the prompt is empty"),
+        ({"prompt": " \n"}, "the prompt is empty"),
+        ({"prompt": None}, "prompt is missing"),
+        ({"prompt": "x" * 2001}, "prompt is 'xxx.*at most 2000 characters"),
+        ({"promt": "p"}, "unknown field 'promt'. Did you mean 'prompt'"),
+        ({"steps": 0}, "steps is 0; it should be greater than or equal to 1"),
+        ({"steps": "many"}, "steps is 'many'; it should be a valid integer"),
+        ({"gs": float("nan")}, "gs is nan; it should be a finite number"),
+        ({"seed": -2}, "seed is -2"),
+        ({"total_second_length": 0}, "total_second_length is 0; it should be greater than 0"),
+        ({"total_second_length": 3601}, "total_second_length is 3601"),
+        ({"order": "bisekt"}, "unknown order 'bisekt'. Did you mean 'bisect'"),
+        ({"order": "fanout:0"}, "fanout needs the anchors"),
+        ({"order": 5}, "order is 5; expected a text"),
+        ({"exporter": "mp5"}, "unknown exporter 'mp5'"),
+        ({"preset": "Dence"}, "unknown preset 'Dence'. Did you mean 'Dance'"),
+        ({"model_type": "muppet"}, "'muppet'.*puppet"),
+        ({"sampler": "magic"}, "sampler is 'magic'; it should be 'unipc' or 'euler'"),
+        ({"image_sha256": "0" * 64}, "image_sha256 does not match"),
+    ],
+)
+def test_refusals_are_one_line(image: bytes, plugins: PluginManager, fields: dict[str, object], expected: str):
+    with pytest.raises(InputError, match=expected) as caught:
+        build_request({"prompt": "p", **fields}, image, plugins=plugins)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a not really", b"<svg/>"])
+def test_refuses_what_is_no_image(plugins: PluginManager, data: bytes):
+    with pytest.raises(InputError, match="image"):
+        build_request({"prompt": "p"}, data, plugins=plugins)
+
+
+def test_length_beyond_the_model(image: bytes, plugins: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    checkpoint = tiny_checkpoint(tmp_path / "checkpoint")
+    facts = json.loads((checkpoint / "family.json").read_text())
+    (checkpoint / "family.json").write_text(json.dumps(facts | {"max_seconds": 10}))
+    write_checksums(checkpoint)
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
+    assert build_request({"prompt": "p", "total_second_length": 10}, image, plugins=plugins)
+    with pytest.raises(InputError, match="total_second_length is 10.5; model 'puppet' makes videos of at most 10 sec"):
+        build_request({"prompt": "p", "total_second_length": 10.5}, image, plugins=plugins)
+
+
+def test_presets_of_the_home_are_found(farm_home: Path, image: bytes):
+    (farm_home / "presets").mkdir(parents=True)
+    (farm_home / "presets" / "mine.toml").write_text(MINE)
+    assert build_request({"prompt": "p", "preset": "Mine"}, image).steps == 33
