@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 SEED = 7
+_SOURCES = ("build.py", "codec.py", "prompts.py")
 
 
 def tiny_checkpoint(path: Path) -> Path:
@@ -26,7 +27,7 @@ def _built() -> Path:
     from model.checkpoint import write_checksums
     from model.puppet import build as source
 
-    revision = max(file.stat().st_mtime_ns for file in Path(source.__file__).parent.glob("*.py"))
+    revision = max(file.stat().st_mtime_ns for file in map(Path(source.__file__).with_name, _SOURCES))
     target = Path(tempfile.gettempdir()) / f"tiny-puppet-{os.getuid()}-{SEED}-{revision}"
     if not target.exists():
         config = dataclasses.replace(
