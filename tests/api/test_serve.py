@@ -23,8 +23,8 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
     import ray
 
     from farm.api import serve
-    from farm.cluster.embedded import local_ray
     from farm.cluster.calls import COORDINATOR, NAMESPACE
+    from farm.cluster.embedded import local_ray
 
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
     url = f"http://127.0.0.1:{free_port()}"

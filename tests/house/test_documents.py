@@ -46,7 +46,7 @@ def test_page_names_only_what_exists(page: Path):
         if words[:1] == ["farm"]:
             check_farm(words[1:])
         elif words[:1] == ["make"]:
-            assert set(w for w in words[1:] if "=" not in w) <= targets, line
+            assert {w for w in words[1:] if "=" not in w} <= targets, line
     for span in re.findall(r"`farm ([^`]+)`", text):
         check_farm([w for w in span.split() if re.fullmatch(r"-{0,2}[a-z][a-z-]*", w)][:2])
     for target in re.findall(r"`make ([a-z]+)`", text):
