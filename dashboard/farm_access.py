@@ -1,5 +1,6 @@
 """The farm as pages see it: one client per address and token, cached answers, and failures shown as one clear box."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +29,18 @@ def address() -> str:
 
 def client() -> FarmClient:
     """The client for ``address()`` with the token of ``FARM_TOKEN`` or the home; read anew each time."""
-    token_path = Settings.from_environment().token_path
-    token = os.environ.get("FARM_TOKEN", "").strip()
-    if not token and token_path.is_file():
-        token = token_path.read_text().strip()
-    return _client(address(), token)
+    return _client(address(), _token())
+
+
+def source() -> str:
+    """Names farm and token, for the keys of caches: nobody sees an answer that was given to another token."""
+    return f"{address()} {hashlib.sha256(_token().encode()).hexdigest()}"
+
+
+def _token() -> str:
+    path = Settings.from_environment().token_path
+    given = os.environ.get("FARM_TOKEN", "").strip()
+    return given or (path.read_text().strip() if path.is_file() else "")
 
 
 @contextmanager
@@ -63,34 +71,34 @@ def show_error(error: FarmError) -> None:
 
 
 @st.cache_data(ttl=30, show_spinner=False)
-def _facts(url: str, what: str) -> Any:
+def _facts(farm: str, what: str) -> Any:
     return getattr(client(), what)()
 
 
 def presets() -> dict[str, Any]:
     """``{"presets", "broken"}``, at most 30 seconds old."""
-    return dict(_facts(address(), "presets"))
+    return dict(_facts(source(), "presets"))
 
 
 def orders() -> list[dict[str, Any]]:
-    return list(_facts(address(), "orders"))
+    return list(_facts(source(), "orders"))
 
 
 def exporters() -> list[dict[str, Any]]:
-    return list(_facts(address(), "exporters"))
+    return list(_facts(source(), "exporters"))
 
 
 def models() -> list[dict[str, Any]]:
-    return list(_facts(address(), "models"))
+    return list(_facts(source(), "models"))
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
-def picture(url: str, job_id: str, name: str, sha256: str) -> bytes:
-    """A small artifact by content; ``url`` and ``sha256`` are part of the cache's key."""
+def picture(farm: str, job_id: str, name: str, sha256: str) -> bytes:
+    """A small artifact by content; ``farm`` (see ``source``) and ``sha256`` are part of the cache's key."""
     return client().artifact(job_id, name)
 
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner="Fetching the video …")
-def video(url: str, job_id: str, name: str, sha256: str) -> bytes:
+def video(farm: str, job_id: str, name: str, sha256: str) -> bytes:
     """A video by content; few are kept, since they may be large."""
     return client().artifact(job_id, name)

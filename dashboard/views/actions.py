@@ -31,7 +31,7 @@ def thumbnail(job: dict[str, Any], width: int | str = "stretch") -> None:
     """The job's start image."""
     request = job["request"]
     try:
-        data = farm_access.picture(farm_access.address(), job["id"], "image", request["image_sha256"])
+        data = farm_access.picture(farm_access.source(), job["id"], "image", request["image_sha256"])
     except FarmError:
         st.caption("no image")
         return

@@ -128,7 +128,7 @@ def _result(detail: dict[str, Any]) -> None:
         st.warning("This job is completed, but its video is gone from the artifact store.")
         return
     try:
-        data = farm_access.video(farm_access.address(), job["id"], "video", video["sha256"])
+        data = farm_access.video(farm_access.source(), job["id"], "video", video["sha256"])
     except FarmError as error:
         farm_access.show_error(error)
         return
@@ -153,14 +153,14 @@ def _result(detail: dict[str, Any]) -> None:
                     _download(job["id"], artifact)
     with sheet:
         if "contact_sheet" in artifacts:
-            url, sha256 = farm_access.address(), artifacts["contact_sheet"]["sha256"]
+            farm, sha256 = farm_access.source(), artifacts["contact_sheet"]["sha256"]
             with farm_access.explained():
-                st.image(farm_access.picture(url, job["id"], "contact_sheet", sha256), width="stretch")
+                st.image(farm_access.picture(farm, job["id"], "contact_sheet", sha256), width="stretch")
 
 
 def _download(job_id: str, artifact: dict[str, Any]) -> None:
     with farm_access.explained():
-        data = farm_access.picture(farm_access.address(), job_id, artifact["name"], artifact["sha256"])
+        data = farm_access.picture(farm_access.source(), job_id, artifact["name"], artifact["sha256"])
     label = artifact["name"].replace("_", " ").capitalize()
     st.download_button(
         label,
@@ -205,7 +205,7 @@ def _settings(request: dict[str, Any], plan: dict[str, Any]) -> None:
 def _events(job: dict[str, Any]) -> None:
     """The job's history, newest first; read anew only when the job has changed."""
     try:
-        history = _history(farm_access.address(), job["id"], job["updated_at"], str(job["counts"]))
+        history = _history(farm_access.source(), job["id"], job["updated_at"], str(job["counts"]))
     except FarmError as error:
         st.caption(f"Events can't be read: {error}")
         return
@@ -221,7 +221,7 @@ def _events(job: dict[str, Any]) -> None:
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def _history(url: str, job_id: str, updated_at: str, counts: str) -> list[dict[str, Any]]:
+def _history(farm: str, job_id: str, updated_at: str, counts: str) -> list[dict[str, Any]]:
     """History lines so far; the stream sends them first and then how the job is now, where reading stops."""
     lines = []
     for message in farm_access.client().events(job_id, reconnect=False):

@@ -9,7 +9,7 @@ from farm.errors import FarmError
 
 
 @st.cache_data(ttl=300, max_entries=256, show_spinner=False)
-def _plan(url: str, **params: Any) -> dict[str, Any]:
+def _plan(farm: str, **params: Any) -> dict[str, Any]:
     return farm_access.client().plan(**params)
 
 
@@ -28,7 +28,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
         "svg": True,
     }
     try:
-        plan = _plan(farm_access.address(), **params)
+        plan = _plan(farm_access.source(), **params)
     except FarmError as error:
         farm_access.show_error(error)
         return
@@ -59,12 +59,12 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
 
 
 @st.cache_data(ttl=15, show_spinner=False)
-def _replicas(url: str) -> int:
+def _replicas(farm: str) -> int:
     return len(farm_access.client().nodes())
 
 
 def _devices() -> int:
     try:
-        return max(1, _replicas(farm_access.address()))
+        return max(1, _replicas(farm_access.source()))
     except FarmError:
         return 1
