@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import unquote
 from uuid import uuid4
 
 from fsspec.core import url_to_fs
@@ -39,7 +40,8 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self._fs, self._root = url_to_fs(url)
+            # as_uri() escapes characters as RFC 8089 says, but fsspec takes file URLs literally
+            self._fs, self._root = url_to_fs(unquote(url) if url.startswith("file:") else url)
         except (ImportError, ValueError) as error:
             raise InputError(f"can't use the artifact store {url!r}: {error}.") from error
         self._local = isinstance(self._fs, LocalFileSystem)
@@ -181,7 +183,7 @@ class ArtifactStore:
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Put sorted metadata into a safetensors file: the library writes it in random order, so that hashes would differ."""
+    """Put sorted metadata into a safetensors file; the library writes it in random order, so hashes would differ."""
     start = 8 + int.from_bytes(data[:8], "little")
     entries = {label: str(metadata[label]) for label in sorted(metadata)}
     header = json.dumps({"__metadata__": entries, **json.loads(data[8:start])}, separators=(",", ":")).encode()

@@ -174,6 +174,12 @@ class TestLocalDisk:
             assert store.read("a") == b"kept"
 
 
+def test_file_urls_are_unescaped(tmp_path: Path):
+    folder = tmp_path / "häuser & 50% #1?"
+    ArtifactStore(folder.as_uri()).write("a", b"x")
+    assert files(tmp_path) == [f"{folder.name}/a"]
+
+
 def test_unknown_protocol():
     with pytest.raises(InputError, match="can't use the artifact store"):
         ArtifactStore("carrier-pigeon://loft")
