@@ -8,7 +8,9 @@ interrupted render stopped.
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -107,8 +109,10 @@ def prepare_job(store: JobStore, artifacts: ArtifactStore, request: RenderReques
 
 
 @contextmanager
-def local_ray(replicas: int | None = None) -> Iterator[None]:
-    """Ray on this machine alone, without dashboard, statistics or log files that stay behind.
+def local_ray(replicas: int | None = None) -> Iterator[Path]:
+    """Ray on this machine alone, without dashboard, statistics or files that stay behind; gives its temporary folder.
+
+    SIGTERM raises KeyboardInterrupt while it runs, so that a polite kill ends it as cleanly as Ctrl-C.
 
     Raises:
         ClusterError: it does not start.
@@ -120,6 +124,7 @@ def local_ray(replicas: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         raise ClusterError("this process is connected to a Ray cluster already; render in a process of its own.")
     folder = _short_temporary_folder()
+    before = signal.getsignal(signal.SIGTERM)
     try:
         try:
             ray.init(
@@ -130,13 +135,18 @@ def local_ray(replicas: int | None = None) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level="ERROR",
                 _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
             )
         except Exception as error:  # Ray raises plain RuntimeErrors and others
             reason = " ".join(str(error).split())[:300]
             raise ClusterError(f"can't start Ray on this machine: {reason}") from error
-        yield
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield folder
     finally:
         ray.shutdown()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,0 +1,82 @@
+"""`farm up` and `farm down`: the farm as a service on this machine."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from farm.cli import output
+
+
+def up(
+    host: Annotated[str, typer.Option(help="Address of the HTTP API; others than loopback open it to the network.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the HTTP API.")] = 8000,
+    dashboard_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
+    dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
+    address: Annotated[str, typer.Option(help="Join this Ray cluster (host:port) instead of starting one.")] = "",
+    replicas: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Copies of the model; default: one per GPU or CPU core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Start the farm: coordinator, replicas, HTTP API and dashboard. Returns when it is ready.
+
+    Unfinished jobs of the last run go on. Logs are in FARM_HOME/logs.
+
+    Example: farm up --port 8000
+    """
+    from dataclasses import asdict
+
+    from farm.cluster import service
+    from farm.settings import Settings
+
+    options = service.ServiceOptions(
+        host=host,
+        port=port,
+        dashboard_port=dashboard_port,
+        dashboard_command=_dashboard_command(dashboard_port) if dashboard else (),
+        address=address,
+        replicas=replicas,
+    )
+    settings = Settings.from_environment()
+    state = service.start(settings, options, service.supervisor_command(__name__))
+    if as_json:
+        output.print_json(asdict(state))
+        return
+    console = output.console()
+    console.print(f"API        {state.url}  (docs at {state.url}/docs)", markup=False)
+    if state.dashboard_url:
+        console.print(f"Dashboard  {state.dashboard_url}", markup=False)
+    console.print(f"Ray        {state.ray_address}", markup=False)
+    console.print("Stop it with: farm down", markup=False)
+
+
+def down() -> None:
+    """Stop the farm that `farm up` started. Finished sections are kept; the next `farm up` goes on with the jobs.
+
+    Example: farm down
+    """
+    from farm.cluster import service
+    from farm.settings import Settings
+
+    stopped = service.stop(Settings.from_environment())
+    output.console().print("stopped" if stopped else "no farm was running", markup=False)
+
+
+def _dashboard_command(port: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", "dashboard", str(port))
+
+
+def _supervise(options: str) -> int:
+    """The supervisor process itself: the layers above farm.cluster meet here."""
+    from farm.api.serve import run
+    from farm.cluster import service
+    from farm.settings import Settings
+
+    return service.supervise(Settings.from_environment(), service.options_from(options), run)
+
+
+if __name__ == "__main__":
+    sys.exit(_supervise(sys.argv[1]))

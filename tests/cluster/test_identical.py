@@ -1,0 +1,54 @@
+"""The promise of the farm: the video does not depend on the cluster, nor on what dies while it is made."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from .conftest import Cluster, wait_for
+
+pytestmark = pytest.mark.ray
+
+
+def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_two_replicas_render_what_one_process_renders(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
+    job = cluster.finished(cluster.job(seed=11).id)
+    assert job.state == "completed", job.error
+    found = cluster.latents(job.id)
+    assert len(found) == 8
+    assert same(found, reference(seed=11))
+    assert not same(found, reference(seed=12))
+    sections = [a for a in cluster.store.attempts(job.id) if ".section" in a.task_id]
+    assert len({attempt.replica for attempt in sections}) == 2
+    assert set(cluster.committed(job.id).values()) == {1}
+
+
+def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
+    """SIGKILL a replica in mid-section, then the coordinator while the other replica is in mid-section."""
+    fields = {"seed": 21, "steps": 60}
+    job = cluster.job(**fields)
+    victim = wait_for(lambda: cluster.running(job.id, step=5), "a section in mid-work")[0]
+    os.kill(cluster.pid_of(victim.replica), signal.SIGKILL)
+    wait_for(lambda: "replica_lost" in cluster.kinds(job.id), "the loss is noticed")
+
+    coordinator = cluster.status()["pid"]
+    wait_for(lambda: cluster.running(job.id, step=3), "a section in mid-work")
+    os.kill(coordinator, signal.SIGKILL)
+    assert cluster.finished(job.id).state == "completed"
+    assert cluster.status()["pid"] != coordinator
+
+    assert same(cluster.latents(job.id), reference(**fields))
+    committed = cluster.committed(job.id)
+    assert len(committed) == 18 and set(committed.values()) == {1}
+    lost = next(a for a in cluster.store.attempts(job.id) if a.id == victim.id)
+    assert (lost.state, lost.failure) == ("interrupted", "interruption")
+    assert {task.failures for task in cluster.store.tasks(job.id)} == {0}
+    kinds = cluster.kinds(job.id)
+    assert "attempt_reattached" in kinds
+    assert kinds.index("job_started") < kinds.index("replica_lost") < kinds.index("job_completed")
