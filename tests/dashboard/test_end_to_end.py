@@ -1,0 +1,124 @@
+"""The dashboard in a real browser, on a real farm with the tiny model: from a picture to a video that plays."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.dashboard.conftest import RunningFarm, wait_for
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PATIENCE = 120_000
+"""Milliseconds that a page may take: continuous integration machines are small."""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium, or set CHROMIUM)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+def start_image() -> Path:
+    return Path(__file__).parents[2] / "examples" / "dancer.png"
+
+
+def test_from_picture_to_playing_video(page: Page, browser: Browser, dashboard_url: str, farm: RunningFarm):
+    page.goto(dashboard_url, wait_until="commit")
+    page.locator("input[type=file]").set_input_files(start_image())
+    expect(page.get_by_text("dancer.png").first).to_be_visible()
+    page.get_by_role("button", name="The person waves hello, with a smile.").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("The person waves hello, with a smile.")
+    length = page.get_by_test_id("stNumberInputField").first
+    length.fill("2.5")
+    length.press("Enter")
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text("2.43 s")
+    page.get_by_role("button", name="Queue video").click()
+
+    page.wait_for_url(re.compile(r"/job\?id=[0-9a-f]+"))
+    job_id = page.url.rpartition("=")[2]
+    expect(page.locator("[data-section]")).to_have_count(2)
+    video = page.locator("video")
+    video.wait_for()
+    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    page.wait_for_function("document.querySelector('video').currentTime > 0.2")
+    facts = video.evaluate("v => ({seconds: v.duration, width: v.videoWidth, error: v.error && v.error.message})")
+    assert facts["error"] is None
+    assert facts["seconds"] == pytest.approx(73 / 30, abs=0.05)
+    assert facts["width"] == 64
+    expect(page.locator("[data-section].done, .cell.done")).to_have_count(2)
+
+    video.evaluate("v => v.pause()")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile(r"^download Video|^Video")).click()
+    assert download.value.suggested_filename.endswith(".mp4")
+    assert Path(download.value.path()).read_bytes() == farm.client.artifact(job_id, "video")
+
+    # A page that is opened anew knows the same as the one that submitted.
+    other = browser.new_context()
+    again = other.new_page()
+    again.goto(page.url, wait_until="commit")
+    expect(again.locator("video")).to_have_count(1, timeout=PATIENCE)
+    other.close()
+
+
+def test_queue_pauses_resumes_and_cancels(page: Page, dashboard_url: str, farm: RunningFarm):
+    farm.working.clear()
+    try:
+        image = start_image().read_bytes()
+        fields = {"total_second_length": 1.2, "steps": 1}
+        first = farm.client.submit(image, {**fields, "prompt": "The girl spins"})["id"]
+        second = farm.client.submit(image, {**fields, "prompt": "The man jumps"})["id"]
+        page.goto(f"{dashboard_url}/queue", wait_until="commit")
+        row = page.locator(f".st-key-row-{first}")
+        expect(row).to_contain_text("The girl spins")
+        expect(row).to_contain_text("pending")
+        row.locator(f".st-key-pause-{first} button").click()
+        expect(row).to_contain_text("paused")
+        assert farm.client.job(first)["job"]["state"] == "paused"
+        row.locator(f".st-key-resume-{first} button").click()
+        expect(row).to_contain_text("pending")
+        page.locator(f".st-key-cancel-{second} button").click()
+        expect(page.locator(f".st-key-row-{second}")).to_have_count(0)
+        assert farm.client.job(second)["job"]["state"] == "cancelled"
+    finally:
+        farm.working.set()
+    wait_for(lambda: farm.client.job(first)["job"]["state"] == "completed")
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
+
+    page.get_by_role("link", name="History").click()
+    page.locator(f".st-key-card-{second}").get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(f"id={second}"))
+    page.locator(f".st-key-retry-{second} button").click()
+    expect(page.locator("video")).to_have_count(1)
