@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from farm.errors import InputError, StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+EXPECTED_URL = "sqlite:////absolute/path or postgresql://user@host/database"
+POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 32}
+"""Enough connections for every worker thread of a web server."""
 BUSY_TIMEOUT_S = 30.0
 """How long a SQLite transaction waits for another process's transaction."""
 RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -68,6 +72,8 @@ class Database:
             try:
                 with self._engine.connect().execution_options(**options) as connection, connection.begin():
                     return work(connection)
+            except PoolTimeoutError as error:
+                raise StorageError(f"the database {self._name} is too busy: no connection became free.") from error
             except DBAPIError as error:
                 if not _is_storage(error):
                     raise
@@ -91,23 +97,15 @@ class Database:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() == "postgresql":
-            return create_engine(
-                parsed, pool_pre_ping=True, pool_size=8, max_overflow=16, connect_args={"connect_timeout": 5}
-            )
-        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-            raise InputError(
-                f"can't use the database {url!r}; expected sqlite:////absolute/path or postgresql://user@host/database."
-            )
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(
-            f"can't read the database URL: {error}. Expected sqlite:////absolute/path or postgresql://user@host/database."
-        ) from error
-    engine = create_engine(
-        parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=16
-    )
+    except ArgumentError:
+        raise InputError(f"can't read the database URL; expected {EXPECTED_URL}.") from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "postgresql+psycopg":
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5}, **POOL)
+    if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise InputError(f"can't use the database {parsed.render_as_string()!r}; expected {EXPECTED_URL}.")
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **POOL)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -128,12 +126,16 @@ def _begin_sqlite(connection: Connection) -> None:
 def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(f"the database was made by a newer farm, or is not one of ours: {error}.") from error
 
 
 def _is_storage(error: DBAPIError) -> bool:
@@ -149,14 +151,20 @@ def _lacks_tables(error: DBAPIError) -> bool:
 
 
 def _passes(error: DBAPIError) -> bool:
-    """Whether the transaction was undone by something that passes: a lost connection, a restart, a lock."""
+    """Whether the transaction was undone by something that passes: a lost connection, a restart, a deadlock.
+
+    Not by SQLite's lock, for which the driver has waited already.
+    """
     if error.connection_invalidated:
         return True
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
         return state[:2] == "08" or state in ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
     message = str(error.orig).lower()
-    return any(words in message for words in ("locked", "busy", "connection", "closed", "terminat"))
+    lasting = ("authentication", "does not exist", "no password", "translate host name", "resolve")
+    return any(word in message for word in ("connection", "closed", "terminat")) and not any(
+        word in message for word in lasting
+    )
 
 
 def _reason(error: DBAPIError) -> str:

@@ -124,9 +124,7 @@ def test_length_beyond_the_model(image: bytes, plugins: PluginManager, tmp_path:
     write_checksums(checkpoint)
     monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
     assert build_request({"prompt": "p", "total_second_length": 10}, image, plugins=plugins)
-    with pytest.raises(
-        InputError, match=r"total_second_length is 10\.5; model 'puppet' makes videos of at most 10 sec"
-    ):
+    with pytest.raises(InputError, match=r"length is 10\.5; model 'puppet' makes videos of at most 10 sec"):
         build_request({"prompt": "p", "total_second_length": 10.5}, image, plugins=plugins)
 
 

@@ -57,6 +57,11 @@ class TestMigrations:
             store.list_jobs()
         store.close()
 
+    def test_of_a_newer_farm_are_left_alone(self, database: Database, store: JobStore):
+        database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+        with pytest.raises(StorageError, match="made by a newer farm"):
+            store.migrate()
+
 
 class TestUrls:
     @pytest.mark.parametrize("url", ["", "farm.db", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "oracle://h/d"])
@@ -65,6 +70,9 @@ class TestUrls:
             JobStore(url)
 
     def test_password_is_never_shown(self, monkeypatch: pytest.MonkeyPatch):
+        with pytest.raises(InputError) as refused:
+            JobStore("mysql://farm:hunter2@h/d")
+        assert "hunter2" not in str(refused.value)
         monkeypatch.setattr("farm.store.database.RETRY_DELAYS_S", ())
         store = JobStore("postgresql://farm:hunter2@127.0.0.1:1/farm")
         with pytest.raises(StorageError, match=r"postgresql\+psycopg://farm:\*\*\*@127.0.0.1:1/farm") as caught:
