@@ -8,6 +8,7 @@ replaced by the residual of the last step that ran them. A higher threshold skip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -61,7 +62,8 @@ class TeaCache(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Image and text tokens after all blocks; a skipped step leaves the text tokens, which no one reads then."""
         state = self.branches.setdefault(self.branch, _Branch())
-        signal = self.dual_blocks[0].norm1(hidden, emb=temb)[0]
+        first: Any = self.dual_blocks[0]
+        signal = first.norm1(hidden, emb=temb)[0]
         compute = self._decide(state, signal)
         state.signal = signal
         state.step += 1
