@@ -106,7 +106,7 @@ class Components:
             "max_seconds": 3600,
             "buckets": [[side, side]],
             "latent_channels": 16,
-            "decode_overlap": 0,
+            "decode_overlap": 1,
             "prompt_template": "{}",
             "text_layers_skip": 0,
             "max_text_tokens": self.config.max_text_tokens,

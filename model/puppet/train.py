@@ -1,4 +1,4 @@
-"""``farm train puppet``: first the codec, then the packed transformer with its text and image encoders.
+"""``farm train puppet``: the codec, then the packed transformer with its encoders, then the decoder once more.
 
 Reproducible from a config file, resumable (each stage keeps a state file that is renamed into place), on CPU or GPU.
 """
@@ -40,6 +40,7 @@ class _Strict(BaseModel):
 
 class CodecRecipe(_Strict):
     steps: int = Field(gt=0)
+    decoder_steps: int = Field(ge=0)
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
@@ -270,15 +271,23 @@ def train_puppet(
     folder.mkdir(parents=True, exist_ok=True)
     parts = parts or build(seed=recipe.seed)
     began = time.monotonic()
-    codec_metrics = train_codec(
-        parts.vae,
-        **recipe.codec.model_dump(),
-        resolution=parts.config.resolution,
-        seed=recipe.seed,
-        device=device,
-        state_path=folder / "codec.pt",
-        report=lambda done, steps, metrics: report("codec", done, steps, metrics),
-    )
+
+    def codec(stage: str, steps: int, decoder_only: bool) -> dict[str, float]:
+        return train_codec(
+            parts.vae,
+            steps=steps,
+            batch=recipe.codec.batch,
+            rate=recipe.codec.rate,
+            pool=recipe.codec.pool,
+            resolution=parts.config.resolution,
+            seed=recipe.seed + decoder_only,
+            device=device,
+            state_path=folder / f"{stage}.pt",
+            report=lambda done, total, metrics: report(stage, done, total, metrics),
+            decoder_only=decoder_only,
+        )
+
+    metrics = codec("codec", recipe.codec.steps, decoder_only=False)
     parts.vae.eval().requires_grad_(False)
     trainer = Trainer(parts, recipe, folder, device)
     already = trainer.seconds
@@ -298,9 +307,11 @@ def train_puppet(
     trainer.ema.copy_to(*parts.trained)
     for module in parts.trained:
         module.eval()
+    if recipe.codec.decoder_steps:
+        metrics = codec("decoder", recipe.codec.decoder_steps, decoder_only=True)
     facts = {
-        "codec_psnr_db": round(codec_metrics["psnr"], 2),
-        "codec_steps": recipe.codec.steps,
+        "codec_psnr_db": round(metrics["psnr"], 2),
+        "codec_steps": recipe.codec.steps + recipe.codec.decoder_steps,
         "transformer_steps": recipe.transformer.steps,
         "transformer_seconds": round(trainer.seconds),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",

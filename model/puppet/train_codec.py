@@ -53,14 +53,20 @@ def train_codec(
     state_path: Path,
     report: Report,
     save_every: int = 500,
+    decoder_only: bool = False,
 ) -> dict[str, float]:
-    """Train in place and set ``scaling_factor`` so that latents have unit variance; returns held-out metrics.
+    """Train in place; returns held-out metrics. Resumes from ``state_path`` when it exists.
 
-    Resumes from ``state_path`` when it exists.
+    ``decoder_only`` leaves the encoder, and with it every latent, as it is; otherwise ``scaling_factor`` is set so that
+    latents have unit variance.
     """
     codec.to(device=device, memory_format=torch.channels_last)
+    codec.requires_grad_(True)
+    for name, weight in codec.named_parameters():
+        weight.requires_grad_(not decoder_only or name.startswith("decode"))
     ema = Ema(codec)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    learning = [weight for weight in codec.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     first = 0
     if state_path.exists():
         state = torch.load(state_path, map_location=device, weights_only=True)
@@ -81,7 +87,7 @@ def train_codec(
         error = given.float() - wanted
         loss = error.square().mean() + 0.02 * error.abs().mean()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         ema.update(codec, step)
@@ -99,7 +105,8 @@ def train_codec(
             )
     ema.copy_to(codec)
     held_out = sample_groups(40, 6, seed + 987_654, resolution, device)
-    with torch.no_grad():
-        raw = codec.encode_groups(held_out.float() / 127.5 - 1)
-    codec.register_to_config(scaling_factor=1 / raw.std().item())
+    if not decoder_only:
+        with torch.no_grad():
+            raw = codec.encode_groups(held_out.float() / 127.5 - 1)
+        codec.register_to_config(scaling_factor=1 / raw.std().item())
     return {"psnr": psnr(codec, held_out), "scaling_factor": codec.config.scaling_factor}

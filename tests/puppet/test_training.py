@@ -25,7 +25,7 @@ def recipe(steps: int, horizon: int = 4) -> Recipe:
     return Recipe.model_validate(
         {
             "seed": 3,
-            "codec": {"steps": 2, "batch": 2, "rate": 1e-3, "pool": 2},
+            "codec": {"steps": 2, "decoder_steps": 1, "batch": 2, "rate": 1e-3, "pool": 2},
             "transformer": {
                 "steps": steps, "batch": 2, "rate": 1e-3, "warmup": horizon, "first_clips": 2, "clips": 3,
                 "prompt_dropout": 0.1, "context_noise": 0.1, "sample_every": 2, "save_every": 2,
