@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from farm.errors import InputError
+from model.checkpoint import write_checksums
 from model.packing import pack_context
 from model.plan.context import place_context
 from model.plan.layout import Layout
@@ -317,4 +318,5 @@ def train_puppet(
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     }
     parts.save(folder / "checkpoint", facts={"training": facts})
+    write_checksums(folder / "checkpoint")
     return facts | {"seconds": round(time.monotonic() - began)}
