@@ -40,7 +40,7 @@ class FarmClient:
             raise InputError(f"{base_url!r} is no URL of a farm; expected one such as {DEFAULT_URL}")
         self._http = httpx.Client(
             base_url=f"{self.base_url}/api/v1",
-            headers={"Authorization": b"Bearer " + token.encode()} if token else {},
+            headers=[(b"Authorization", b"Bearer " + token.encode())] if token else None,
             timeout=httpx.Timeout(timeout, connect=5.0),
             trust_env=url.host not in ("127.0.0.1", "localhost", "::1"),  # never through a proxy
         )

@@ -1,12 +1,11 @@
 """The ``farm`` command: collects the commands of its sibling modules, which import what is heavy only when called."""
 
 import sys
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from farm.cli import errors
+from farm.cli import bench, errors, jobs, plan, plugins, render, service, train
 
 app = typer.Typer(
     name="farm",
@@ -33,36 +32,31 @@ def root(
         typer.echo(context.get_help())
 
 
-# Sorted as `farm --help` lists them.
+# In the order in which `farm --help` lists them.
 PANELS = {
-    "Render here": (("render", "render"), ("plan", "plan")),
-    "Run a farm": (("service", "up"), ("service", "down"), ("jobs", "token")),
-    "Use a farm": tuple(
-        ("jobs", name)
-        for name in ("submit", "jobs", "show", "watch", "fetch", "cancel", "pause", "resume", "retry", "delete")
+    "Render here": (render.render, plan.plan),
+    "Run a farm": (service.up, service.down, jobs.token),
+    "Use a farm": (
+        jobs.submit,
+        jobs.jobs,
+        jobs.show,
+        jobs.watch,
+        jobs.fetch,
+        jobs.cancel,
+        jobs.pause,
+        jobs.resume,
+        jobs.retry,
+        jobs.delete,
     ),
-    "Extend": (("plugins", "presets"), ("plugins", "plugins")),
+    "Extend": (plugins.presets, plugins.plugins),
 }
-GROUPS = (("train", "train_app"), ("bench", "bench_app"))
+GROUPS = {"train": train.train_app, "bench": bench.bench_app}
 
-
-def _collect() -> None:
-    for panel, commands in PANELS.items():
-        for module, name in commands:
-            try:
-                found = import_module(f"farm.cli.{module}")
-            except ModuleNotFoundError:
-                continue
-            app.command(name, rich_help_panel=panel)(getattr(found, name))
-    for module, name in GROUPS:
-        try:
-            found = import_module(f"farm.cli.{module}")
-        except ModuleNotFoundError:
-            continue
-        app.add_typer(getattr(found, name), name=module, rich_help_panel="Improve the model")
-
-
-_collect()
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for group, sub_app in GROUPS.items():
+    app.add_typer(sub_app, name=group, rich_help_panel="Improve the model")
 
 
 def main(args: list[str] | None = None) -> int:
