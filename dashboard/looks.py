@@ -20,6 +20,7 @@ STATES: dict[str, tuple[State, str]] = {
 STYLE = """
 <style>
 .block-container { padding-top: 2.6rem; max-width: 1180px; }
+h1 { font-size: 1.9rem !important; }
 .facts { display: flex; flex-wrap: wrap; gap: 6px 22px; font-size: 0.9rem; }
 .facts span { opacity: 0.65; margin-right: 6px; }
 .big { font-size: 1.35rem; font-weight: 650; line-height: 1.25; }

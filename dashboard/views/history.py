@@ -45,7 +45,7 @@ def _first_page() -> None:
 
 def _card(job: dict[str, Any]) -> None:
     request = job["request"]
-    with st.container(border=True, key=f"card-{job['id']}"):
+    with st.container(border=True, key=f"card-{job['id']}", height="stretch"):
         thumbnail(job)
         looks.badge(job["state"])
         st.markdown(f"**{looks.plain(looks.title_of(request, 60))}**")

@@ -52,7 +52,7 @@ def _row(job: dict[str, Any]) -> None:
             took = looks.elapsed(job["started_at"], None)
             parts = [f"{job['progress']:.0%}", steps, f"{request['total_second_length']:g} s", request["order"], took]
             st.progress(job["progress"], text=" · ".join(part for part in parts if part))
-        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+        with buttons, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if job["state"] == "paused":
                 act(job["id"], "resume", ":material/play_arrow:", "Resume")
             else:

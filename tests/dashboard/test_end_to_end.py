@@ -104,12 +104,12 @@ def test_queue_pauses_resumes_and_cancels(page: Page, dashboard_url: str, farm: 
         row = page.locator(f".st-key-row-{first}")
         expect(row).to_contain_text("The girl spins")
         expect(row).to_contain_text("pending")
-        row.locator(f".st-key-pause-{first} button").click()
+        row.locator(f".st-key-pause-{first} button:visible").click()
         expect(row).to_contain_text("paused")
         assert farm.client.job(first)["job"]["state"] == "paused"
-        row.locator(f".st-key-resume-{first} button").click()
+        row.locator(f".st-key-resume-{first} button:visible").click()
         expect(row).to_contain_text("pending")
-        page.locator(f".st-key-cancel-{second} button").click()
+        page.locator(f".st-key-cancel-{second} button:visible").click()
         expect(page.locator(f".st-key-row-{second}")).to_have_count(0)
         assert farm.client.job(second)["job"]["state"] == "cancelled"
     finally:
@@ -120,5 +120,5 @@ def test_queue_pauses_resumes_and_cancels(page: Page, dashboard_url: str, farm: 
     page.get_by_role("link", name="History").click()
     page.locator(f".st-key-card-{second}").get_by_role("link", name="Open").click()
     page.wait_for_url(re.compile(f"id={second}"))
-    page.locator(f".st-key-retry-{second} button").click()
+    page.locator(f".st-key-retry-{second} button:visible").click()
     expect(page.locator("video")).to_have_count(1)
