@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError
 from farm.jobs.records import FailureKind, Job, JobState, Task, TaskState
+from farm.settings import Settings
 
 from .attempts import classify, describe_error, publish, spec_for
 from .execution import TaskExecutor
@@ -21,6 +22,7 @@ def render_in_process(
     *,
     device: str = "cpu",
     threads: int = 1,
+    settings: Settings | None = None,
     on_update: Callable[[Job], None] = lambda job: None,
 ) -> Job:
     """Render until the job has nothing ready, and return it: completed, failed, or paused or cancelled by someone else.
@@ -28,7 +30,7 @@ def render_in_process(
     Raises:
         KeyboardInterrupt, CancelledError: the attempt at hand is recorded as interrupted first; call again to go on.
     """
-    executor = TaskExecutor(artifacts, device=device, threads=threads)
+    executor = TaskExecutor(artifacts, device=device, threads=threads, settings=settings)
     while task := _first_ready(store, job_id):
         attempt = store.start_attempt(task.id, "local")
         job = store.get_job(job_id)

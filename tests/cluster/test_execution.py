@@ -1,0 +1,140 @@
+"""Attempts executed in this process: inputs, outputs, stopping, failing, exporting."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from PIL import Image
+
+from farm.cluster.attempts import spec_for
+from farm.cluster.execution import TaskExecutor
+from farm.cluster.local import render_in_process
+from farm.errors import CancelledError, InputError, StorageError
+from farm.jobs.records import AttemptSpec, Job
+
+from .conftest import Farm
+
+BROKEN = """
+from plugins.hookspecs import hookimpl
+
+class Broken:
+    name, extension, media_type = "broken", ".bin", "application/octet-stream"
+    def export(self, frames, path, info):
+        next(frames)
+        raise RuntimeError("the encoder burst")
+
+@hookimpl
+def farm_exporters():
+    return [Broken()]
+"""
+
+
+def begin(farm: Farm, job: Job, name: str) -> AttemptSpec:
+    """Start the named task and give its specification."""
+    task = next(task for task in farm.store.tasks(job.id) if task.name == name)
+    return spec_for(job, task, farm.store.start_attempt(task.id, "test"), farm.store.artifacts(job.id))
+
+
+def render_until(farm: Farm, job: Job, task: str) -> None:
+    """Render in this process until ``task`` would run."""
+
+    class Enough(BaseException):
+        pass
+
+    def look(job: Job) -> None:
+        if next(each for each in farm.store.tasks(job.id) if each.name == task).state == "ready":
+            raise Enough
+
+    with pytest.raises(Enough):
+        render_in_process(farm.store, farm.artifacts, job.id, on_update=look)
+
+
+def test_attempt_writes_below_its_own_folder_only(alone: Farm):
+    job = alone.job()
+    spec = begin(alone, job, "encode")
+    before = set(alone.settings.artifacts_dir.rglob("*"))
+    (file,) = TaskExecutor(alone.artifacts).run(spec)
+    written = [path for path in set(alone.settings.artifacts_dir.rglob("*")) - before if path.is_file()]
+    assert [str(path.relative_to(alone.settings.artifacts_dir)) for path in written] == [file.key]
+    assert file.key.startswith(f"jobs/{job.id}/attempts/{spec.attempt_id}/")
+    assert alone.store.artifacts(job.id).keys() == {"image"}
+
+
+def test_stops_between_two_steps(alone: Farm):
+    job = alone.job()
+    render_until(alone, job, "section-000")
+    seen: list[int] = []
+    spec = begin(alone, job, "section-000")
+    with pytest.raises(CancelledError):
+        TaskExecutor(alone.artifacts).run(spec, lambda step, steps: seen.append(step), lambda: len(seen) == 2)
+    assert seen == [1, 2]
+
+
+def test_damaged_input_is_refused(alone: Farm):
+    job = alone.job()
+    render_until(alone, job, "section-000")
+    key = alone.store.artifacts(job.id)["conditioning"].key
+    data = bytearray(alone.artifacts.read(key))
+    data[-1] ^= 1
+    alone.artifacts.write(key, bytes(data))
+    with pytest.raises(StorageError, match="conditioning"):
+        TaskExecutor(alone.artifacts).run(begin(alone, job, "section-000"))
+
+
+def test_plan_of_another_version_is_refused(alone: Farm):
+    spec = begin(alone, alone.job(), "encode")
+    with pytest.raises(InputError, match="planned as"):
+        TaskExecutor(alone.artifacts).run(replace(spec, plan_digest="0" * 64))
+
+
+def test_interrupted_render_goes_on_with_what_is_finished(alone: Farm, reference):
+    job = alone.job(seed=41)
+
+    def stop_in_third_section(job: Job) -> None:
+        if job.counts["steps_done"] == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render_in_process(alone.store, alone.artifacts, job.id, on_update=stop_in_third_section)
+    interrupted = [a for a in alone.store.attempts(job.id) if a.state == "interrupted"]
+    assert len(interrupted) == 1 and alone.committed(job.id) == {"encode": 1, "section-000": 1, "section-007": 1}
+    assert render_in_process(alone.store, alone.artifacts, job.id).state == "completed"
+    assert set(alone.committed(job.id).values()) == {1}
+    found, expected = alone.latents(job.id), reference(seed=41)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("exact", "frames"), [(False, 73), (True, 60)])
+def test_export_has_every_frame_and_says_how_it_was_made(alone: Farm, exact: bool, frames: int):
+    job = alone.job(total_second_length=2.0, exact_length=exact, steps=1)
+    done = render_in_process(alone.store, alone.artifacts, job.id)
+    assert done.state == "completed", done.error
+    files = {name: alone.artifacts.path(file.key) for name, file in alone.store.artifacts(job.id).items()}
+    with av.open(str(files["video"])) as video:
+        assert sum(1 for _ in video.decode(video=0)) == frames
+    assert Image.open(files["contact_sheet"]).width > 64
+    manifest = json.loads(files["manifest"].read_text())
+    assert manifest["video"]["frames"] == frames
+    assert manifest["request"] == json.loads(job.request.model_dump_json())
+    committed = {a.id for a in alone.store.attempts(job.id) if a.state == "committed"}
+    assert len(manifest["sections"]) == 2
+    assert all(s["attempt"] in committed and s["seconds"] > 0 and s["replica"] == "local" for s in manifest["sections"])
+    assert manifest["device_classes"] == ["cpu-1t-fp32"]
+
+
+def test_broken_exporter_fails_the_job_and_a_retry_keeps_the_sections(alone: Farm, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FARM_HOME", str(alone.settings.home))
+    plugin: Path = alone.settings.plugins_dir / "burst.py"
+    plugin.write_text(BROKEN)
+    job = alone.job(exporter="broken", total_second_length=2.0, steps=1)
+    failed = render_in_process(alone.store, alone.artifacts, job.id)
+    assert failed.state == "failed" and "the encoder burst" in failed.error
+    assert len([a for a in alone.store.attempts(job.id) if a.task_id.endswith("export")]) == 3
+    plugin.write_text(BROKEN.replace('raise RuntimeError("the encoder burst")', "path.write_bytes(b'made')"))
+    alone.store.retry_job(job.id)
+    assert render_in_process(alone.store, alone.artifacts, job.id).state == "completed"
+    assert set(alone.committed(job.id).values()) == {1}
+    assert alone.artifacts.read(alone.store.artifacts(job.id)["video"].key) == b"made"
