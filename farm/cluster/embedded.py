@@ -30,6 +30,7 @@ from model.families import describe
 OBJECT_STORE_BYTES = 100_000_000
 """Pixels and weights never go through Ray's object store, so the smallest is large enough."""
 POLL_SECONDS = 0.1
+LONGEST_PARENT = 20
 SILENCE_SECONDS = 60.0
 """Longest time that the coordinator may not answer, restarts included."""
 
@@ -256,11 +257,25 @@ def _only_once(path: Path) -> Iterator[None]:
 
 
 def _short_temporary_folder() -> Path:
-    """A folder for Ray, whose sockets allow about 40 characters of path."""
+    """A folder for Ray, whose socket paths end at 107 characters; clears away those of dead processes."""
     for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(parent) <= 30 and os.access(parent, os.W_OK):
-            return Path(tempfile.mkdtemp(prefix="farm-", dir=parent))
+        if len(parent) <= LONGEST_PARENT and os.access(parent, os.W_OK):
+            for folder in Path(parent).glob("farm-*-*"):
+                pid = folder.name.split("-")[1]
+                if pid.isdecimal() and not _lives(int(pid)):
+                    shutil.rmtree(folder, ignore_errors=True)
+            return Path(tempfile.mkdtemp(prefix=f"farm-{os.getpid()}-", dir=parent))
     raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _cores() -> int:

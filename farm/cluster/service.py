@@ -4,6 +4,7 @@
 supervisor's fate, so whatever kills it leaves nothing behind. Who supervises is told by a lock that the system frees.
 """
 
+import ctypes
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ START_SECONDS = 300.0
 STOP_SECONDS = 40.0
 CHECK_SECONDS = 1.0
 LOG_BYTES = 20_000_000
+PR_SET_PDEATHSIG = 1
 
 Deploy = Callable[[Settings, str, int], None]
 """Starts the HTTP API on the Ray at hand: (settings, host, port)."""
@@ -250,7 +252,14 @@ def _start_dashboard(settings: Settings, options: ServiceOptions) -> "subprocess
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            preexec_fn=_die_with_parent,
         )
+
+
+def _die_with_parent() -> None:
+    """In a new child on Linux: be killed when the supervisor dies, however it dies. Ray does the same for its own."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answers(url: str) -> bool:

@@ -1,0 +1,116 @@
+"""`farm render` as users run it: a real process with its own Ray."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+
+from farm.cluster.embedded import embedded_settings
+from farm.settings import Settings
+from tests.support.api import picture
+
+from .conftest import PATIENCE, Farm, wait_for
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+
+
+def command(tmp_path: Path, *arguments: str) -> list[str]:
+    image = tmp_path / "start.png"
+    image.write_bytes(picture())
+    return [sys.executable, "-m", "farm", "render", str(image), "-p", "The puppet waves", *arguments]
+
+
+def environment(home: Path, temporary: Path) -> dict[str, str]:
+    temporary.mkdir(exist_ok=True)
+    return os.environ | {"FARM_HOME": str(home), "TMPDIR": str(temporary)}
+
+
+def processes_with(text: str) -> list[str]:
+    """Command lines of living processes that contain ``text``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in line and str(os.getpid()) != path.parent.name:
+            found.append(line)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left-over processes in /proc")
+def test_ctrl_c_keeps_finished_sections_and_the_same_command_goes_on(
+    tiny: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, reference: Callable[..., dict[str, Any]]
+):
+    home, out = tmp_path / "home", tmp_path / "waves.mp4"
+    temporary = Path("/tmp") / f"fr-{os.getpid()}"
+    fields = ["-s", "3.6", "--seed", "51", "--steps", "40", "--replicas", "1", "--set", "cache=none", "-o", str(out)]
+    line = command(tmp_path, *fields)
+    process = subprocess.Popen(
+        line,
+        env=environment(home, temporary),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    farm = Farm(embedded_settings(Settings.for_home(home)))
+
+    def second_section() -> bool:
+        jobs, _ = farm.store.list_jobs()
+        return bool(jobs) and "section-000" in farm.committed(jobs[0].id) and bool(farm.running(jobs[0].id))
+
+    wait_for(lambda: second_section() or process.poll() is not None, "a second section in mid-work")
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: every process of the group gets it
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, errors
+    assert "of 3 sections are kept" in errors
+    assert not out.exists()
+    assert not list(temporary.iterdir()) and not processes_with(str(temporary))
+    (job,), _ = farm.store.list_jobs()
+    kept = farm.committed(job.id)
+    assert kept["section-000"] == 1 and len(kept) < 8
+    assert [a.message for a in farm.store.attempts(job.id) if a.state != "committed"]
+
+    again = subprocess.run(line, env=environment(home, temporary), capture_output=True, text=True, timeout=PATIENCE)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.split() == [str(out)]
+    assert set(farm.committed(job.id).values()) == {1}
+    found, expected = farm.latents(job.id), reference(seed=51, steps=40, total_second_length=3.6)
+    assert len(expected) == 3 and all(torch.equal(found[name], expected[name]) for name in expected)
+    with av.open(str(out)) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 109
+    assert json.loads(out.with_suffix(".json").read_text())["request"]["seed"] == 51
+    assert sorted(path.name for path in tmp_path.glob("waves*")) == ["waves.contact.png", "waves.json", "waves.mp4"]
+    assert not list(temporary.iterdir()) and not processes_with(str(temporary))
+    temporary.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "missing/out.mp4"], "the folder missing does not exist"),
+        (["-o", "."], "folder"),
+        (["-o", "out.gif"], "writes .mp4 files"),
+        (["-s", "0"], "total_second_length"),
+        (["--order", "bisekt"], "Did you mean 'bisect'"),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_rendered(
+    tiny: Path, tmp_path: Path, farm_home: Path, arguments: list[str], message: str, capfd, monkeypatch
+):
+    from farm.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    code = main(command(tmp_path, *arguments)[3:])
+    lines = capfd.readouterr().err.splitlines()
+    assert code == 2 and len(lines) == 1 and message in lines[0]
+    assert not (farm_home / "embedded").exists()
