@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
+from model.buckets import nearest_bucket
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
 from model.plan import make_plan, plan_svg
@@ -59,7 +60,7 @@ def preview_plan(
         fps=info.fps,
         exact_length=exact_length,
     )
-    bucket = nearest_bucket(info, height, width)
+    bucket = nearest_bucket(height, width, info.buckets)
     tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
     picture = plan_svg(plan) if svg else ""
     return PlanPreview.preview(plan, devices, bucket, tokens, plan.order not in info.orders, picture)
@@ -126,11 +127,6 @@ def list_models() -> ModelList:
 def list_nodes(farm: Farm) -> NodeList:
     """The model replicas that the farm knows, with node, device and state."""
     return NodeList(nodes=[NodeView.model_validate(replica) for replica in farm.store.replicas()])
-
-
-def nearest_bucket(info: FamilyInfo, height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the bucket whose shape is nearest to the image's."""
-    return min(info.buckets, key=lambda bucket: abs(math.log(bucket[0] / bucket[1]) - math.log(height / width)))
 
 
 def _families() -> list[tuple[str, FamilyInfo | FarmError]]:

@@ -1,4 +1,5 @@
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,3 +49,11 @@ def farm(served: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> LiveFarm:
     monkeypatch.setenv("FARM_URL", served.url)
     monkeypatch.setenv("FARM_HOME", str(served.settings.home))
     return served
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
