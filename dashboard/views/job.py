@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import farm_access, looks
 from dashboard.timeline import cells, timeline_html
+from dashboard.views import submit
 from dashboard.views.actions import act, thumbnail
 from farm.errors import FarmError, NotFoundError
 
@@ -108,6 +109,7 @@ def _buttons(job: dict[str, Any]) -> None:
         act(job_id, "cancel", ":material/close:", "Stop; finished sections are kept for a retry", "Cancel")
     if state in ("failed", "cancelled"):
         act(job_id, "retry", ":material/replay:", "Finished sections are kept", "Retry")
+    _again(job)
     if state in ENDED:
         with st.popover("", icon=":material/delete:", help="Delete"):
             st.markdown("Delete this job with all its files?")
@@ -116,6 +118,15 @@ def _buttons(job: dict[str, Any]) -> None:
                     farm_access.client().delete(job_id)
                 st.session_state.pop("submitted", None)
                 st.switch_page(st.session_state["pages"]["history"])
+
+
+def _again(job: dict[str, Any]) -> None:
+    """Start a new video from all settings of this one, seed and image included."""
+    if st.button("", icon=":material/content_copy:", help="New video with these settings", key=f"again-{job['id']}"):
+        with farm_access.explained():
+            image = farm_access.client().artifact(job["id"], "image")
+        submit.load_draft(job["request"], image)
+        st.switch_page(st.session_state["pages"]["submit"])
 
 
 def _result(detail: dict[str, Any]) -> None:

@@ -39,6 +39,16 @@ def keep_draft() -> None:
             state[key] = state[key]
 
 
+def load_draft(request: dict[str, Any], image: bytes) -> None:
+    """Make a finished job's request the draft, to change it and submit it again."""
+    state = st.session_state
+    for field in KEPT:
+        if field != "random_seed":
+            state[f"draft_{field}"] = request[field]
+    state["draft_random_seed"] = False
+    state["draft_image"], state["draft_image_name"] = image, f"image of {request['name'] or 'the earlier video'}"
+
+
 def page() -> None:
     """The page."""
     st.title("New video")

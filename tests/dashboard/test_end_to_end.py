@@ -3,13 +3,20 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.dashboard.conftest import RunningFarm, wait_for
+from farm.client import FarmClient
+from farm.cluster.service import read_state
+from farm.settings import Settings
+from tests.dashboard.conftest import RunningFarm, free_port, wait_for
+from tests.support.tiny import tiny_checkpoint
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -50,12 +57,45 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+@dataclass
+class Service:
+    """A running farm: the dashboard's address, and a client."""
+
+    url: str
+    client: FarmClient
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """What users have: ``farm up``, with Ray, coordinator, one replica, API and dashboard."""
+    home = tmp_path_factory.mktemp("home")
+    checkpoint = tiny_checkpoint(tmp_path_factory.mktemp("model") / "checkpoint")
+    environment = {**os.environ, "FARM_HOME": str(home), "FARM_PUPPET_PATH": str(checkpoint)}
+    environment.pop("FARM_URL", None)
+    ports = ("--port", str(free_port()), "--dashboard-port", str(free_port()))
+
+    def command(*arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "farm", *arguments], env=environment, capture_output=True, text=True, timeout=400
+        )
+        assert done.returncode == 0, done.stderr
+
+    try:
+        command("up", "--replicas", "1", *ports)
+        state = read_state(Settings.for_home(home))
+        assert state is not None
+        yield Service(state.dashboard_url, FarmClient(state.url, (home / "token").read_text().strip()))
+    finally:
+        command("down")
+
+
 def start_image() -> Path:
     return Path(__file__).parents[2] / "examples" / "dancer.png"
 
 
-def test_from_picture_to_playing_video(page: Page, browser: Browser, dashboard_url: str, farm: RunningFarm):
-    page.goto(dashboard_url, wait_until="commit")
+@pytest.mark.ray
+def test_from_picture_to_playing_video(page: Page, browser: Browser, running: Service):
+    page.goto(running.url, wait_until="commit")
     page.locator("input[type=file]").set_input_files(start_image())
     expect(page.get_by_text("dancer.png").first).to_be_visible()
     page.get_by_role("button", name="The person waves hello, with a smile.").click()
@@ -67,7 +107,8 @@ def test_from_picture_to_playing_video(page: Page, browser: Browser, dashboard_u
     page.get_by_role("button", name="Queue video").click()
 
     page.wait_for_url(re.compile(r"/job\?id=[0-9a-f]+"))
-    job_id = page.url.rpartition("=")[2]
+    job_page = page.url
+    job_id = job_page.rpartition("=")[2]
     expect(page.locator("[data-section]")).to_have_count(2)
     video = page.locator("video")
     video.wait_for()
@@ -83,12 +124,16 @@ def test_from_picture_to_playing_video(page: Page, browser: Browser, dashboard_u
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile(r"^download Video|^Video")).click()
     assert download.value.suggested_filename.endswith(".mp4")
-    assert Path(download.value.path()).read_bytes() == farm.client.artifact(job_id, "video")
+    assert Path(download.value.path()).read_bytes() == running.client.artifact(job_id, "video")
+
+    page.locator(f".st-key-again-{job_id} button:visible").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("The person waves hello, with a smile.")
+    expect(page.get_by_role("button", name="Queue video")).to_be_enabled()
 
     # A page that is opened anew knows the same as the one that submitted.
     other = browser.new_context()
     again = other.new_page()
-    again.goto(page.url, wait_until="commit")
+    again.goto(job_page, wait_until="commit")
     expect(again.locator("video")).to_have_count(1, timeout=PATIENCE)
     other.close()
 
