@@ -91,6 +91,8 @@ def output_files(out: Path, extension: str, given: bool) -> dict[str, Path]:
 
     from farm.errors import InputError
 
+    if out.is_dir():
+        raise InputError(f"can't write {out}: it is a folder. Name a file with --out.")
     if given and out.suffix and out.suffix.lower() != extension:
         raise InputError(f"--out is {out}, but this exporter writes {extension} files; name it {out.stem}{extension}.")
     out = out.with_suffix(extension)

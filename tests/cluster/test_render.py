@@ -51,6 +51,8 @@ def test_ctrl_c_keeps_finished_sections_and_the_same_command_goes_on(
     tiny: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, reference: Callable[..., dict[str, Any]]
 ):
     home, out = tmp_path / "home", tmp_path / "waves.mp4"
+    (home / "embedded").mkdir(parents=True)
+    farm = Farm(embedded_settings(Settings.for_home(home)))
     temporary = Path("/tmp") / f"fr-{os.getpid()}"
     fields = ["-s", "3.6", "--seed", "51", "--steps", "40", "--replicas", "1", "--set", "cache=none", "-o", str(out)]
     line = command(tmp_path, *fields)
@@ -62,7 +64,6 @@ def test_ctrl_c_keeps_finished_sections_and_the_same_command_goes_on(
         text=True,
         start_new_session=True,
     )
-    farm = Farm(embedded_settings(Settings.for_home(home)))
 
     def second_section() -> bool:
         jobs, _ = farm.store.list_jobs()
