@@ -73,7 +73,12 @@ class Renderer(Protocol):
         """
 
     def denoise(
-        self, section: Section, latents: Mapping[int, "torch.Tensor"], conditioning: Tensors, params: SamplingParams, on_step: OnStep
+        self,
+        section: Section,
+        latents: Mapping[int, "torch.Tensor"],
+        conditioning: Tensors,
+        params: SamplingParams,
+        on_step: OnStep,
     ) -> "torch.Tensor":
         """Latents [channels, window, h, w] fp32 on the CPU of one section.
 

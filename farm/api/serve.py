@@ -45,7 +45,8 @@ def _application(settings: Settings) -> Any:
     class Api:
         pass
 
-    return Api.bind()
+    deployment: Any = Api
+    return deployment.bind()
 
 
 class Nudge:

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,7 +75,7 @@ def puppet(
                 for work, result in zip(works, pool.map(judge_clip, works), strict=True):
                     results[work] = result
                     progress.advance(bar)
-    report = {
+    report: dict[str, Any] = {
         "checkpoint_sha256": info.checkpoint_sha256,
         "steps": steps,
         "true_clips_accuracy": true_accuracy,

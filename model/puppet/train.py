@@ -156,7 +156,7 @@ class Trainer:
         noisy = (1 - wide) * clean + wide * noise
 
         frames = {frame: latents[:, :, frame] for frame in range(latents.shape[2])}
-        packed = pack_context(context.slots, frames, clean.shape[1], *clean.shape[-2:], batch=recipe.batch)
+        packed = pack_context(context.slots, frames, clean.shape[1], clean.shape[-2], clean.shape[-1], recipe.batch)
         blur = recipe.context_noise * torch.rand(recipe.batch, 1, 1, 1, 1, generator=noise_source).to(self.device)
         for name, value in packed.items():
             if value.ndim == 5:
@@ -211,7 +211,8 @@ class Trainer:
         start = self.parts.vae.encode((first * 2 - 1)[:, :, None]).latent_dist.mode()[:, :, 0]
         start = start * self.parts.vae.config.scaling_factor
         context = place_context(self.layout, 1, 1, None)
-        packed = pack_context(context.slots, {0: start}, *start.shape[1:], batch=len(puppets))
+        channels, height, width = start.shape[1:]
+        packed = pack_context(context.slots, {0: start}, channels, height, width, len(puppets))
         pixels = first.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         text, mask, pooled, image = self.condition([puppet.prompt for puppet in puppets], pixels)
         window = torch.arange(context.window_index, context.window_index + self.layout.window)
@@ -234,7 +235,7 @@ class Trainer:
         sigmas = flow_sigmas(steps, flow_shift(noise[0, 0].numel() // 4))
         latents = euler(model, noise.to(self.device), sigmas, lambda done, steps: None)
         video = torch.cat([start[:, :, None], latents], dim=2) / self.parts.vae.config.scaling_factor
-        frames = (self.parts.vae.decode(video).sample[:, :, ::4] / 2 + 0.5).clamp(0, 1)
+        frames = (self.parts.vae.decode(video, return_dict=False)[0][:, :, ::4] / 2 + 0.5).clamp(0, 1)
         rows = frames.permute(0, 3, 2, 4, 1).flatten(0, 1).flatten(1, 2)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rows.mul(255).round().byte().cpu().numpy()).save(path)
