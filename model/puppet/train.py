@@ -58,6 +58,7 @@ class TransformerRecipe(_Strict):
     context_noise: float = Field(ge=0, le=1)
     sample_every: int = Field(gt=0)
     save_every: int = Field(gt=0)
+    compile: bool = False
 
 
 class Recipe(_Strict):
@@ -99,6 +100,9 @@ class Trainer:
         self.optimizers = _optimizers(parts, self.recipe.rate)
         self.ema = Ema(*parts.trained, decay=0.998)
         self.clips: list[Clip] = []
+        if self.recipe.compile:
+            for block in [*parts.transformer.transformer_blocks, *parts.transformer.single_transformer_blocks]:
+                block.compile()
         self.state_path = folder / "transformer.pt"
         if self.state_path.exists():
             self._resume()
@@ -193,7 +197,12 @@ class Trainer:
         """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
         parts = self.parts
         text = parts.tokenizer(
-            prompts, padding=True, truncation=True, max_length=parts.config.max_text_tokens, return_tensors="pt"
+            prompts,
+            padding=True,
+            pad_to_multiple_of=24,  # few shapes, so that compiled blocks are compiled once
+            truncation=True,
+            max_length=parts.config.max_text_tokens,
+            return_tensors="pt",
         ).to(self.device)
         second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(self.device)
         states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state
