@@ -55,7 +55,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
         if plan["experimental"]:
             st.caption(":orange[:material/science: this model was not trained for this order]")
         with st.expander("Sections and what they depend on", icon=":material/account_tree:"):
-            st.html(f'<div style="overflow-x:auto">{plan["svg"]}</div>')
+            st.image(plan["svg"], width="stretch")
 
 
 @st.cache_data(ttl=15, show_spinner=False)

@@ -192,7 +192,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
         names.append(state["draft_order"])
     summaries = {order["name"].replace(":k", ":4"): order["summary"] for order in orders}
     trained = model["orders"]
-    order, seed, dice = st.columns([5, 3, 2], vertical_alignment="bottom")
+    order, seed, dice = st.columns([5, 4, 3], vertical_alignment="bottom")
     order.selectbox(
         "Order",
         sorted(names, key=lambda name: name not in trained),
