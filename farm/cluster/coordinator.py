@@ -304,10 +304,12 @@ class Coordinator:
         last = [a for a in attempts if a.task_id == attempt.task_id and a.state is not AttemptState.INTERRUPTED][-2:]
         if len(last) < 2 or any(a.failure not in NOT_THE_TASKS for a in last):
             return
+        if (await insist(self._store.get_job, attempt.job_id)).state is not JobState.RUNNING:
+            return
+        text = f"paused: {message} Mend this, then go on with the job."
+        await insist(self._store.add_event, attempt.job_id, "job_blocked", text, {"failure": failure.value})
         with suppress(ConflictError):
             await insist(self._store.pause_job, attempt.job_id)
-            text = f"paused: {message} Mend this, then go on with the job."
-            await insist(self._store.add_event, attempt.job_id, "job_blocked", text, {"failure": failure.value})
 
     async def _discard(self, prefix: str) -> None:
         with courtesy():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,31 @@ def test_late_attempt_of_a_frozen_replica_cannot_commit(cluster: Cluster):
     assert cluster.store.artifacts(job.id) == committed
     after = next(a for a in cluster.store.attempts(job.id) if a.id == frozen.id)
     assert after.state == "interrupted"
+
+
+def test_job_waits_while_its_storage_fails_and_goes_on_after(cluster: Cluster):
+    job = cluster.job(seed=34, steps=30, total_second_length=2.4)
+    obstacle = cluster.settings.artifacts_dir / "jobs" / job.id / "attempts"
+    wait_for(obstacle.exists, "the first attempt's folder")
+    wait_for(lambda: block(obstacle), "a moment without files in it")
+    assert cluster.finished(job.id).state == "paused"
+    reasons = [event.message for event in cluster.store.events(job.id) if event.kind == "job_blocked"]
+    assert reasons and "artifact store" in reasons[0]
+    assert {task.failures for task in cluster.store.tasks(job.id)} == {0}
+    obstacle.unlink()
+    cluster.store.resume_job(job.id)
+    assert cluster.finished(job.id).state == "completed"
+    assert set(cluster.committed(job.id).values()) == {1}
+
+
+def block(folder: Path) -> bool:
+    """Put a file where attempts want their folder, as soon as none is in it."""
+    try:
+        folder.rmdir()
+        folder.write_bytes(b"")
+    except OSError:
+        return False
+    return True
 
 
 def test_dead_idle_replica_is_replaced(cluster: Cluster):
