@@ -1,7 +1,7 @@
 """Training clips of the transformer: latents of short true videos, with everything a prompt can say about them."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,16 +45,57 @@ def make_clip(codec: AutoencoderPuppet, seed: int, resolution: int, window: int,
 def sample_context(layout: Layout, rng: random.Random) -> tuple[int, Context]:
     """Draw where a section stands and what its context holds, so that every order is in distribution.
 
+    The context holds nothing, past, future or both, near or far. Where the clip is too short for
+    far latents (more than two sections away), any other of its sections takes their place, as if in a long video.
+
     Returns:
-        The section's index in its clip, and its context: none, past, future or both, near or far.
+        The section's index in its clip, and its context, whose slots name latents of the clip.
     """
     index = rng.choice((0, 0, *range(SECTIONS)))
-    past_end = 1
-    if index and rng.random() < 0.72:
-        last = index - 1 if rng.random() < 0.65 else rng.randrange(index)
-        past_end = 1 + layout.window * (last + 1)
-    future_start = None
-    if index < SECTIONS - 1 and rng.random() < 0.6:
-        first = index + 1 if rng.random() < 0.65 else rng.randrange(index + 1, SECTIONS)
-        future_start = 1 + layout.window * first
-    return index, place_context(layout, 1 + layout.window * index, past_end, future_start)
+    place = index if index == 0 or rng.random() < 0.5 else index + _LONG
+    past = future = None
+    if index and rng.random() < 0.75:
+        past = _neighbour(index, -1, place, rng)
+    if rng.random() < 0.6:
+        future = _neighbour(index, 1, place, rng)
+    window = layout.window
+    context = place_context(
+        layout,
+        start=1 + window * place,
+        past_end=1 + window * (past.place + 1) if past else 1,
+        future_start=1 + window * future.place if future else None,
+    )
+    shift = {
+        "past": window * (past.index - past.place) if past else 0,
+        "future": window * (future.index - future.place) if future else 0,
+    }
+    slots = [
+        replace(slot, latent=slot.latent + shift[slot.side]) if slot.latent and slot.side in shift else slot
+        for slot in context.slots
+    ]
+    return index, replace(context, slots=tuple(slots))
+
+
+_LONG = 20
+"""Sections that a clip's place is moved by to stand for the middle of a long video."""
+
+
+@dataclass(frozen=True)
+class _Neighbour:
+    """A section whose latents fill one side: ``index`` in the clip, ``place`` in the video that it stands for."""
+
+    index: int
+    place: int
+
+
+def _neighbour(index: int, side: int, place: int, rng: random.Random) -> _Neighbour | None:
+    """Draw the section before (side -1) or after (side 1): adjacent, with one or two sections between, or far."""
+    distance = rng.choices((1, 2, 3, 6), (55, 10, 10, 25))[0]
+    other, claimed = index + side * distance, place + side * distance
+    if claimed < 0:
+        return None
+    if not 0 <= other < SECTIONS:
+        if distance < 3:
+            return None
+        other = rng.choice([i for i in range(1, SECTIONS) if i != index])
+    return _Neighbour(other, claimed)

@@ -31,6 +31,8 @@ from .training import Ema, cosine_rate, save_state
 from .world import render_clip, sample_puppet
 
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
+PROMPT_TOKENS = 24
+"""Longest prompt in training; always padded to this, so that compiled blocks see one shape."""
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, steps done, steps in all, metrics)."""
 
@@ -197,12 +199,7 @@ class Trainer:
         """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
         parts = self.parts
         text = parts.tokenizer(
-            prompts,
-            padding=True,
-            pad_to_multiple_of=24,  # few shapes, so that compiled blocks are compiled once
-            truncation=True,
-            max_length=parts.config.max_text_tokens,
-            return_tensors="pt",
+            prompts, padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
         ).to(self.device)
         second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(self.device)
         states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state

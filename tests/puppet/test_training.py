@@ -34,8 +34,17 @@ def recipe(steps: int, horizon: int = 4) -> Recipe:
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Results depend on the number of torch threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, one_thread):
     folder = tmp_path_factory.mktemp("training")
     facts = train_puppet(recipe(4), folder, "cpu", lambda *_: None, build(TINY, seed=3))
     return folder, facts
@@ -63,7 +72,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
     assert first["step"] == second["step"] == 4
     for one, other in zip(first["modules"], second["modules"], strict=True):
         for name in one:
-            torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-6)
+            assert torch.equal(one[name], other[name]), name
 
 
 def test_contexts_cover_every_kind_that_orders_need():
@@ -77,7 +86,7 @@ def test_contexts_cover_every_kind_that_orders_need():
         gap_after = None if future.latent is None else future.index - context.window_index - layout.window
         return (past == 0 or past is None, gap_before, gap_after)
 
-    drawn = {kind(sample_context(layout, rng)[1]) for _ in range(3000)}
+    drawn = {kind(sample_context(layout, rng)[1]) for _ in range(5000)}
     for order in ORDERS:
         plan = make_plan(layout=layout, order=order, seconds=20, seed=0, prompt="", fps=30)
         for section in plan.sections:
