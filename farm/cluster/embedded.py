@@ -31,6 +31,7 @@ OBJECT_STORE_BYTES = 100_000_000
 """Pixels and weights never go through Ray's object store, so the smallest is large enough."""
 POLL_SECONDS = 0.1
 LONGEST_PARENT = 20
+STARTS = 3
 SILENCE_SECONDS = 60.0
 """Longest time that the coordinator may not answer, restarts included."""
 
@@ -127,20 +128,7 @@ def local_ray(replicas: int | None = None) -> Iterator[Path]:
     folder = _short_temporary_folder()
     before = signal.getsignal(signal.SIGTERM)
     try:
-        try:
-            ray.init(
-                address="local",
-                num_cpus=replicas or _cores(),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _temp_dir=str(folder),
-                _node_ip_address="127.0.0.1",
-            )
-        except Exception as error:  # Ray raises plain RuntimeErrors and others
-            reason = " ".join(str(error).split())[:300]
-            raise ClusterError(f"can't start Ray on this machine: {reason}") from error
+        _start_ray(folder, replicas or _cores())
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield folder
@@ -149,6 +137,30 @@ def local_ray(replicas: int | None = None) -> Iterator[Path]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_ray(folder: Path, cores: int) -> None:
+    """Start Ray; it gives up after 30 s, which a machine busy with something else may need more than once."""
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+            )
+            return
+        except Exception as error:  # Ray raises plain RuntimeErrors and others
+            ray.shutdown()
+            reason = " ".join(str(error).split())[:300]
+            if attempt == STARTS or "timed out" not in reason:
+                raise ClusterError(f"can't start Ray on this machine: {reason}") from error
 
 
 def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:

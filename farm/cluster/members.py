@@ -24,6 +24,8 @@ SWEEP_SECONDS = 3.0
 PROBE_SECONDS = 10.0
 START_SECONDS = 180.0
 """A replica that has not answered by then is replaced."""
+LOAD_SECONDS = 600.0
+"""Longest time that loading a model may keep a replica from work."""
 LONGEST_REST = 60.0
 
 log = logging.getLogger(__name__)
@@ -189,10 +191,17 @@ class Members:
             await self.remove(member, f"did not start: {type(error).__name__}")
             return
         self._failed_starts = 0
+        family = await self._likely_family()
+        try:  # until its model is loaded, work is better off with a replica that has one
+            if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
+                member.families = frozenset([family])
+        except ActorDiedError:
+            await self.remove(member, f"died while loading {family}")
+            return
+        except (RayError, TimeoutError) as error:
+            log.warning("%s: loading %s: %s", member.id, family, type(error).__name__)
         member.ready = True
         self._on_change()
-        with courtesy():
-            await answer(member.handle.warm.remote(await self._likely_family()), PROBE_SECONDS)
 
     async def _probe(self, member: Member) -> None:
         member.probing = True

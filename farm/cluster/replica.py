@@ -116,15 +116,17 @@ class Replica:
         if self._running and self._running.attempt_id == attempt_id:
             self._stop.set()
 
-    async def warm(self, family: str) -> None:
-        """Load a model ahead of the first attempt that needs it."""
-        self._work.submit(self._load, family)
+    async def warm(self, family: str) -> bool:
+        """Load a model ahead of the first attempt that needs it; whether that worked."""
+        return await asyncio.get_running_loop().run_in_executor(self._work, self._load, family)
 
-    def _load(self, family: str) -> None:
+    def _load(self, family: str) -> bool:
         try:
             self._ready_executor().renderer(family)
+            return True
         except Exception as error:  # noqa: BLE001 - an attempt that needs the model will meet the same fault and report it
             log.warning("replica %s can't load %s: %s", self.id, family, describe_error(error))
+            return False
 
     async def _run(self, spec: AttemptSpec) -> None:
         outcome = await asyncio.get_running_loop().run_in_executor(self._work, self._execute, spec)
