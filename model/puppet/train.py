@@ -308,10 +308,10 @@ def train_puppet(
         done = trainer.step
         if done % 20 == 0:
             report("transformer", done, recipe.transformer.steps, {"loss": sum(losses) / len(losses)})
-        if done % recipe.transformer.sample_every == 0:
-            trainer.sample(folder / "samples" / f"{done:06d}.png")
         if done % recipe.transformer.save_every == 0 or done == recipe.transformer.steps:
             trainer.save()
+        if done % recipe.transformer.sample_every == 0:
+            trainer.sample(folder / "samples" / f"{done:06d}.png")
     trainer.ema.copy_to(*parts.trained)
     for module in parts.trained:
         module.eval()
