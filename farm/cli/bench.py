@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,7 @@ def puppet(
         "vanilla,inverted,endpoints,bisect"
     ),
     workers: Annotated[int, typer.Option(min=0, help="Processes of one torch thread; 0: one per core.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")] = 25,
+    preset: Annotated[str, typer.Option(help="Preset whose values the clips are rendered with.")] = "Default",
     out: Annotated[Path | None, typer.Option(help="Write every figure as JSON here.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of the clips (PNG) here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -47,23 +48,28 @@ def puppet(
     from rich.progress import Progress
 
     from model.families import describe
+    from model.family import SamplingParams
     from model.plan import find_order
     from model.puppet.bench import Work, judge_clip, prepare
     from model.puppet.classifier import train_classifier
+    from plugins.presets import load_presets
 
     info = describe("puppet")
     names = [find_order(name.strip()).name for name in orders.split(",") if name.strip()] if long_clips else []
     for path in (out, sheet):
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist; make it first.")
+    values = load_presets().get(preset).values
+    fields = SamplingParams.__dataclass_fields__
+    params = SamplingParams(**{name: value for name, value in dict(values).items() if name in fields})
     console = output.console()
     with Progress(console=console, disable=as_json) as progress:
         bar = progress.add_task("classifier on true clips", total=None)
         judge, true_accuracy = train_classifier(
             report=lambda done, total: progress.update(bar, completed=done, total=total)
         )
-        short = [Work(i, 5.0, info.default_order, steps) for i in range(clips)]
-        long = [Work(i, long_seconds, order, steps) for order in names for i in range(long_clips)]
+        short = [Work(i, 5.0, info.default_order, params) for i in range(clips)]
+        long = [Work(i, long_seconds, order, params) for order in names for i in range(long_clips)]
         results: dict[Work, tuple[Score, list[bytes]]] = {}
         count = workers or os.cpu_count() or 1
         with ProcessPoolExecutor(count, get_context("spawn"), prepare, (judge.state_dict(),)) as pool:
@@ -77,7 +83,8 @@ def puppet(
                     progress.advance(bar)
     report: dict[str, Any] = {
         "checkpoint_sha256": info.checkpoint_sha256,
-        "steps": steps,
+        "preset": preset,
+        "sampling": asdict(params),
         "true_clips_accuracy": true_accuracy,
         "rows": [_row(f"5 s {info.default_order}", [results[work][0] for work in short])]
         + [_row(f"{long_seconds:g} s {o}", [results[w][0] for w in long if w.order == o]) for o in names],

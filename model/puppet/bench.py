@@ -27,7 +27,7 @@ class Work:
     index: int
     seconds: float
     order: str
-    steps: int
+    params: SamplingParams
 
 
 def prepare(judge_weights: dict[str, torch.Tensor]) -> None:
@@ -43,9 +43,8 @@ def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
     """Render and judge one clip; also returns ``COLUMNS`` of its frames as PNG files."""
     renderer: Renderer = _ready["renderer"]
     puppet = held_out_puppets(work.index + 1)[-1]
-    params = SamplingParams(steps=work.steps)
     frames = list(
-        render_video(renderer, puppet, order=work.order, seconds=work.seconds, seed=work.index, params=params)
+        render_video(renderer, puppet, order=work.order, seconds=work.seconds, seed=work.index, params=work.params)
     )
     return score(_ready["judge"], puppet, frames), [_png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
 
