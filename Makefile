@@ -24,7 +24,7 @@ setup: .venv/.stamp  ## Create .venv with everything (the first time takes minut
 
 demo: .venv/.stamp  ## Render a 10 second example video into demo/
 	@mkdir -p demo
-	$(BIN)/farm render examples/dancer.png --prompt "The puppet dances, waving both arms." \
+	$(BIN)/farm render examples/dancer.png --prompt "The puppet dances energetically, with clear movements, full of charm." \
 	  --seconds 10 --preset dance --order bisect --out $(DEMO)
 	@echo "The video is $(CURDIR)/$(DEMO)"
 

@@ -51,8 +51,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def write_checksums(path: Path) -> None:
-    """Write ``SHA256SUMS`` for all files of the checkpoint in ``path``."""
-    files = [file for file in _files(path) if file.name != CHECKSUMS]
+    """Write ``SHA256SUMS`` for all files of the checkpoint in ``path`` but its model card."""
+    files = [file for file in _files(path) if file.name != CHECKSUMS and file.suffix != ".md"]
     lines = [f"{file_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
     (path / CHECKSUMS).write_text("".join(lines))
 
