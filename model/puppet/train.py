@@ -275,7 +275,6 @@ def train_puppet(
     Returns:
         Facts for the model card: seconds, hardware, metrics.
     """
-    torch.set_flush_denormal(True)  # numbers near zero slow a CPU down tenfold
     folder.mkdir(parents=True, exist_ok=True)
     parts = parts or build(seed=recipe.seed)
     began = time.monotonic()

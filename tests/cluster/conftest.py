@@ -1,6 +1,5 @@
 """One real Ray with two replicas for all tests of this folder, and jobs of the tiny model to run on it."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -88,12 +87,9 @@ def wait_for(what: Callable[[], Any], why: str, seconds: float = PATIENCE) -> An
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tiny checkpoint as the family ``puppet``, for this process and all that it starts."""
     path = tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
-    before = os.environ.get("FARM_PUPPET_PATH")
-    os.environ["FARM_PUPPET_PATH"] = str(path)
-    yield path
-    os.environ.pop("FARM_PUPPET_PATH")
-    if before:
-        os.environ["FARM_PUPPET_PATH"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FARM_PUPPET_PATH", str(path))
+        yield path
 
 
 @pytest.fixture

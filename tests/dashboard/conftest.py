@@ -61,7 +61,8 @@ def answers(url: str) -> bool:
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     folder = tmp_path_factory.mktemp("farm")
-    os.environ["FARM_PUPPET_PATH"] = str(tiny_checkpoint(folder / "checkpoint"))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(folder / "checkpoint")))
     settings = Settings.for_home(folder / "home", url=f"http://127.0.0.1:{free_port()}")
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), port=int(settings.url.rpartition(":")[2]), log_level="warning")
@@ -78,7 +79,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     worker.join(30)
     server.should_exit = True
     serving.join(10)
-    del os.environ["FARM_PUPPET_PATH"]
+    patch.undo()
 
 
 def _work(settings: Settings, stop: threading.Event, working: threading.Event) -> None:

@@ -38,7 +38,7 @@ def test_held_out_puppets_are_stable_and_take_motions_in_turn():
 
 @pytest.mark.slow
 def test_a_little_training_already_tells_true_motions_apart():
-    judge, accuracy = train_classifier(clips=140, epochs=4, held_out=42)
+    judge, accuracy = train_classifier(clips=210, epochs=8, held_out=42)
     assert accuracy > 3 / len(MOTIONS)
     puppet = held_out_puppets(1)[0]
     frames = render_clip(puppet, 0, 145).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
