@@ -33,6 +33,7 @@ def puppet(
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -55,13 +56,13 @@ def puppet(
         TextColumn("{task.fields[metrics]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bars: dict[str, tuple[object, int]] = {}
+        bars: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, steps: int, metrics: dict[str, float]) -> None:
             text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
             if stage not in bars:
-                bars[stage] = (progress.add_task(stage, total=steps, metrics=text), steps)
-            progress.update(bars[stage][0], completed=done, total=steps, metrics=text)  # type: ignore[arg-type]
+                bars[stage] = progress.add_task(stage, total=steps, metrics=text)
+            progress.update(bars[stage], completed=done, total=steps, metrics=text)
             if not console.is_terminal:
                 console.print(f"{stage} {done}/{steps} {text}", markup=False)
 

@@ -14,7 +14,7 @@ from model.families import load
 from model.family import Renderer, SamplingParams
 
 from .classifier import MotionClassifier
-from .quality import Score, held_out_puppets, render_video, score
+from .quality import Score, held_out_puppet, png, render_video, score
 
 COLUMNS = 12
 _ready: dict[str, Any] = {}
@@ -42,11 +42,11 @@ def prepare(judge_weights: dict[str, torch.Tensor]) -> None:
 def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
     """Render and judge one clip; also returns ``COLUMNS`` of its frames as PNG files."""
     renderer: Renderer = _ready["renderer"]
-    puppet = held_out_puppets(work.index + 1)[-1]
+    puppet = held_out_puppet(work.index)
     frames = list(
         render_video(renderer, puppet, order=work.order, seconds=work.seconds, seed=work.index, params=work.params)
     )
-    return score(_ready["judge"], puppet, frames), [_png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
+    return score(_ready["judge"], puppet, frames), [png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
 
 
 def write_sheet(path: Path, clips: list[list[bytes]]) -> None:
@@ -55,9 +55,3 @@ def write_sheet(path: Path, clips: list[list[bytes]]) -> None:
     aside = path.with_name(f".{path.name}.partial")
     Image.fromarray(np.concatenate(rows, axis=0)).save(aside, "PNG")
     os.replace(aside, path)
-
-
-def _png(frame: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -6,7 +6,7 @@ same plan, sampler and codec as any job.
 
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,19 +38,22 @@ class Score:
         return self.motion == self.named
 
 
-def held_out_puppets(count: int) -> list[Puppet]:
-    """Puppets that training never saw, motions in turn."""
-    names = list(MOTIONS)
-    return [sample_puppet(random.Random(HELD_OUT_SEED + i), names[i % len(names)]) for i in range(count)]
+def held_out_puppet(index: int) -> Puppet:
+    """One of the puppets that training never saw, motions in turn."""
+    return sample_puppet(random.Random(HELD_OUT_SEED + index), list(MOTIONS)[index % len(MOTIONS)])
 
 
 def start_image(puppet: Puppet, resolution: int = 64) -> bytes:
     """The puppet at rest as a PNG file."""
     picture = render(puppet, torch.zeros(1), resolution)
     assert isinstance(picture, Tensor)
-    pixels = picture[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    return png(picture[0].mul(255).round().byte().permute(1, 2, 0).numpy())
+
+
+def png(frame: np.ndarray) -> bytes:
+    """A frame [h, w, 3] uint8 as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(frame).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -114,24 +117,3 @@ def sharpness(frames: Tensor) -> float:
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
     edges = torch.nn.functional.conv2d(frames.mean(dim=1, keepdim=True), kernel[None, None])
     return edges.square().mean().sqrt().item()
-
-
-def measure(
-    renderer: Renderer,
-    judge: MotionClassifier,
-    puppets: list[Puppet],
-    *,
-    order: str,
-    seconds: float,
-    params: SamplingParams,
-    report: Callable[[int, int], None],
-    keep: Callable[[Puppet, list[np.ndarray]], None] = lambda puppet, frames: None,
-) -> list[Score]:
-    """Render and judge a clip of every puppet; ``keep`` sees each one's frames."""
-    scores = []
-    for index, puppet in enumerate(puppets):
-        frames = list(render_video(renderer, puppet, order=order, seconds=seconds, seed=index, params=params))
-        scores.append(score(judge, puppet, frames))
-        keep(puppet, frames)
-        report(index + 1, len(puppets))
-    return scores

@@ -191,7 +191,7 @@ class Trainer:
                 group["lr"] = cosine_rate(self.step, recipe.steps, recipe.rate, recipe.warmup)
             optimizer.step()
             optimizer.zero_grad()
-        self.ema.update(*self.parts.trained, self.step)
+        self.ema.update(self.step)
         self.step += 1
         return loss.item()
 
@@ -211,7 +211,7 @@ class Trainer:
     def sample(self, path: Path, steps: int = 16) -> None:
         """Draw one section of every motion with the averaged weights: rows of frames, a picture to look at."""
         backup = [weight.detach().clone() for weight in self.weights]
-        self.ema.copy_to(*self.parts.trained)
+        self.ema.apply()
         puppets = [sample_puppet(random.Random(60_000_000 + i), motion) for i, motion in enumerate(MOTIONS)]
         first = torch.cat([render_clip(p, 0, 1, self.parts.config.resolution, self.device) for p in puppets])
         start = self.parts.vae.encode((first * 2 - 1)[:, :, None]).latent_dist.mode()[:, :, 0]
@@ -311,7 +311,7 @@ def train_puppet(
             trainer.save()
         if done % recipe.transformer.sample_every == 0:
             trainer.sample(folder / "samples" / f"{done:06d}.png")
-    trainer.ema.copy_to(*parts.trained)
+    trainer.ema.apply()
     for module in parts.trained:
         module.eval()
     if recipe.codec.decoder_steps:

@@ -90,7 +90,7 @@ def train_codec(
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        ema.update(codec, step)
+        ema.update(step)
         if (step + 1) % 50 == 0 or step + 1 == steps:
             report(step + 1, steps, {"psnr": -10 * math.log10(max(error.square().mean().item() / 4, 1e-10))})
         if (step + 1) % save_every == 0 or step + 1 == steps:
@@ -103,7 +103,7 @@ def train_codec(
                     "step": step + 1,
                 },
             )
-    ema.copy_to(codec)
+    ema.apply()
     held_out = sample_groups(40, 6, seed + 987_654, resolution, device)
     if not decoder_only:
         with torch.no_grad():

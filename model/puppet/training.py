@@ -10,29 +10,28 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Exponential moving average of parameters; short at first, so that early averages are not the start weights."""
+    """Exponential moving average of the modules' weights; short at first, so that early averages are not the start."""
 
     def __init__(self, *modules: nn.Module, decay: float = 0.999) -> None:
         self.decay = decay
-        self.average = [p.detach().clone() for module in modules for p in module.parameters()]
+        self.weights: list[Tensor] = [weight for module in modules for weight in module.parameters()]
+        self.average = [weight.detach().clone() for weight in self.weights]
 
-    def update(self, *args: Any) -> None:
-        *modules, step = args
-        decay = min(self.decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(self.average, [p for module in modules for p in module.parameters()], 1 - decay)
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the weights as they are after ``step``."""
+        torch._foreach_lerp_(self.average, self.weights, 1 - min(self.decay, (1 + step) / (10 + step)))
 
-    def copy_to(self, *modules: nn.Module) -> None:
-        with torch.no_grad():
-            for mine, theirs in zip(self.average, (p for m in modules for p in m.parameters()), strict=True):
-                theirs.copy_(mine)
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set the weights to their average."""
+        torch._foreach_copy_(self.weights, self.average)
 
     def state_dict(self) -> list[Tensor]:
         return self.average
 
     def load_state_dict(self, state: list[Tensor]) -> None:
-        for mine, saved in zip(self.average, state, strict=True):
-            mine.copy_(saved)
+        torch._foreach_copy_(self.average, state)
 
 
 def cosine_rate(step: int, steps: int, rate: float, warmup: int) -> float:

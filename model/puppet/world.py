@@ -104,18 +104,21 @@ def _pose(puppet: Puppet, seconds: Tensor) -> Pose:
 class _Canvas:
     """Layers painted over each other; every shape is a signed distance turned into soft coverage one pixel wide."""
 
-    def __init__(self, frames: int, resolution: int, device: torch.device) -> None:
+    def __init__(self, frames: int, resolution: int, device: torch.device, with_regions: bool) -> None:
         axis = (torch.arange(resolution, device=device, dtype=torch.float32) + 0.5) / resolution
         self.y, self.x = axis[:, None][None], (axis - 0.5)[None, None]
         self.resolution = resolution
         self.picture = torch.zeros(frames, 3, resolution, resolution, device=device)
-        self.owner = torch.zeros(frames, resolution, resolution, dtype=torch.int8, device=device)
+        self.owner = (
+            torch.zeros(frames, resolution, resolution, dtype=torch.int8, device=device) if with_regions else None
+        )
 
     def paint(self, distance: Tensor, colour: Colour, region: int = -1) -> None:
         cover = (0.5 - distance * self.resolution).clamp(0, 1)
         paint = torch.tensor(colour, device=cover.device)[None, :, None, None]
         self.picture += cover[:, None] * (paint - self.picture)
-        self.owner = torch.where(cover > 0.5, torch.tensor(region, dtype=torch.int8, device=cover.device), self.owner)
+        if self.owner is not None:
+            self.owner[cover > 0.5] = region
 
     def limb(self, a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], radius: float | Tensor) -> Tensor:
         """Distance to the capsule from a to b; points are ([frames], [frames])."""
@@ -154,7 +157,7 @@ def render(
         Pictures [frames, 3, resolution, resolution] in [0, 1]; and region indices into ``REGIONS`` (-1: none) if asked.
     """
     pose = _pose(puppet, seconds)
-    canvas = _Canvas(len(seconds), resolution, seconds.device)
+    canvas = _Canvas(len(seconds), resolution, seconds.device, with_regions)
     one = torch.ones_like(seconds)
     s = puppet.size
     bg = puppet.background
@@ -220,7 +223,7 @@ def render(
     mouth = (face_x + hidden, head[1] + 0.062 * s)
     red: Colour = (0.55, 0.1, 0.12)
     canvas.paint(canvas.ellipse(mouth, 0.03 * s, (0.008 + 0.026 * pose.mouth) * s), red)
-    if with_regions:
+    if canvas.owner is not None:
         return canvas.picture, canvas.owner
     return canvas.picture
 

@@ -4,7 +4,7 @@ import torch
 
 from model.families import FAMILIES, describe, load
 from model.family import SamplingParams
-from model.puppet.quality import held_out_puppets, identity_error, render_video
+from model.puppet.quality import held_out_puppet, identity_error, render_video
 
 
 def test_it_is_complete_small_and_has_a_model_card(monkeypatch):
@@ -18,7 +18,7 @@ def test_it_is_complete_small_and_has_a_model_card(monkeypatch):
 def test_a_clip_keeps_its_person_and_moves(monkeypatch):
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)
     renderer = load("puppet")
-    dancer = held_out_puppets(1)[0]
+    dancer = held_out_puppet(0)
     params = SamplingParams(steps=12)
     frames = list(render_video(renderer, dancer, order="bisect", seconds=2.4, seed=1, params=params))
     assert len(frames) == 73
