@@ -50,8 +50,9 @@ def puppet(
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
-    from model.puppet.bench import Work, judge_clip, prepare
+    from model.puppet.bench import Work, judge_clip, prepare, write_sheet
     from model.puppet.classifier import train_classifier
+    from plugins.exporters.base import written_aside
     from plugins.presets import load_presets
 
     info = describe("puppet")
@@ -61,7 +62,7 @@ def puppet(
             raise InputError(f"{path}: its folder does not exist; make it first.")
     values = load_presets().get(preset).values
     fields = SamplingParams.__dataclass_fields__
-    params = SamplingParams(**{name: value for name, value in dict(values).items() if name in fields})
+    params = SamplingParams(**{name: value for name, value in values.items() if name in fields})
     console = output.console()
     with Progress(console=console, disable=as_json) as progress:
         bar = progress.add_task("classifier on true clips", total=None)
@@ -91,13 +92,11 @@ def puppet(
         "by_motion": _by_motion([results[work][0] for work in short]),
     }
     if sheet is not None:
-        from model.puppet.bench import write_sheet
-
-        write_sheet(sheet, [results[work][1] for work in short[:21]])
+        with written_aside(sheet) as aside:
+            write_sheet(aside, [results[work][1] for work in short[:21]])
     if out is not None:
-        aside = out.with_name(f".{out.name}.partial")
-        aside.write_text(json.dumps(report, indent=2) + "\n")
-        os.replace(aside, out)
+        with written_aside(out) as aside:
+            aside.write_text(json.dumps(report, indent=2) + "\n")
     if as_json:
         output.print_json(report)
         return

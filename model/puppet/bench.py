@@ -1,7 +1,6 @@
 """The work of ``farm bench puppet`` that runs in processes of one torch thread each."""
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,4 @@ def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
 def write_sheet(path: Path, clips: list[list[bytes]]) -> None:
     """A picture with one row per clip, frames evenly spaced in time."""
     rows = [np.concatenate([np.asarray(Image.open(io.BytesIO(png))) for png in clip], axis=1) for clip in clips]
-    aside = path.with_name(f".{path.name}.partial")
-    Image.fromarray(np.concatenate(rows, axis=0)).save(aside, "PNG")
-    os.replace(aside, path)
+    Image.fromarray(np.concatenate(rows, axis=0)).save(path, "PNG")

@@ -66,7 +66,7 @@ def train_classifier(
         torch.manual_seed(seed)
         judge = MotionClassifier()
         optimizer = torch.optim.AdamW(judge.parameters(), lr=1.5e-3, weight_decay=0.02)
-        batches = clips // 15
+        batches = -(-clips // 15)
         for epoch in range(epochs):
             order = torch.randperm(clips)
             for number, chosen in enumerate(order.split(15)):
