@@ -92,6 +92,10 @@ def models() -> list[dict[str, Any]]:
     return list(_facts(source(), "models"))
 
 
+def loras() -> list[dict[str, Any]]:
+    return list(_facts(source(), "loras"))
+
+
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
 def picture(farm: str, job_id: str, name: str, sha256: str) -> bytes:
     """A small artifact by content; ``farm`` (see ``source``) and ``sha256`` are part of the cache's key."""

@@ -4,12 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from farm.settings import MAX_UPLOAD
+
 DEFAULT_PORT = 8501
 
 OPTIONS = {
     "server.headless": "true",
     "server.fileWatcherType": "none",
-    "server.maxUploadSize": "64",
+    "server.maxUploadSize": str(MAX_UPLOAD // 2**20),  # MiB
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "type",

@@ -27,6 +27,8 @@ h1 { font-size: 1.9rem !important; }
 .st-key-examples button { padding: 2px 10px; min-height: 0; border: 1px solid #2a3140; border-radius: 14px; }
 .st-key-examples button p { font-size: 0.82rem; }
 .st-key-plan [data-testid="stMetricValue"] { font-size: 1.5rem; }
+.st-key-plan [data-testid="stMetricLabel"] * { overflow: visible; white-space: nowrap; font-size: 0.74rem; }
+.st-key-plan [data-testid="stHorizontalBlock"] { gap: 0.6rem; }
 .quiet { opacity: 0.65; font-size: 0.85rem; }
 .events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; max-height: 340px;
   overflow-y: auto; }

@@ -1,7 +1,7 @@
 """The section timeline: one cell per section in viewer order, coloured by what has been done for it. Pure HTML."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -47,7 +47,8 @@ STYLE = """
 
 @dataclass(frozen=True)
 class Cell:
-    """One section. ``share`` is how much of its denoising is done, ``seconds`` how long its rendering took so far."""
+    """One section. ``share`` is how much of its denoising is done, ``seconds`` how long its rendering took so far,
+    ``skipped`` what its step cache spared."""
 
     index: int
     state: str
@@ -59,6 +60,7 @@ class Cell:
     start: float
     stop: float
     prompt: str
+    skipped: str = ""
 
 
 def cells(detail: Mapping[str, Any], now: datetime | None = None) -> list[Cell]:
@@ -67,7 +69,17 @@ def cells(detail: Mapping[str, Any], now: datetime | None = None) -> list[Cell]:
     for attempt in detail["attempts"]:
         attempts.setdefault(attempt["task_id"], []).append(attempt)
     tasks = {task["name"]: task for task in detail["tasks"]}
-    return [_cell(section, tasks, attempts, detail["plan"]["fps"], now) for section in detail["plan"]["section_list"]]
+    skipped = {made["index"]: _skipped(made) for made in detail["rendered"]}
+    return [
+        replace(_cell(section, tasks, attempts, detail["plan"]["fps"], now), skipped=skipped.get(section["index"], ""))
+        for section in detail["plan"]["section_list"]
+    ]
+
+
+def _skipped(made: Mapping[str, Any]) -> str:
+    """How many steps a finished section's cache skipped, the smaller number of two CFG branches; empty for none."""
+    count = made["steps"] - max(made["steps_computed"].values(), default=made["steps"])
+    return f"{made['cache']} cache skipped {count} of {made['steps']} steps" if count else ""
 
 
 def _cell(
@@ -123,7 +135,7 @@ def _cell_html(cell: Cell, many: bool) -> str:
         tip.append(f"{cell.replica}, {duration(cell.seconds)}")
     if cell.tries > 1:
         tip.append(f"{cell.tries} tries")
-    tip.extend(text for text in (cell.reason, cell.prompt) if text)
+    tip.extend(text for text in (cell.skipped, cell.reason, cell.prompt) if text)
     fill = (
         f'<div class="fill" style="position:absolute;width:{cell.share:.0%}"></div>' if cell.state == "running" else ""
     )

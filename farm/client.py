@@ -13,12 +13,19 @@ import httpx
 from farm import errors
 from farm.errors import AuthError, ClusterError, FarmError, InputError, StorageError
 from farm.settings import DEFAULT_URL
+from model.media import Media
 
 RECONNECT_SECONDS = 1.0
 
 Json = dict[str, Any]
 
 _ERRORS = {cls.__name__: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, FarmError)}
+
+
+def _parts(media: Media) -> list[tuple[str, bytes]]:
+    single = [("image", media.image), ("end_image", media.end_image), ("video", media.video)]
+    parts = [(name, data) for name, data in single if data is not None]
+    return parts + [("keyframes", data) for data in media.keyframes]
 
 
 class FarmClient:
@@ -56,16 +63,17 @@ class FarmClient:
 
     # Jobs
 
-    def submit(self, image: bytes, request: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
-        """Queue a job from an encoded picture and request fields (see RenderRequest); returns the job.
+    def submit(self, media: Media | bytes, request: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
+        """Queue a job from its files, or the start image's alone, and the fields of a RenderRequest; gives the job.
 
-        Sending the same ``idempotency_key`` again returns the job made the first time.
+        The seconds of keyframes are the field ``keyframes``, such as ``[2.4, 6]``. Sending the same ``idempotency_key``
+        again returns the job made the first time.
         """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._json(
             "POST",
             "/jobs",
-            files={"image": ("image", image, "application/octet-stream")},
+            files=[(part, (part, data, "application/octet-stream")) for part, data in _parts(Media.of(media))],
             data={"request": json.dumps(dict(request))},
             headers=headers,
         )
@@ -128,6 +136,10 @@ class FarmClient:
         """The bytes of an artifact, such as ``video``, ``image`` or ``contact_sheet``."""
         return self._send("GET", f"/jobs/{job_id}/artifacts/{name}").content
 
+    def preview(self, job_id: str, section: int) -> bytes:
+        """A JPEG of a section, as far as it is denoised; NotFoundError before it has begun."""
+        return self._send("GET", f"/jobs/{job_id}/sections/{section}/preview").content
+
     def download(
         self, job_id: str, path: Path, name: str = "video", on_bytes: Callable[[int], None] | None = None
     ) -> Path:
@@ -170,6 +182,10 @@ class FarmClient:
 
     def models(self) -> list[Json]:
         return self._list("/models", "models")
+
+    def loras(self) -> list[Json]:
+        """LoRA files that requests can name."""
+        return self._list("/loras", "loras")
 
     def nodes(self) -> list[Json]:
         """The replicas the farm knows, with node, device, state and when each was last heard of."""

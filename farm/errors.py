@@ -64,10 +64,15 @@ class CancelledError(FarmError):
     """The work was asked to stop between two steps."""
 
 
+LISTED_NAMES = 16
+
+
 def unknown_name(kind: str, name: str, known: list[str]) -> InputError:
-    """Build the error for an unknown name: lists what exists and suggests the nearest."""
+    """Build the error for an unknown name: suggests the nearest and lists what exists, of many the likeliest."""
     import difflib
 
     near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
     hint = next((f" Did you mean {k!r}?" for k in known if near and k.lower() == near[0]), "")
-    return InputError(f"unknown {kind} {name!r}.{hint} Available: {', '.join(sorted(known)) or 'none'}.")
+    likeliest = difflib.get_close_matches(name, known, n=LISTED_NAMES, cutoff=0.0)
+    more = f" and {len(known) - LISTED_NAMES} more" if len(known) > LISTED_NAMES else ""
+    return InputError(f"unknown {kind} {name!r}.{hint} Available: {', '.join(sorted(likeliest)) or 'none'}{more}.")

@@ -1,16 +1,21 @@
 """Where the farm lives: home folder, database, artifacts and address, read once from the environment."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
+from model.memory import PLACEMENTS
 
-from .errors import InputError, StorageError
+from .errors import InputError, StorageError, unknown_name
+from .home import farm_home
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+EXPORTER_SECONDS = 600.0
+MAX_UPLOAD = 100_000_000
+"""Bytes of one request to the HTTP API, and so of what the dashboard's upload box takes."""
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -20,13 +25,19 @@ class Settings:
 
     ``home`` is ``FARM_HOME``; ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home);
     ``artifacts_url`` is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL); ``url`` is
-    ``FARM_URL``, the address of the HTTP API.
+    ``FARM_URL``, the address of the HTTP API; ``gpu_memory_preservation`` is ``FARM_GPU_MEMORY_PRESERVATION``, the GB
+    that every replica leaves free on its card; ``exporter_seconds`` is ``FARM_EXPORTER_SECONDS``, how long an exporter
+    may do nothing before it is stopped; ``memory_plan`` is ``FARM_MEMORY_PLAN``, the name of the largest memory plan to
+    use (docs/memory.md), empty for the fastest that fits.
     """
 
     home: Path
     database_url: str
     artifacts_url: str
     url: str = DEFAULT_URL
+    gpu_memory_preservation: float = 1.0
+    exporter_seconds: float = EXPORTER_SECONDS
+    memory_plan: str = ""
 
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
@@ -36,23 +47,24 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read ``FARM_HOME``, ``FARM_DATABASE_URL``, ``FARM_ARTIFACTS_URL`` and ``FARM_URL``; empty means unset.
+        """Read the variables named above; an empty one counts as unset.
 
         Raises:
             InputError: a value can't be used.
         """
         values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}
-        home = Path(
-            values.get("FARM_HOME") or platformdirs.user_data_dir("framepack-farm", appauthor=False)
-        ).expanduser()
-        if home.exists() and not home.is_dir():
-            raise InputError(f"FARM_HOME is {str(home)!r}, which is a file; set it to a folder.")
-        default = cls.for_home(home.absolute())
+        default = cls.for_home(farm_home(values))
         return cls(
             home=default.home,
             database_url=_database_url(values.get("FARM_DATABASE_URL") or default.database_url),
             artifacts_url=_artifacts_url(values.get("FARM_ARTIFACTS_URL") or default.artifacts_url),
             url=_http_url(values.get("FARM_URL") or default.url),
+            gpu_memory_preservation=_gigabytes(
+                "FARM_GPU_MEMORY_PRESERVATION",
+                values.get("FARM_GPU_MEMORY_PRESERVATION") or str(default.gpu_memory_preservation),
+            ),
+            exporter_seconds=_seconds("FARM_EXPORTER_SECONDS", values.get("FARM_EXPORTER_SECONDS"), EXPORTER_SECONDS),
+            memory_plan=_memory_plan(values.get("FARM_MEMORY_PLAN") or ""),
         )
 
     @property
@@ -79,6 +91,11 @@ class Settings:
         return self.home / "plugins"
 
     @property
+    def loras_dir(self) -> Path:
+        """LoRA files (safetensors) that requests name."""
+        return self.home / "loras"
+
+    @property
     def run_dir(self) -> Path:
         """State of the running service."""
         return self.home / "run"
@@ -91,7 +108,14 @@ class Settings:
         """
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.artifacts_dir, self.logs_dir, self.presets_dir, self.plugins_dir, self.run_dir):
+            for folder in (
+                self.artifacts_dir,
+                self.logs_dir,
+                self.presets_dir,
+                self.plugins_dir,
+                self.loras_dir,
+                self.run_dir,
+            ):
                 folder.mkdir(exist_ok=True)
             probe = self.home / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
@@ -103,6 +127,22 @@ class Settings:
                 "Make it writable or set FARM_HOME to another folder."
             ) from error
         return self
+
+
+def _gigabytes(name: str, value: str) -> float:
+    try:
+        size = float(value)
+    except ValueError:
+        size = math.nan
+    if not 0 <= size <= 1000:
+        raise InputError(f"{name} is {value!r}; expected a number of GB from 0 to 1000, such as 2.5.")
+    return size
+
+
+def _memory_plan(value: str) -> str:
+    if value and value not in PLACEMENTS:
+        raise unknown_name("memory plan", value, list(PLACEMENTS))
+    return value
 
 
 def _database_url(value: str) -> str:
@@ -143,6 +183,16 @@ def _http_url(value: str) -> str:
     if not usable:
         raise InputError(f"FARM_URL is {value!r}; expected a URL such as {DEFAULT_URL}.")
     return value.rstrip("/")
+
+
+def _seconds(name: str, value: str | None, default: float) -> float:
+    try:
+        seconds = float(value or default)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"{name} is {value!r}; expected a number of seconds above 0, such as {default:g}.")
+    return seconds
 
 
 def _without_password(url: str) -> str:

@@ -1,34 +1,60 @@
 """Reading a checkpoint's components into memory, with errors that name the file."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils.logging import disable_progress_bar as disable_diffusers_progress_bar
 from safetensors import SafetensorError
 from transformers.utils.logging import disable_progress_bar
 
 from farm.errors import CheckpointError
 
+from .single_file import read_single_file
+from .weights import read_header, weight_files
 
-def load_weights(kind: Any, folder: Path, device: torch.device) -> Any:
-    """An instance of the model class ``kind`` from ``folder``, in fp32 evaluation mode on ``device``.
+TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+_AGAIN = "copy or download it again"
+
+
+def load_weights(
+    kind: Any,
+    path: Path,
+    device: torch.device,
+    dtype: str = "fp32",
+    config: Mapping[str, Any] | None = None,
+    works_on: torch.device | None = None,
+) -> Any:
+    """An instance of the model class ``kind`` from ``path``, in evaluation mode on ``device``.
+
+    Args:
+        kind: a model class of diffusers or transformers.
+        path: a folder with configuration and weights (in shards or not), or a single safetensors file.
+        device: where to put it.
+        dtype: ``fp32``, ``bf16``, ``fp16``, or ``fp8``: linear layers are kept as 8-bit floats (e4m3) and widened to
+            bf16 (on the CPU: fp32) while they are at work.
+        config: the model's configuration, for a single file.
+        works_on: the device that it will compute on, when that is another.
 
     Raises:
-        CheckpointError: the folder can't be read, or does not hold exactly the weights of its configuration.
+        CheckpointError: the files can't be read, or don't hold exactly the weights of the configuration.
     """
     disable_progress_bar()
+    disable_diffusers_progress_bar()
+    working = working_dtype(dtype, works_on or device)
     try:
-        model, report = kind.from_pretrained(
-            folder, torch_dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+        if path.is_file():
+            model = read_single_file(kind, path, config or {}, working)
+        else:
+            model = _read_folder(kind, path, working)
     except _UNREADABLE as error:
-        raise _unreadable(folder, error) from error
-    wrong = [*report["missing_keys"], *report.get("mismatched_keys", ())]
-    if wrong:
-        raise CheckpointError(
-            f"checkpoint {folder}: weights {wrong[0]!r} ({len(wrong)} in all) are missing or misshapen."
-        )
-    return model.to(device).eval().requires_grad_(False)
+        raise _unreadable(path, error) from error
+    model = model.eval().requires_grad_(False)
+    if dtype == "fp8":
+        model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=working)
+    return model.to(device)
 
 
 def load_processor(kind: Any, folder: Path) -> Any:
@@ -43,9 +69,64 @@ def load_processor(kind: Any, folder: Path) -> Any:
         raise _unreadable(folder, error) from error
 
 
+def part_dtypes(
+    names: Iterable[str], asked: Mapping[str, str], trained: Mapping[str, str], device: str
+) -> dict[str, str]:
+    """The dtype of each part in ``names``: as ``asked``, else on a GPU as in the reference (``trained``), else fp32."""
+    usual = trained if device != "cpu" else {}
+    return {name: asked.get(name) or usual.get(name, "fp32") for name in names}
+
+
+def _read_folder(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    if hasattr(kind, "load_config"):  # diffusers: compare with the headers first, before gigabytes are read
+        shapes = {
+            name: entry.shape
+            for file in weight_files(folder, _AGAIN)
+            for name, entry in read_header(file, _AGAIN).items()
+        }
+        check_shapes(kind, kind.load_config(folder, local_files_only=True), shapes, folder)
+    model, report = kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True)
+    wrong = [*report["missing_keys"], *report.get("mismatched_keys", ())]
+    if wrong:
+        raise CheckpointError(
+            f"checkpoint {folder}: weights {wrong[0]!r} ({len(wrong)} in all) are missing or misshapen."
+        )
+    return model
+
+
+def check_shapes(kind: Any, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Compare names and ``shapes`` of the weights in ``path`` with what ``kind`` needs.
+
+    Raises:
+        CheckpointError: names the first weight that is missing, misshapen or too many.
+    """
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in kind.from_config(dict(config)).state_dict().items()}
+    for problem, names in (
+        ("missing", [name for name in wanted if name not in shapes]),
+        ("misshapen", [name for name in wanted if name in shapes and shapes[name] != wanted[name]]),
+        ("unknown", [name for name in shapes if name not in wanted]),
+    ):
+        if names:
+            expected = (
+                f": {list(shapes[names[0]])} in place of {list(wanted[names[0]])}" if problem == "misshapen" else ""
+            )
+            raise CheckpointError(
+                f"checkpoint {path}: weights {names[0]!r} ({len(names)} in all) are {problem} for its "
+                f"configuration{expected}; it is another model, or another part of one."
+            )
+
+
+def working_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """What a part of this dtype computes in on ``device``."""
+    if dtype == "fp8":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    return TORCH_DTYPES[dtype]
+
+
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
-def _unreadable(folder: Path, error: Exception) -> CheckpointError:
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return CheckpointError(f"checkpoint component {folder} can't be loaded ({reason}); copy or download it again.")
+    return CheckpointError(f"checkpoint component {path} can't be loaded ({reason}); {_AGAIN}.")

@@ -1,5 +1,7 @@
-"""Conditioning: what the transformer is told about the text and the start image, as in HunyuanVideo and FramePack."""
+"""Conditioning: what the transformer is told about the text and the pictures, as in HunyuanVideo and FramePack."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,25 +9,33 @@ import numpy as np
 import torch
 from PIL import Image
 
+from farm.errors import InputError
+
+from .family import Tensors
+from .plan.anchors import START_IMAGE
+from .plan.plan import Plan, Section
+
 
 @dataclass(frozen=True)
 class TextSettings:
     """How a family reads a prompt; fields of family.json.
 
     ``template`` surrounds the prompt for the Llama encoder; ``skip_layers`` last layers of it are left out;
-    ``max_tokens`` is the length its tokens are padded to.
+    ``max_tokens`` is the length its tokens are padded to, after ``crop`` tokens of the template, which the encoder
+    reads and the transformer doesn't.
     """
 
     template: str = "{}"
     skip_layers: int = 0
     max_tokens: int = 64
+    crop: int = 0
 
 
 def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSettings) -> tuple[torch.Tensor, torch.Tensor]:
     """Token embeddings [tokens, dim] from a Llama and their mask [tokens] (bool), padded on the right."""
     tokens = tokenizer(
         settings.template.format(prompt),
-        max_length=settings.max_tokens,
+        max_length=settings.crop + settings.max_tokens,
         padding="max_length",
         truncation=True,
         return_tensors="pt",
@@ -35,8 +45,8 @@ def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSetting
         attention_mask=tokens.attention_mask.to(encoder.device),
         output_hidden_states=True,
     )
-    hidden = output.hidden_states[-(settings.skip_layers + 1)][0]
-    return hidden.float(), tokens.attention_mask[0].bool()
+    hidden = output.hidden_states[-(settings.skip_layers + 1)][0, settings.crop :]
+    return hidden.float(), tokens.attention_mask[0, settings.crop :].bool()
 
 
 def encode_pooled(prompt: str, tokenizer: Any, encoder: Any) -> torch.Tensor:
@@ -59,9 +69,63 @@ def encode_picture(image: Image.Image, processor: Any, encoder: Any) -> torch.Te
     return hidden.float()
 
 
-def encode_start(image: Image.Image, vae: Any) -> torch.Tensor:
-    """Latent [channels, 1, height / 8, width / 8] of ``image`` as the first frame of a video: the posterior's mode."""
-    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1
-    posterior = vae.encode(pixels[None, :, None].to(vae.device, vae.dtype)).latent_dist
-    latent: torch.Tensor = posterior.mode()[0] * vae.config.scaling_factor
-    return latent.float()
+def encode_frames(pictures: Sequence[Image.Image], vae: Any) -> torch.Tensor:
+    """Latents [channels, frames, height / 8, width / 8] of 1 + 4 * (frames - 1) pictures: the posterior's mode.
+
+    The first picture gives one latent frame, every four after it another; a single one is the first frame of a video.
+    """
+    frames = np.stack([np.asarray(picture, dtype=np.float32) for picture in pictures])
+    pixels = torch.from_numpy(frames).permute(3, 0, 1, 2) / 127.5 - 1
+    posterior = vae.encode(pixels[None].to(vae.device, vae.dtype)).latent_dist
+    latents: torch.Tensor = posterior.mode()[0] * vae.config.scaling_factor
+    return latents.float()
+
+
+def prompt_key(prompt: str) -> str:
+    """The name under which a prompt's embeddings lie in the conditioning."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def given_latents(plan: Plan, conditioning: Tensors) -> dict[int, torch.Tensor]:
+    """Every latent [channels, h, w] that is given, under the number by which the plan's slots name it."""
+    known = {0: conditioning["start_latent"][:, 0]}
+    for anchor in plan.anchors:
+        frames = conditioning[f"anchor.{anchor.name}"]
+        scaled = frames if anchor.strength == 1 else anchor.strength * frames
+        known |= {anchor.first + i: scaled[:, i] for i in range(anchor.frames)}
+    return known
+
+
+def of_section(conditioning: Tensors, section: Section) -> Tensors:
+    """``conditioning`` in which the section's one prompt and one image stand for the mixture that it asks for.
+
+    Embeddings are mixed linearly, token by token; a token that only one of two texts has keeps that text's share.
+
+    Raises:
+        InputError: a prompt was not encoded.
+    """
+    changed: dict[str, torch.Tensor] = {}
+    if section.images:
+        names = {name: "image" if name == START_IMAGE else f"image.{name}" for name, _ in section.images}
+        shares = [weight * conditioning[names[name]] for name, weight in section.images]
+        changed["image"] = torch.stack(shares).sum(dim=0)
+    if section.blend:
+        target = prompt_key(section.prompt)
+        keys = [(_encoded(conditioning, prompt), weight) for prompt, weight in section.prompts]
+        masks = [conditioning[f"mask.{key}"] for key, _ in keys]
+        texts = [
+            weight * conditioning[f"text.{key}"] * mask[:, None]
+            for (key, weight), mask in zip(keys, masks, strict=True)
+        ]
+        changed[f"text.{target}"] = torch.stack(texts).sum(dim=0)
+        changed[f"mask.{target}"] = torch.stack(masks).any(dim=0)
+        pooled = [weight * conditioning[f"pooled.{key}"] for key, weight in keys]
+        changed[f"pooled.{target}"] = torch.stack(pooled).sum(dim=0)
+    return {**conditioning, **changed} if changed else conditioning
+
+
+def _encoded(conditioning: Tensors, prompt: str) -> str:
+    key = prompt_key(prompt)
+    if f"text.{key}" not in conditioning:
+        raise InputError(f"the conditioning holds no embedding of the prompt {prompt!r}; run the encode task again.")
+    return key

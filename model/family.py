@@ -3,15 +3,24 @@
 A family is found by name with ``describe(name)``; ``load(name, device)`` reads its checkpoint.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
+from farm.errors import InputError
+
+from .buckets import Bucket, nearest_bucket, scaled_buckets
+from .decoding import Decoding
+from .lora import Lora
+from .memory import Placement
 from .plan.layout import Layout
 from .plan.plan import Section
 
 if TYPE_CHECKING:
     import torch
+
+    from .footage import Footage
 
 Tensors = Mapping[str, "torch.Tensor"]
 OnStep = Callable[[int, int], None]
@@ -23,8 +32,13 @@ class FamilyInfo:
     """Facts about a family that planning and validation need; no torch, no weights in memory.
 
     ``orders``: trained for; others run only when asked for and are marked experimental.
-    ``buckets``: (height, width) in pixels. ``decode_overlap``: latent frames before a chunk that its decoding reads.
-    ``checkpoint_sha256`` identifies the weights: part of every manifest.
+    ``buckets``: (height, width) in pixels at the family's own resolution. ``resolutions``: others to choose from.
+    ``decoding``: how sections become pixels.
+    ``checkpoint_sha256`` identifies the weights, ``origins`` says where each part comes from (a folder, or a repository
+    with its commit): both are in every manifest.
+    ``cache``: the step cache that ``auto`` stands for. ``teacache_polynomial`` (highest power first) and
+    ``magcache_ratios`` (one a step) are calibrations of two caches; without ratios there is no MagCache.
+    ``text_to_video``: whether it may start from no picture, as an experiment.
     """
 
     name: str
@@ -34,15 +48,44 @@ class FamilyInfo:
     default_order: str
     fps: int
     max_seconds: float
-    buckets: tuple[tuple[int, int], ...]
+    buckets: tuple[Bucket, ...]
     latent_channels: int
-    decode_overlap: int
+    decoding: Decoding
     checkpoint_sha256: str
+    cache: str = "none"
+    teacache_polynomial: tuple[float, ...] = (1.0, 0.0)
+    magcache_ratios: tuple[float, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    resolutions: tuple[int, ...] = ()
+    text_to_video: bool = False
 
     @property
     def window(self) -> int:
         """Latent frames generated per section."""
         return self.layout.window
+
+    @property
+    def resolution(self) -> int:
+        """The class of the family's own buckets, such as 640: the longer side of the squarest one."""
+        return max(min(self.buckets, key=lambda bucket: max(bucket) / min(bucket)))
+
+    def buckets_at(self, resolution: int | None = None) -> tuple[Bucket, ...]:
+        """The family's own buckets, or those of the same aspect ratios at another resolution.
+
+        Raises:
+            InputError: the family has no such resolution.
+        """
+        own = self.resolution
+        if resolution is None or resolution == own:
+            return self.buckets
+        if resolution not in self.resolutions:
+            known = ", ".join(map(str, sorted({own, *self.resolutions})))
+            raise InputError(f"resolution {resolution}: model {self.name!r} has {known}.")
+        return scaled_buckets(self.buckets, Fraction(resolution, own))
+
+    def bucket(self, height: int, width: int, resolution: int | None = None) -> Bucket:
+        """The bucket of a picture of ``height`` x ``width`` pixels; InputError as ``buckets_at``."""
+        return nearest_bucket(height, width, self.buckets_at(resolution))
 
 
 @dataclass(frozen=True)
@@ -54,9 +97,35 @@ class SamplingParams:
     cfg: float = 1.0
     rs: float = 0.0
     shift: float | None = None
+    sigma_exponent: float = 1.0
     sampler: str = "unipc"
     cache: str = "none"
     teacache_rel_l1_thresh: float = 0.15
+    magcache_threshold: float = 0.1
+    magcache_max_consecutive_skips: int = 2
+    magcache_retention_ratio: float = 0.25
+    magcache_ratios: tuple[float, ...] = ()
+    first_block_threshold: float = 0.05
+    taylor_interval: int = 3
+    loras: tuple[Lora, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a section looks like after a denoising step, for those who watch.
+
+    ``x0``: the predicted result [channels, window, h, w], on the renderer's device; not to be changed.
+    ``computed``: for each CFG branch one bool a step so far, whether the cache let the blocks run.
+    """
+
+    done: int
+    steps: int
+    x0: "torch.Tensor"
+    computed: Mapping[str, Sequence[bool]]
+
+
+OnLook = Callable[[Step], None]
+"""Called after each denoising step, before ``OnStep``; must be quick."""
 
 
 class Renderer(Protocol):
@@ -65,11 +134,19 @@ class Renderer(Protocol):
     info: FamilyInfo
     device_class: str
     """Results are bit-identical between renderers with equal device class, such as ``cpu-1t-fp32``."""
+    placement: Placement
+    """What of the model lies where."""
+    attention: str
+    """The attention backend, such as ``native``; part of the device class where it is not PyTorch's own choice."""
 
-    def encode(self, image: bytes, prompts: tuple[str, ...], n_prompt: str) -> dict[str, "torch.Tensor"]:
-        """Conditioning of a job: ``start_latent`` [channels, 1, h, w], image and text embeddings; flat, CPU tensors.
+    def encode(
+        self, image: "bytes | Footage", prompts: tuple[str, ...], n_prompt: str, resolution: int | None = None
+    ) -> dict[str, "torch.Tensor"]:
+        """Conditioning of a job: ``start_latent`` [channels, 1, h, w], each anchor's latents under ``anchor.<name>``,
+        image and text embeddings; flat, CPU tensors.
 
-        The only call that needs text encoders. ``image`` is an encoded picture file, cropped to the nearest bucket.
+        The only call that needs text encoders. ``image`` is footage, or a picture file, which is cropped to the nearest
+        bucket of ``resolution``.
         """
 
     def denoise(
@@ -79,12 +156,17 @@ class Renderer(Protocol):
         conditioning: Tensors,
         params: SamplingParams,
         on_step: OnStep,
+        on_look: OnLook = lambda step: None,
     ) -> "torch.Tensor":
         """Latents [channels, window, h, w] fp32 on the CPU of one section.
 
         ``latents`` maps each absolute latent frame that the section's slots name to a [channels, h, w] tensor.
         """
 
-    def decode(self, latents: "torch.Tensor", overlap: int) -> "torch.Tensor":
-        """Frames [count, height, width, 3] uint8 of ``latents`` [channels, frames, h, w], without those of the first
-        ``overlap`` latent frames, which are only read. With overlap 0 the first latent gives one frame, else four."""
+    def preview(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Rough pictures [frames, h, w, 3] uint8 of ``latents`` [channels, frames, h, w]; no decoding, little time."""
+
+    def decode(self, latents: "torch.Tensor", tiled: bool = False) -> "torch.Tensor":
+        """Frames [1 + 4 * (frames - 1), height, width, 3] of ``latents`` [channels, frames, h, w], in the codec's
+        precision, on the CPU; black is -1 and white 1. ``tiled``: piece by piece, which takes less memory and changes
+        pixels a little."""

@@ -1,8 +1,6 @@
-"""The renderer of FramePack-family checkpoints: diffusers' transformer, a video codec, Llama, CLIP and SigLIP."""
+"""The renderer of FramePack-family checkpoints: the packed transformer, a video codec, Llama, CLIP and SigLIP."""
 
-import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,24 +8,35 @@ import torch
 
 from farm.errors import FarmError, InputError
 
-from .buckets import crop_to_bucket, nearest_bucket
-from .checkpoint import Checkpoint
-from .components import load_processor, load_weights
-from .conditioning import TextSettings, encode_picture, encode_pooled, encode_start, encode_text
-from .constants import constants_once
-from .family import FamilyInfo, OnStep, SamplingParams, Tensors
-from .images import open_image
-from .packing import pack_context
+from .adapters import Adapters
+from .caches import StepCache, step_cache
+from .checkpoint import WITH_WEIGHTS, Checkpoint, Part
+from .components import load_weights, part_dtypes, working_dtype
+from .conditioning import (
+    TextSettings,
+    encode_frames,
+    encode_picture,
+    encode_pooled,
+    encode_text,
+    of_section,
+    prompt_key,
+)
+from .encoders import Encoders
+from .family import FamilyInfo, OnLook, OnStep, SamplingParams, Step, Tensors
+from .footage import Footage, open_footage
+from .media import Media
+from .memory import PLACEMENTS, Placement
+from .placement import HOST, Turns, transformer_move
 from .plan.plan import Section
-from .sampling import SAMPLERS, flow_shift, flow_sigmas
-from .teacache import IDENTITY, tea_cache
+from .preview import LatentColours, colours_of
+from .sampling import SAMPLERS, flow_shift, flow_sigmas, guidance_of, timestep_of
+from .transformer import PackedTransformer, SectionInputs, SectionMemo, accelerate, extra_kernels, gather_context
 
 NEGATIVE = "negative"
-_FRAMES_PER_LATENT = 4
 
 
 class FramePackRenderer:
-    """Implements ``model.family.Renderer`` in fp32.
+    """Implements ``model.family.Renderer``: on the CPU in fp32, on a GPU in the dtypes of the family's facts.
 
     On the CPU a fixed number of torch threads and per-section noise make results bit-identical between processes.
     The text and image encoders are read at the first ``encode``.
@@ -36,49 +45,82 @@ class FramePackRenderer:
         info, checkpoint: of the family.
         device: torch's name of the device.
         threads: torch threads on the CPU.
+        placement: what lies where, from ``choose_placement``.
 
     Raises:
         CheckpointError: a component can't be read.
         InputError: torch has no such device here.
     """
 
-    def __init__(self, info: FamilyInfo, checkpoint: Checkpoint, device: str = "cpu", threads: int = 1) -> None:
-        from diffusers.models.transformers.transformer_hunyuan_video_framepack import (
-            HunyuanVideoFramepackTransformer3DModel,
-        )
-
+    def __init__(
+        self,
+        info: FamilyInfo,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        threads: int = 1,
+        placement: Placement = PLACEMENTS["resident"],
+    ) -> None:
         self.info = info
-        self.device = _open_device(device)
+        self.device = open_device(device)
+        self.placement = placement
         self.threads = threads
-        self.device_class = _device_class(self.device, threads)
-        self._path = checkpoint.path
         self._facts = checkpoint.family
+        trained = self._facts.get("dtypes", {})
+        self.dtypes = part_dtypes(WITH_WEIGHTS, checkpoint.dtypes, trained, self.device.type)
+        if placement.weight_bytes == 1:
+            self.dtypes["transformer"] = "fp8"
         self._apply_threads()
+        parts = checkpoint.parts
         self._transformer = load_weights(
-            HunyuanVideoFramepackTransformer3DModel, self._path / "transformer", self.device
+            PackedTransformer,
+            parts["transformer"].path,
+            HOST,
+            self.dtypes["transformer"],
+            self._facts.get("transformer_config"),
+            works_on=self.device,
         )
-        self._vae = load_weights(_codec_class(checkpoint), self._path / "vae", self.device)
+        self._transformer.add_kernels(extra_kernels(info.layout))
+        self._transformer.proj_out.float()  # the flow in fp32, as in the reference program
+        acceleration = accelerate(self._transformer, self.device, self._dtype)
+        self.attention = acceleration.attention
+        self.device_class = _device_class(self.device, threads, self.dtypes) + acceleration.suffix
+        self._vae = load_weights(_codec_class(parts["vae"]), parts["vae"].path, HOST, self.dtypes["vae"])
+        self._adapters = Adapters(self._transformer, self._dtype)
+        self._turns = Turns(placement, self.device)
+        self._turns.add("transformer", transformer_move(self._transformer, placement, self.device))
+        self._turns.add("vae", self._vae.to)
+        if placement.keeps:
+            self._turns.bring("transformer", "vae")
+        self._encoders = Encoders(checkpoint, self.device, self.dtypes)
 
     @torch.no_grad()
-    def encode(self, image: bytes, prompts: tuple[str, ...], n_prompt: str) -> dict[str, torch.Tensor]:
+    def encode(
+        self, image: bytes | Footage, prompts: tuple[str, ...], n_prompt: str, resolution: int | None = None
+    ) -> dict[str, torch.Tensor]:
         """See ``Renderer.encode``. Text embeddings are stored under a digest of their prompt.
 
         Raises:
-            InputError: the image can't be used.
+            InputError: the image can't be used, or the family has no such resolution.
         """
         self._apply_threads()
-        picture = open_image(image)
-        picture = crop_to_bucket(picture, nearest_bucket(picture.height, picture.width, self.info.buckets))
+        footage = image
+        if isinstance(footage, bytes):
+            footage = open_footage(Media(footage), lambda height, width: self.info.bucket(height, width, resolution))
         encoders = self._encoders
-        tensors = {
-            "start_latent": encode_start(picture, self._vae),
-            "image": encode_picture(picture, encoders["feature_extractor"], encoders["image_encoder"]),
-        }
+        self._turns.bring("vae")
+        tensors = {"start_latent": encode_frames([footage.start], self._vae)}
+        for name, pictures in footage.anchors.items():
+            tensors[f"anchor.{name}"] = encode_frames(pictures, self._vae)
+        self._turns.bring()
+        seen = {"image": footage.start} | {f"image.{name}": pictures[0] for name, pictures in footage.anchors.items()}
+        for name, picture in seen.items():
+            tensors[name] = encode_picture(picture, encoders["feature_extractor"], encoders["image_encoder"])
         texts = {prompt_key(prompt): prompt for prompt in prompts} | {NEGATIVE: n_prompt}
         for key, prompt in texts.items():
             text, mask = encode_text(prompt, encoders["tokenizer"], encoders["text_encoder"], self._text_settings)
             tensors[f"text.{key}"], tensors[f"mask.{key}"] = text, mask
             tensors[f"pooled.{key}"] = encode_pooled(prompt, encoders["tokenizer_2"], encoders["text_encoder_2"])
+        encoders.release_if_large(self.placement.keeps)
         return {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
 
     @torch.no_grad()
@@ -89,48 +131,73 @@ class FramePackRenderer:
         conditioning: Tensors,
         params: SamplingParams,
         on_step: OnStep,
+        on_look: OnLook = lambda step: None,
     ) -> torch.Tensor:
         """See ``Renderer.denoise``. Whatever ``on_step`` raises leaves the renderer ready for the next section.
 
+        Between steps x stays in fp32; the transformer gets it rounded to its own dtype, and x0 is taken from that.
+
         Raises:
-            InputError: ``conditioning`` was not encoded for the section's prompt.
+            InputError: ``conditioning`` was not encoded for the section's prompt, or the cache lacks a calibration.
+            CheckpointError: a LoRA is not on this machine, or another file has its name.
             FarmError: the model gave values that are not finite.
         """
         self._apply_threads()
+        conditioning = of_section(conditioning, section)
         channels, _, height, width = conditioning["start_latent"].shape
         window = section.stop - section.start
         generator = torch.Generator("cpu").manual_seed(section.seed)
         noise = torch.randn(1, channels, window, height, width, generator=generator, dtype=torch.float32)
         shift = params.shift or flow_shift(window * height * width // 4)
-        with ExitStack() as stack:
-            flow = self._flow(section, {0: conditioning["start_latent"][:, 0], **latents}, conditioning, params, stack)
-            sampled = SAMPLERS[params.sampler](
-                lambda x, sigma: x - sigma * flow(x, sigma),
-                noise.to(self.device),
-                flow_sigmas(params.steps, shift),
-                on_step,
-            )
+        sigmas = flow_sigmas(params.steps, shift, params.sigma_exponent)
+        if self._adapters.active != params.loras:
+            self._turns.bring()  # they join and leave where all weights of the transformer lie together
+            self._adapters.use(params.loras)
+        known = {0: conditioning["start_latent"][:, 0], **latents}
+        self._turns.bring("transformer")
+        with step_cache(self._transformer, params, self.info) as cache:
+            flow = self._flow(section, known, conditioning, params, sigmas, cache)
+            x0 = noise
+
+            def predict(x: torch.Tensor, sigma: float) -> torch.Tensor:
+                nonlocal x0
+                rounded = x.to(self._dtype)
+                x0 = rounded.float() - sigma * flow(rounded, sigma)
+                return x0
+
+            def step_done(done: int, steps: int) -> None:
+                on_look(Step(done, steps, x0[0], cache.computed))
+                on_step(done, steps)
+
+            sampled = SAMPLERS[params.sampler](predict, noise.to(self.device), sigmas, step_done)
         result = sampled[0].float().cpu().contiguous()
         if not torch.isfinite(result).all():
             raise FarmError(f"section {section.index}: the model gave values that are not finite; lower gs or cfg.")
         return result
 
     @torch.no_grad()
-    def decode(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
-        """See ``Renderer.decode``.
-
-        Raises:
-            InputError: ``overlap`` leaves no latent frame to decode.
-        """
+    def decode(self, latents: torch.Tensor, tiled: bool = False) -> torch.Tensor:
+        """See ``Renderer.decode``."""
         self._apply_threads()
-        if not 0 <= overlap < latents.shape[1]:
-            raise InputError(f"decode: overlap {overlap} leaves nothing of {latents.shape[1]} latent frames.")
+        self._turns.bring("vae")
         raw = latents[None].to(self.device) / self._vae.config.scaling_factor
-        video = self._vae.decode(raw).sample[0]
-        skip = 1 + _FRAMES_PER_LATENT * (overlap - 1) if overlap else 0
-        pixels = ((video[:, skip:] / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-        frames: torch.Tensor = pixels.permute(1, 2, 3, 0).contiguous().cpu()
+        if tiled:
+            self._vae.enable_tiling()
+        try:
+            video = self._vae.decode(raw.to(self._vae.dtype)).sample[0]
+        finally:
+            if tiled:
+                self._vae.disable_tiling()
+        frames: torch.Tensor = video.permute(1, 2, 3, 0).contiguous().cpu()
         return frames
+
+    def preview(self, latents: torch.Tensor) -> torch.Tensor:
+        """See ``Renderer.preview``. The first call may take a second, to fit the colours of an unknown codec."""
+        return self._colours.frames(latents)
+
+    @cached_property
+    def _colours(self) -> LatentColours:
+        return colours_of(self._vae)
 
     def _flow(
         self,
@@ -138,71 +205,68 @@ class FramePackRenderer:
         latents: Mapping[int, torch.Tensor],
         conditioning: Tensors,
         params: SamplingParams,
-        stack: ExitStack,
+        sigmas: Sequence[float],
+        cache: StepCache,
     ) -> Callable[[torch.Tensor, float], torch.Tensor]:
         """The flow as a function of (x, sigma), with guidance; what is constant over the steps is prepared here."""
         channels, _, height, width = conditioning["start_latent"].shape
-        window = section.stop - section.start
-        shared: dict[str, Any] = pack_context(section.slots, latents, channels, height, width)
-        shared["indices_latents"] = torch.arange(section.window_index, section.window_index + window)
-        shared["image_embeds"] = conditioning["image"][None]
+        text, mask, pooled = _text_inputs(conditioning, prompt_key(section.prompt), section.prompt)
+        guidance = None
         if self._transformer.config.guidance_embeds:
-            shared["guidance"] = torch.tensor([params.gs * 1000])
-        positive = self._move(shared | _text_inputs(conditioning, prompt_key(section.prompt), section.prompt))
-        negative = positive | self._move(_text_inputs(conditioning, NEGATIVE, "")) if params.cfg > 1 else None
-        stack.enter_context(constants_once(self._transformer))
-        cache = None
-        if params.cache == "tea":
-            polynomial = self._facts.get("teacache_polynomial", IDENTITY)
-            threshold = params.teacache_rel_l1_thresh
-            cache = stack.enter_context(tea_cache(self._transformer, params.steps, threshold, polynomial))
+            guidance = torch.tensor([guidance_of(params.gs, self._dtype)])
+        positive = SectionInputs(
+            text=text,
+            text_mask=mask,
+            pooled=pooled,
+            image=conditioning["image"][None],
+            guidance=guidance,
+            indices=tuple(range(section.window_index, section.window_index + section.stop - section.start)),
+            context=gather_context(section.slots, latents, channels, height, width),
+        )
+        positive = positive.paced(section.time_step).on(self.device, self._dtype)
+        negative = None
+        if params.cfg > 1:
+            text, mask, pooled = _text_inputs(conditioning, NEGATIVE, "")
+            negative = positive.told(text, mask, pooled)
+        memo = SectionMemo([timestep_of(sigma, self._dtype) for sigma in sigmas[:-1]])
 
-        def run(branch: str, inputs: dict[str, Any], x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-            if cache is not None:
-                cache.branch = branch
-            output: torch.Tensor = self._transformer(x, timestep, **inputs, return_dict=False)[0]
-            return output
+        def run(branch: str, inputs: SectionInputs, x: torch.Tensor, sigma: float) -> torch.Tensor:
+            with cache.branch(branch):
+                output: torch.Tensor = self._transformer(x, timestep_of(sigma, self._dtype), inputs, memo)
+            return output.float()
 
         def flow(x: torch.Tensor, sigma: float) -> torch.Tensor:
-            timestep = torch.tensor([sigma * 1000], device=self.device)
-            guided = run("positive", positive, x, timestep)
+            guided = run("positive", positive, x, sigma)
             if negative is None:
                 return guided
-            return classifier_free_guidance(guided, run("negative", negative, x, timestep), params.cfg, params.rs)
+            return classifier_free_guidance(guided, run("negative", negative, x, sigma), params.cfg, params.rs)
 
         return flow
 
-    @cached_property
-    def _encoders(self) -> dict[str, Any]:
-        from transformers import AutoTokenizer, CLIPTextModel, LlamaModel, SiglipVisionModel
-        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+    @property
+    def transformer(self) -> Any:
+        """Diffusers' model, for measurements between sections."""
+        return self._transformer
 
-        models = {"text_encoder": LlamaModel, "text_encoder_2": CLIPTextModel, "image_encoder": SiglipVisionModel}
-        processors = {
-            "tokenizer": AutoTokenizer,
-            "tokenizer_2": AutoTokenizer,
-            "feature_extractor": SiglipImageProcessorPil,
-        }
-        loaded = {name: load_weights(kind, self._path / name, self.device) for name, kind in models.items()}
-        return loaded | {name: load_processor(kind, self._path / name) for name, kind in processors.items()}
+    @property
+    def _dtype(self) -> torch.dtype:
+        """What the transformer computes in."""
+        return working_dtype(self.dtypes["transformer"], self.device)
 
     @property
     def _text_settings(self) -> TextSettings:
         facts = self._facts
-        return TextSettings(facts["prompt_template"], int(facts["text_layers_skip"]), int(facts["max_text_tokens"]))
-
-    def _move(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+        return TextSettings(
+            template=facts["prompt_template"],
+            skip_layers=int(facts["text_layers_skip"]),
+            max_tokens=int(facts["max_text_tokens"]),
+            crop=int(facts.get("crop_text_tokens", 0)),
+        )
 
     def _apply_threads(self) -> None:
         """Torch's thread count is one per process; another renderer or library may have changed it."""
         if self.device.type == "cpu" and torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-
-
-def prompt_key(prompt: str) -> str:
-    """The name under which a prompt's embeddings lie in the conditioning."""
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
 def classifier_free_guidance(
@@ -218,18 +282,15 @@ def classifier_free_guidance(
     return rescale * matched + (1 - rescale) * guided
 
 
-def _text_inputs(conditioning: Tensors, key: str, prompt: str) -> dict[str, torch.Tensor]:
+def _text_inputs(conditioning: Tensors, key: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A prompt's token embeddings, their mask and its pooled embedding, as a batch of one."""
     if f"text.{key}" not in conditioning:
         raise InputError(f"the conditioning holds no embedding of the prompt {prompt!r}; run the encode task again.")
-    return {
-        "encoder_hidden_states": conditioning[f"text.{key}"][None],
-        "encoder_attention_mask": conditioning[f"mask.{key}"][None],
-        "pooled_projections": conditioning[f"pooled.{key}"][None],
-    }
+    return conditioning[f"text.{key}"][None], conditioning[f"mask.{key}"][None], conditioning[f"pooled.{key}"][None]
 
 
-def _codec_class(checkpoint: Checkpoint) -> Any:
-    if checkpoint.components["vae"][1] == "AutoencoderKLHunyuanVideo":
+def _codec_class(vae: Part) -> Any:
+    if vae.kind[1] == "AutoencoderKLHunyuanVideo":
         from diffusers import AutoencoderKLHunyuanVideo
 
         return AutoencoderKLHunyuanVideo
@@ -238,7 +299,7 @@ def _codec_class(checkpoint: Checkpoint) -> Any:
     return AutoencoderPuppet
 
 
-def _open_device(name: str) -> torch.device:
+def open_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -252,8 +313,11 @@ def _open_device(name: str) -> torch.device:
     return device
 
 
-def _device_class(device: torch.device, threads: int) -> str:
+def _device_class(device: torch.device, threads: int, dtypes: Mapping[str, str]) -> str:
+    """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it."""
+    first, *others = dtypes.values()
+    kinds = [first] if set(others) == {first} else [first, *(others if len(set(others)) > 1 else others[:1])]
     if device.type == "cpu":
-        return f"cpu-{threads}t-fp32"
+        return f"cpu-{threads}t-{'-'.join(kinds)}"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return f"{name.lower().replace(' ', '-')}-fp32"
+    return f"{name.lower().replace(' ', '-')}-{'-'.join(kinds)}"

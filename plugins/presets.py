@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from farm.errors import PluginError, unknown_name
-from farm.jobs.request import RenderRequest
+from farm.jobs.request import UNKNOWN_NAME, RenderRequest
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "presets"
 
-USERS_OWN = frozenset({"prompt", "name", "image_sha256", "preset", "owner"})
+USERS_OWN = frozenset(
+    {"prompt", "name", "image_sha256", "end_image_sha256", "keyframes", "video_sha256", "preset", "owner"}
+)
 """Fields that belong to the user and the job, which a preset may not set; a prompt is suggested instead."""
 
 SETTABLE = tuple(name for name in RenderRequest.model_fields if name not in USERS_OWN)
@@ -142,6 +144,8 @@ def _first(error: ValidationError) -> str:
         return f"{key}: unknown key; expected name, description, prompts or values"
     if first["type"] == "missing":
         return f"{key}: missing"
+    if first["type"] == UNKNOWN_NAME:
+        return f"{key}: {message}"
     if first["type"] == "value_error":
         return f"{key}.{message}"
     return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"

@@ -6,6 +6,8 @@ import streamlit as st
 
 from dashboard import farm_access
 from farm.errors import FarmError
+from farm.jobs.request import RenderRequest
+from model.plan.anchors import SOURCE_VIDEO
 
 
 def act(job_id: str, action: str, icon: str, help_text: str, label: str = "") -> None:
@@ -28,10 +30,11 @@ def open_job(job_id: str, label: str = "Open") -> None:
 
 
 def thumbnail(job: dict[str, Any], width: int | str = "stretch") -> None:
-    """The job's start image."""
-    request = job["request"]
+    """The job's start image, else another picture of it."""
+    files = RenderRequest.model_validate(job["request"]).files
+    name = next((name for name in files if name != SOURCE_VIDEO), "image")
     try:
-        data = farm_access.picture(farm_access.source(), job["id"], "image", request["image_sha256"])
+        data = farm_access.picture(farm_access.source(), job["id"], name, files.get(name, ""))
     except FarmError:
         st.caption("no image")
         return

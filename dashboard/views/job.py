@@ -10,11 +10,14 @@ from dashboard.timeline import cells, timeline_html
 from dashboard.views import submit
 from dashboard.views.actions import act, thumbnail
 from farm.errors import FarmError, NotFoundError
+from farm.jobs.request import RenderRequest
+from model.media import Media
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
 EVENTS = 200
-INTERNAL = ("latents-", "frames-", "conditioning")
+INTERNAL = ("latents-", "frames-", "preview-", "conditioning")
+SHOWN_PREVIEWS = 4
 
 
 def page() -> None:
@@ -72,11 +75,12 @@ def _live(job_id: str) -> None:
         st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {plan['sections']} sections rendered")
     st.markdown("##### Sections")
     st.html(timeline_html(cells(detail)))
+    _previews(detail)
     _waiting(detail)
     settings, events = st.columns([5, 7], gap="large")
     with settings:
         st.markdown("##### Settings")
-        _settings(request, plan)
+        _settings(request, plan, detail["rendered"])
     with events:
         st.markdown("##### Events")
         _events(job)
@@ -121,11 +125,12 @@ def _buttons(job: dict[str, Any]) -> None:
 
 
 def _again(job: dict[str, Any]) -> None:
-    """Start a new video from all settings of this one, seed and image included."""
+    """Start a new video from all settings of this one, seed and files included."""
     if st.button("", icon=":material/content_copy:", help="New video with these settings", key=f"again-{job['id']}"):
         with farm_access.explained():
-            image = farm_access.client().artifact(job["id"], "image")
-        submit.load_draft(job["request"], image)
+            names = RenderRequest.model_validate(job["request"]).files
+            files = {name: farm_access.client().artifact(job["id"], name) for name in names}
+        submit.load_draft(job["request"], Media.from_files(files))
         st.switch_page(st.session_state["pages"]["submit"])
 
 
@@ -183,6 +188,17 @@ def _download(job_id: str, artifact: dict[str, Any]) -> None:
     )
 
 
+def _previews(detail: dict[str, Any]) -> None:
+    """What the sections look like that are being denoised at this moment."""
+    running = [task for task in detail["tasks"] if task["kind"] == "section" and task["state"] == "running"]
+    for task in running[:SHOWN_PREVIEWS]:
+        try:
+            picture = farm_access.client().preview(detail["job"]["id"], task["section"])
+        except FarmError:  # not there yet, or not any more: the next refresh asks again
+            continue
+        st.image(picture, caption=f"Section {task['section'] + 1}, as far as it is denoised", width="stretch")
+
+
 def _waiting(detail: dict[str, Any]) -> None:
     """Why tasks failed or wait, as far as the farm says."""
     for task in detail["tasks"]:
@@ -191,7 +207,14 @@ def _waiting(detail: dict[str, Any]) -> None:
             st.markdown(f":{color}-badge[{task['name']}] {looks.plain(task['reason'])}")
 
 
-def _settings(request: dict[str, Any], plan: dict[str, Any]) -> None:
+def _cache(name: str, rendered: list[dict[str, Any]]) -> str:
+    """The step cache, and how many of the steps so far it let through."""
+    steps = sum(section["steps"] * len(section["steps_computed"]) for section in rendered)
+    computed = sum(sum(section["steps_computed"].values()) for section in rendered)
+    return f"{name}, {computed} of {steps} steps computed" if name != "none" and steps else name
+
+
+def _settings(request: dict[str, Any], plan: dict[str, Any], rendered: list[dict[str, Any]]) -> None:
     st.markdown(looks.plain(request["prompt"]))
     shown = {
         "preset": request["preset"],
@@ -200,7 +223,7 @@ def _settings(request: dict[str, Any], plan: dict[str, Any]) -> None:
         "steps": str(request["steps"]),
         "distilled CFG": f"{request['gs']:g}",
         "CFG": f"{request['cfg']:g}" if request["cfg"] > 1 else "",
-        "cache": request["cache"] if request["cache"] == "none" else f"tea {request['teacache_rel_l1_thresh']:g}",
+        "cache": _cache(request["cache"], rendered),
         "sampler": request["sampler"],
         "model": request["model_type"],
         "length": f"{plan['seconds']:.2f} s ({plan['requested_seconds']:g} s asked for)",

@@ -4,7 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access
+from dashboard import farm_access, looks
+from dashboard.views import media
 from farm.errors import FarmError
 
 
@@ -13,8 +14,11 @@ def _plan(farm: str, **params: Any) -> dict[str, Any]:
     return farm_access.client().plan(**params)
 
 
-def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
-    """Draw the preview of the draft in the session; ``size`` is the image's (width, height) in pixels."""
+def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] | None:
+    """Draw the preview of the draft in the session and return the plan; None when there is none.
+
+    ``size`` is the image's (width, height) in pixels.
+    """
     state = st.session_state
     width, height = size or (640, 640)
     params = {
@@ -25,13 +29,15 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
         "devices": _devices(),
         "width": width,
         "height": height,
+        "resolution": state["draft_resolution"],
         "svg": True,
+        **media.plan_params(),
     }
     try:
         plan = _plan(farm_access.source(), **params)
     except FarmError as error:
         farm_access.show_error(error)
-        return
+        return None
     asked = params["seconds"]
     with st.container(border=True, key="plan"):
         length, sections, speedup = st.columns(3)
@@ -54,8 +60,17 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> None:
         st.caption(note)
         if plan["experimental"]:
             st.caption(":orange[:material/science: this model was not trained for this order]")
+        if plan["anchors"]:
+            st.caption(" · ".join(f"{anchor['name']} at {anchor['second']:.1f} s" for anchor in plan["anchors"]))
+        if any(section["prompt"] != plan["section_list"][0]["prompt"] for section in plan["section_list"]):
+            with st.expander("Prompts of the sections", icon=":material/format_quote:"):
+                for section in plan["section_list"]:
+                    mixed = f" → {section['next_prompt']} ({section['blend']:.0%})" if section["blend"] else ""
+                    start, stop = section["first_frame"] / plan["fps"], (section["last_frame"] + 1) / plan["fps"]
+                    st.caption(f"{start:.1f}-{stop:.1f} s: {looks.plain(section['prompt'] + mixed)}")
         with st.expander("Sections and what they depend on", icon=":material/account_tree:"):
             st.image(plan["svg"], width="stretch")
+    return plan
 
 
 @st.cache_data(ttl=15, show_spinner=False)

@@ -1,6 +1,5 @@
 """Submit: picture, prompt, preset, length; everything else has a good value and waits under Advanced."""
 
-import io
 import random
 import uuid
 from typing import Any
@@ -9,20 +8,27 @@ import streamlit as st
 from PIL import Image
 
 from dashboard import farm_access
-from dashboard.views import plan_preview
+from dashboard.views import media, pixels, plan_preview, sampling
 from farm.errors import FarmError, InputError
 from farm.jobs.request import MAX_PROMPT, RenderRequest
 from model.images import open_image
+from model.media import Media
 
-TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
 LONGEST_SLIDER = 60.0
 
-ADVANCED = ("steps", "gs", "cfg", "rs", "sampler", "cache", "teacache_rel_l1_thresh", "mp4_crf")
+ADVANCED = ("steps", "gs", "cfg", "rs", *sampling.FIELDS, *pixels.FIELDS, "tail", "mp4_crf")
 """Fields that a preset may set and that have a widget; each widget's key is ``draft_`` and the field's name."""
+
+TAILS = {
+    "auto": "as the model was trained",
+    "td": "dropped",
+    "ta": "each as a few pooled tokens (experimental)",
+    "tc": "averaged into one frame (experimental)",
+}
 
 KEPT = (
     *ADVANCED, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
-    "n_prompt", "exporter", "exact_length", "priority",
+    "n_prompt", "exporter", "exact_length", "priority", "loras",
 )  # fmt: skip
 
 
@@ -33,20 +39,24 @@ def _default(field: str) -> Any:
 def keep_draft() -> None:
     """Called on every run of any page: Streamlit forgets widgets that a page does not draw, the draft must survive."""
     state = st.session_state
-    for field in KEPT:
+    for field in (*KEPT, *media.FIELDS):
         key = f"draft_{field}"
         if key in state:
             state[key] = state[key]
 
 
-def load_draft(request: dict[str, Any], image: bytes) -> None:
+def load_draft(request: dict[str, Any], files: Media) -> None:
     """Make a finished job's request the draft, to change it and submit it again."""
     state = st.session_state
     for field in KEPT:
-        if field != "random_seed":
+        if field not in ("random_seed", "loras"):
             state[f"draft_{field}"] = request[field]
+    state["draft_loras"] = _lora_text(request["loras"])
     state["draft_random_seed"] = False
-    state["draft_image"], state["draft_image_name"] = image, f"image of {request['name'] or 'the earlier video'}"
+    media.load(request, files)
+    if files.image is not None:
+        state["draft_image"] = files.image
+        state["draft_image_name"] = f"image of {request['name'] or 'the earlier video'}"
 
 
 def page() -> None:
@@ -54,7 +64,7 @@ def page() -> None:
     st.title("New video")
     with farm_access.explained():
         presets, orders = farm_access.presets(), farm_access.orders()
-        models, exporters = farm_access.models(), farm_access.exporters()
+        models, exporters, loras = farm_access.models(), farm_access.exporters(), farm_access.loras()
     usable = {model["name"]: model for model in models if not model["error"]}
     if not usable:
         reasons = "; ".join(f"{model['name']}: {model['error']}" for model in models) or "none is installed"
@@ -69,10 +79,13 @@ def page() -> None:
         model = usable[st.session_state["draft_model_type"]]
         _length(float(model["max_seconds"]))
         _order_and_seed(orders, model)
-        _advanced(usable, exporters)
+        _advanced(models, exporters, [lora["name"] for lora in loras])
     with left:
-        plan_preview.show(model, image.size if image else None)
-        _submit(preset, image is not None)
+        media.show(model)
+        plan = plan_preview.show(model, image.size if image else None)
+        if image is not None and plan is not None:
+            pixels.show_cropped(image, plan)
+        _submit(preset, image is not None or media.draft().video is not None or model["text_to_video"])
 
 
 def _begin(presets: list[dict[str, Any]], models: dict[str, Any]) -> None:
@@ -95,26 +108,32 @@ def _begin(presets: list[dict[str, Any]], models: dict[str, Any]) -> None:
         "exporter": _default("exporter"),
         "exact_length": False,
         "priority": _default("priority"),
+        "loras": "",
     }.items():
         state.setdefault(f"draft_{field}", value)
     state.setdefault("draft_key", uuid.uuid4().hex)
+    media.begin()
 
 
 def _apply_preset(presets: list[dict[str, Any]]) -> None:
     """Set what the preset sets, and put the rest back to its default; the prompt stays the user's."""
     state = st.session_state
     values = next(preset["values"] for preset in presets if preset["name"] == state["draft_preset"])
-    for field in ADVANCED:
+    for field in (*ADVANCED, *media.FIELDS):
         state[f"draft_{field}"] = values.get(field, _default(field))
     for field in ("n_prompt", "total_second_length", "order", "exporter", "exact_length", "priority", "model_type"):
         if field in values:
             state[f"draft_{field}"] = values[field]
+    if "loras" in values:
+        state["draft_loras"] = _lora_text(values["loras"])
 
 
 def _image() -> Image.Image | None:
     """The start image; its bytes outlive the upload widget, which Streamlit empties when the page is left."""
     state = st.session_state
-    upload = st.file_uploader("Start image", type=TYPES, help="PNG, JPEG or WebP. The first frame of the video.")
+    upload = st.file_uploader(
+        "Start image", type=media.PICTURES, help="PNG, JPEG or WebP. The first frame of the video."
+    )
     if upload is not None:
         state["draft_image"], state["draft_image_name"] = upload.getvalue(), upload.name
     data = state.get("draft_image")
@@ -127,14 +146,7 @@ def _image() -> Image.Image | None:
     except InputError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    preview = image.copy()
-    if max(preview.size) < 256:
-        scale = 384 // max(preview.size)
-        preview = preview.resize((preview.width * scale, preview.height * scale), Image.Resampling.NEAREST)
-    preview.thumbnail((768, 768))
-    buffer = io.BytesIO()
-    preview.save(buffer, format="PNG")
-    st.image(buffer.getvalue(), width=min(preview.width, 384))
+    pixels.reserve()
     st.caption(f"{state['draft_image_name']} · {image.width}x{image.height} pixels")
     return image
 
@@ -156,6 +168,7 @@ def _prompt_and_preset(presets: list[dict[str, Any]]) -> dict[str, Any]:
         height=96,
         max_chars=MAX_PROMPT,
         placeholder="Subject, then motion, then how: The girl dances gracefully, with clear movements, full of charm.",
+        help="Prompts with times go in brackets: The girl. [0s-2s: She waves.] [2s: She walks away.]",
     )
     if preset["prompts"]:
         st.caption("Quick examples")
@@ -212,7 +225,7 @@ def _draw_seed() -> None:
         st.session_state["draft_seed"] = random.randrange(2**31)
 
 
-def _advanced(models: dict[str, Any], exporters: list[dict[str, Any]]) -> None:
+def _advanced(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: list[str]) -> None:
     state = st.session_state
     with st.expander("Advanced", icon=":material/tune:"):
         first, second = st.columns(2)
@@ -228,60 +241,82 @@ def _advanced(models: dict[str, Any], exporters: list[dict[str, Any]]) -> None:
         )
         first.slider("CFG scale", 1.0, 10.0, step=0.1, format="%.1f", key="draft_cfg", help="Above 1 doubles the time.")
         second.slider("CFG re-scale", 0.0, 1.0, step=0.05, key="draft_rs")
-        first.selectbox("Sampler", ["unipc", "euler"], key="draft_sampler")
-        second.selectbox(
-            "Step cache",
-            ["none", "tea"],
-            key="draft_cache",
-            format_func={"none": "None (best detail)", "tea": "TeaCache (faster)"}.__getitem__,
-        )
-        if state["draft_cache"] == "tea":
-            st.slider(
-                "TeaCache threshold",
-                0.01,
-                1.0,
-                step=0.01,
-                key="draft_teacache_rel_l1_thresh",
-                help="Higher skips more steps: faster, with less detail in hands and faces.",
-            )
+        sampling.show()
         st.text_area(
             "Negative prompt", key="draft_n_prompt", height=68, max_chars=MAX_PROMPT, disabled=state["draft_cfg"] <= 1
         )
         if state["draft_cfg"] <= 1:
             st.caption("A negative prompt needs a CFG scale above 1.")
+        pixels.show(next(model for model in models if model["name"] == state["draft_model_type"]))
+        first, second = st.columns(2)
+        first.slider(
+            "Sections to blend between prompts",
+            0,
+            10,
+            key="draft_prompt_blend_sections",
+            help="For prompts with times: over so many sections a new prompt comes in.",
+        )
         first, second = st.columns(2)
         first.selectbox("Exporter", [exporter["name"] for exporter in exporters], key="draft_exporter")
         second.slider(
             "MP4 compression (CRF)", 0, 51, key="draft_mp4_crf", help="Lower is better and larger; 16 is good."
         )
+        first.selectbox(
+            "Frames beyond the context",
+            list(TAILS),
+            key="draft_tail",
+            format_func=TAILS.__getitem__,
+            help="What a section of a long video sees of frames that are too far for its context slots.",
+        )
         first.text_input("Name", key="draft_name", max_chars=120, placeholder="for lists and file names")
         second.slider("Priority", 0, 100, key="draft_priority", help="Higher goes first.")
         first.toggle("Exact length", key="draft_exact_length", help="Cut the video to the length asked for.")
-        if len(models) > 1:
-            second.selectbox("Model", list(models), key="draft_model_type", format_func=lambda m: models[m]["title"])
+        _model(models)
+        st.text_input(
+            "LoRAs",
+            key="draft_loras",
+            placeholder="style:0.8, dancer",
+            help="Name and weight of each, separated by commas. On this farm: " + (", ".join(loras) or "none") + ".",
+        )
+
+
+def _model(models: list[dict[str, Any]]) -> None:
+    """The choice between the models that can be used, and what the others lack."""
+    titles = {model["name"]: model["title"] for model in models if not model["error"]}
+    if len(titles) > 1:
+        st.selectbox("Model", list(titles), key="draft_model_type", format_func=titles.__getitem__)
+    for model in models:
+        if model["error"]:
+            st.caption(f":material/download: {model['error']}")
+
+
+def _lora_text(loras: list[dict[str, Any]]) -> str:
+    """LoRAs of a request as a line to edit."""
+    return ", ".join(lora["name"] if lora["weight"] == 1 else f"{lora['name']}:{lora['weight']:g}" for lora in loras)
 
 
 def _request(preset: dict[str, Any]) -> dict[str, Any]:
     """The draft as request fields; every value that the page shows is sent."""
     state = st.session_state
     fields = {field: state[f"draft_{field}"] for field in KEPT if field not in ("random_seed", "seed")}
-    if state["draft_cache"] != "tea":
-        fields.pop("teacache_rel_l1_thresh")
-    for field in ("shift", "owner"):
-        if field in preset["values"]:
-            fields[field] = preset["values"][field]
+    fields["loras"] = [name.strip() for name in state["draft_loras"].split(",") if name.strip()]
+    for field in set(sampling.FIELDS) - sampling.used(state["draft_cache"]):
+        fields.pop(field)
+    if "owner" in preset["values"]:
+        fields["owner"] = preset["values"]["owner"]
+    fields |= media.fields()
     fields["seed"] = -1 if state["draft_random_seed"] else int(state["draft_seed"])
     return fields
 
 
-def _submit(preset: dict[str, Any], has_image: bool) -> None:
+def _submit(preset: dict[str, Any], can_start: bool) -> None:
     state = st.session_state
     missing = [
-        name for name, there in (("a start image", has_image), ("a prompt", state["draft_prompt"].strip())) if not there
+        name for name, there in (("a start image", can_start), ("a prompt", state["draft_prompt"].strip())) if not there
     ]
     if st.button("Queue video", type="primary", icon=":material/send:", width="stretch", disabled=bool(missing)):
         try:
-            job = farm_access.client().submit(state["draft_image"], _request(preset), state["draft_key"])
+            job = farm_access.client().submit(media.draft(), _request(preset), state["draft_key"])
         except FarmError as error:
             farm_access.show_error(error)
             return

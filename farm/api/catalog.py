@@ -1,15 +1,18 @@
 """Routes that say what there is: plans, presets, orders, exporters, plug-ins, models, nodes."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
-from model.buckets import nearest_bucket
+from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
+from model.buckets import crop_for
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
-from model.plan import make_plan, plan_svg
+from model.lora import available
+from model.plan import Given, make_plan, plan_svg
+from model.plan.make import BLEND_SECTIONS
 from model.plan.orders import ORDERS
 
 from .context import Farm
@@ -17,6 +20,8 @@ from .schemas import (
     BrokenView,
     ExporterList,
     ExporterView,
+    LoraList,
+    LoraView,
     ModelList,
     ModelView,
     NodeList,
@@ -45,7 +50,16 @@ def preview_plan(
     devices: Annotated[int, Query(ge=1, le=100_000, description="Equal devices to bound the speed-up for")] = 1,
     width: Annotated[int, Query(ge=1, le=100_000, description="Of the image, pixels")] = 640,
     height: Annotated[int, Query(ge=1, le=100_000)] = 640,
+    resolution: Annotated[int | None, Query(description="Class of buckets; default: the model's own")] = None,
     svg: Annotated[bool, Query(description="Draw it")] = False,
+    prompt: Annotated[str, Query(max_length=MAX_PROMPT, description="With timed prompts, if any")] = "",
+    prompt_blend_sections: Annotated[int, Query(ge=0, le=10)] = BLEND_SECTIONS,
+    start_image: Annotated[bool, Query(description="Whether there is one")] = True,
+    end_image: Annotated[bool, Query(description="Whether there is one")] = False,
+    keyframes: Annotated[
+        list[float] | None, Query(max_length=MAX_KEYFRAMES, description="Seconds at which pictures are given")
+    ] = None,
+    extend: Annotated[Literal["end", "start"] | None, Query(description="Side of a video that is given")] = None,
 ) -> PlanPreview:
     """True length, bucket, sections and the bound of the speed-up, before anything is queued."""
     info = describe(model_type)
@@ -56,14 +70,22 @@ def preview_plan(
         order=order or info.default_order,
         seconds=seconds,
         seed=0,
-        prompt="",
+        prompt=prompt,
         fps=info.fps,
         exact_length=exact_length,
+        given=Given(
+            start_image=start_image or extend is not None,
+            end_strength=1.0 if end_image else None,
+            keyframes=tuple(keyframes or ()),
+            extend=extend,
+        ),
+        blend_sections=prompt_blend_sections,
     )
-    bucket = nearest_bucket(height, width, info.buckets)
+    bucket = info.bucket(height, width, resolution)
     tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
     picture = plan_svg(plan) if svg else ""
-    return PlanPreview.preview(plan, devices, bucket, tokens, plan.order not in info.orders, picture)
+    crop = crop_for(width, height, bucket)
+    return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture)
 
 
 @router.get("/presets", summary="List presets")
@@ -121,6 +143,12 @@ def list_models() -> ModelList:
             for name, info in _families()
         ]
     )
+
+
+@router.get("/loras", summary="List LoRAs")
+def list_loras() -> LoraList:
+    """Files in the farm's ``loras`` folder, by the name that a request uses."""
+    return LoraList(loras=[LoraView(name=name, bytes=file.stat().st_size) for name, file in available().items()])
 
 
 @router.get("/nodes", summary="List replicas")

@@ -9,8 +9,10 @@ from fastapi.responses import FileResponse
 from farm.errors import InputError, NotFoundError
 from farm.jobs.graph import plan_for
 from farm.jobs.records import Job, JobState
+from model.media import Media
 
 from .context import Farm
+from .rendered import newest_preview, rendered_sections
 from .schemas import ArtifactView, AttemptView, JobDetail, JobList, JobView, PlanView, TaskView, filename_of
 from .submission import submit_job
 
@@ -31,7 +33,6 @@ REQUEST_EXAMPLE = {
 @router.post("/jobs", status_code=201, summary="Queue a job")
 def create_job(
     farm: Farm,
-    image: Annotated[UploadFile, File(description="The start image: PNG, JPEG or WebP, at most 30 MB")],
     request: Annotated[
         str,
         Form(
@@ -39,10 +40,28 @@ def create_job(
             examples=[json.dumps(REQUEST_EXAMPLE)],
         ),
     ],
+    image: Annotated[UploadFile | None, File(description="The start image: PNG, JPEG or WebP")] = None,
+    end_image: Annotated[UploadFile | None, File(description="What the video leads to")] = None,
+    keyframes: Annotated[
+        list[UploadFile] | None,
+        File(description="Pictures on the way, one for each second in the field `keyframes`, in the same order"),
+    ] = None,
+    video: Annotated[
+        UploadFile | None, File(description="A video to extend at its `end` or `start`, as the field `extend` says")
+    ] = None,
     idempotency_key: Key = None,
 ) -> JobView:
-    """The fields are those of `request` in the answer; unknown ones are refused. Seed -1, or none, draws one."""
-    job = submit_job(farm, _fields(request), image.file.read(), idempotency_key)
+    """The fields are those of `request` in the answer; unknown ones are refused. Seed -1, or none, draws one.
+
+    All files together take at most 100 MB.
+    """
+    media = Media(
+        image=_bytes(image),
+        end_image=_bytes(end_image),
+        keyframes=tuple(upload.file.read() for upload in keyframes or ()),
+        video=_bytes(video),
+    )
+    job = submit_job(farm, _fields(request), media, idempotency_key)
     farm.nudge()
     return JobView.of(job)
 
@@ -63,14 +82,16 @@ def list_jobs(
 
 @router.get("/jobs/{job_id}", summary="Show a job")
 def get_job(farm: Farm, job_id: JobId) -> JobDetail:
-    """The job with its tasks, attempts, files and plan."""
+    """The job with its tasks, attempts, files, plan, and how each finished section was made."""
     job = farm.store.get_job(job_id)
+    artifacts = farm.store.artifacts(job_id)
     return JobDetail(
         job=JobView.of(job),
         tasks=[TaskView.model_validate(task) for task in farm.store.tasks(job_id)],
         attempts=[AttemptView.model_validate(attempt) for attempt in farm.store.attempts(job_id)],
-        artifacts=[ArtifactView.of(job, artifact) for artifact in farm.store.artifacts(job_id).values()],
+        artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
         plan=PlanView.of(plan_for(job.request)),
+        rendered=rendered_sections(farm, artifacts),
     )
 
 
@@ -122,9 +143,22 @@ def get_artifact(farm: Farm, job_id: JobId, name: Annotated[str, Path(max_length
     return FileResponse(path, media_type=artifact.media_type, filename=filename, content_disposition_type="inline")
 
 
+@router.get("/jobs/{job_id}/sections/{section}/preview", summary="Look at a section", response_class=Response)
+def get_preview(farm: Farm, job_id: JobId, section: Annotated[int, Path(ge=0, le=99_999)]) -> Response:
+    """A small JPEG: latent frames side by side, roughly coloured; while it renders, as far as it is denoised."""
+    farm.store.get_job(job_id)
+    return Response(
+        newest_preview(farm, job_id, section), media_type="image/jpeg", headers={"Cache-Control": "no-store"}
+    )
+
+
 def _changed(farm: Farm, job: Job) -> JobView:
     farm.nudge()
     return JobView.of(job)
+
+
+def _bytes(upload: UploadFile | None) -> bytes | None:
+    return None if upload is None else upload.file.read()
 
 
 def _fields(text: str) -> dict[str, Any]:

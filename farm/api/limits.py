@@ -1,11 +1,13 @@
-"""Refuses bodies over 30 MB while they arrive, before they fill memory or disk."""
+"""Refuses bodies over 100 MB while they arrive, before they fill memory or disk."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 30_000_000
-MESSAGE = f"the upload is larger than {MAX_BODY // 10**6} MB; send a smaller image"
+from farm.settings import MAX_UPLOAD
+
+MAX_BODY = MAX_UPLOAD
+MESSAGE = f"the upload is larger than {MAX_BODY // 10**6} MB; send smaller files"
 
 
 class BodyLimit:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from farm.jobs.records import Artifact, Job, JobState
 from farm.jobs.request import RenderRequest, slug
+from model.buckets import Crop
 from model.family import FamilyInfo
 from model.plan import Plan, Section
 
@@ -105,8 +106,18 @@ class ArtifactView(BaseModel):
         )
 
 
+class AnchorView(BaseModel):
+    """A picture or video that is given, and the second of the video at which it stands."""
+
+    name: str
+    second: float
+
+
 class SectionView(BaseModel):
-    """A section of the plan; ``first_frame`` and ``last_frame`` are pixel frames of the video, both inclusive."""
+    """A section of the plan; ``first_frame`` and ``last_frame`` are pixel frames of the video, both inclusive.
+
+    ``prompt`` is its resolved text, into which ``next_prompt`` is mixed with weight ``blend``; it sees ``anchors``.
+    """
 
     index: int
     start: int
@@ -116,9 +127,12 @@ class SectionView(BaseModel):
     predecessors: tuple[int, ...]
     level: int
     prompt: str
+    next_prompt: str
+    blend: float
+    anchors: tuple[str, ...]
 
     @classmethod
-    def of(cls, section: Section) -> Self:
+    def of(cls, plan: Plan, section: Section) -> Self:
         frames = section.frames
         return cls(
             index=section.index,
@@ -129,6 +143,9 @@ class SectionView(BaseModel):
             predecessors=section.predecessors,
             level=section.level,
             prompt=section.prompt,
+            next_prompt=section.next_prompt,
+            blend=section.blend,
+            anchors=plan.anchors_of(section),
         )
 
 
@@ -147,6 +164,7 @@ class PlanView(BaseModel):
     width: int
     speedup: float
     digest: str
+    anchors: list[AnchorView]
     section_list: list[SectionView]
 
     @classmethod
@@ -155,31 +173,49 @@ class PlanView(BaseModel):
 
 
 class PlanPreview(PlanView):
-    """A plan before submission. ``makespan``: rounds of sections on ``devices`` equal devices; ``bucket``: height and
-    width in pixels that the image is cropped to; ``experimental``: the model was not trained for this order."""
+    """A plan before submission.
+
+    ``makespan``: rounds of sections on ``devices`` equal devices; ``bucket``: height and width in pixels that the image
+    is cropped to; ``crop``: left, top, right and bottom of what is kept of it, in its own pixels, and ``kept`` that
+    part's share; ``experimental``: the model was not trained for this order.
+    """
 
     devices: int
     makespan: int
     devices_speedup: float
     bucket: tuple[int, int]
+    crop: tuple[float, float, float, float]
+    kept: float
     tokens: int
     experimental: bool
     svg: str
 
     @classmethod
-    def preview(
-        cls, plan: Plan, devices: int, bucket: tuple[int, int], tokens: int, experimental: bool, svg: str
-    ) -> Self:
+    def preview(cls, plan: Plan, devices: int, crop: Crop, tokens: int, experimental: bool, svg: str) -> Self:
         return cls(
             **_plan_facts(plan),
             devices=devices,
             makespan=plan.makespan(devices),
             devices_speedup=plan.speedup(devices),
-            bucket=bucket,
+            bucket=crop.bucket,
+            crop=crop.box,
+            kept=round(crop.kept, 4),
             tokens=tokens,
             experimental=experimental,
             svg=svg,
         )
+
+
+class RenderedSection(BaseModel):
+    """How a finished section was made. ``steps_computed``: per CFG branch, the steps that its cache did not skip."""
+
+    index: int
+    seconds: float
+    replica: str
+    device_class: str
+    cache: str
+    steps: int
+    steps_computed: dict[str, int]
 
 
 class JobDetail(BaseModel):
@@ -190,6 +226,7 @@ class JobDetail(BaseModel):
     attempts: list[AttemptView]
     artifacts: list[ArtifactView]
     plan: PlanView
+    rendered: list[RenderedSection] = []
 
 
 class EventView(View):
@@ -281,7 +318,11 @@ class ModelView(BaseModel):
     fps: int = 0
     max_seconds: float = 0
     buckets: tuple[tuple[int, int], ...] = ()
+    resolution: int = 0
+    resolutions: tuple[int, ...] = ()
+    tiles: bool = False
     checkpoint_sha256: str = ""
+    text_to_video: bool = False
 
     @classmethod
     def of(cls, info: FamilyInfo) -> Self:
@@ -295,12 +336,27 @@ class ModelView(BaseModel):
             fps=info.fps,
             max_seconds=info.max_seconds,
             buckets=info.buckets,
+            resolution=info.resolution,
+            resolutions=info.resolutions,
+            tiles=info.decoding.tile_above > 0,
             checkpoint_sha256=info.checkpoint_sha256,
+            text_to_video=info.text_to_video,
         )
 
 
 class ModelList(BaseModel):
     models: list[ModelView]
+
+
+class LoraView(BaseModel):
+    """A LoRA file that requests can name."""
+
+    name: str
+    bytes: int
+
+
+class LoraList(BaseModel):
+    loras: list[LoraView]
 
 
 class NodeView(View):
@@ -361,5 +417,6 @@ def _plan_facts(plan: Plan) -> dict[str, Any]:
         "width": plan.width,
         "speedup": plan.speedup(),
         "digest": plan.digest(),
-        "section_list": [SectionView.of(section) for section in plan.sections],
+        "anchors": [AnchorView(name=anchor.name, second=plan.second_of(anchor)) for anchor in plan.anchors],
+        "section_list": [SectionView.of(plan, section) for section in plan.sections],
     }

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import bench, errors, jobs, plan, plugins, render, service, train
+from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, train
 
 app = typer.Typer(
     name="farm",
@@ -35,7 +35,7 @@ def root(
 # In the order in which `farm --help` lists them.
 PANELS = {
     "Render here": (render.render, plan.plan),
-    "Run a farm": (service.up, service.down, jobs.token),
+    "Run a farm": (service.up, service.down, doctor.doctor, jobs.token),
     "Use a farm": (
         jobs.submit,
         jobs.jobs,
@@ -48,7 +48,7 @@ PANELS = {
         jobs.retry,
         jobs.delete,
     ),
-    "Extend": (plugins.presets, plugins.plugins),
+    "Extend": (models.models, models.loras, plugins.presets, plugins.plugins),
 }
 GROUPS = {"train": train.train_app, "bench": bench.bench_app}
 

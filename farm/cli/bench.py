@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.cli import output
+from farm.cli.bench_transformer import transformer
 from farm.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,6 +111,106 @@ def puppet(
     console.print(
         "motion by motion: " + ", ".join(f"{name} {value:.0%}" for name, value in report["by_motion"].items())
     )
+
+
+@bench_app.command()
+def magcache(
+    image: Annotated[Path, typer.Argument(help="A start image that is typical of yours.", show_default=False)],
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="A prompt that is typical of yours.")],
+    preset: Annotated[str | None, typer.Option(help="Preset whose values are used; `farm presets` lists them.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any field, such as model_type or steps.")
+    ] = None,
+    sections: Annotated[int, typer.Option(min=1, max=20, help="Sections to render.")] = 3,
+    device: Annotated[str, typer.Option(help="torch's name of the device, such as cuda:0.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Calibrate MagCache for a model, sampler and number of steps; prints what to put under [values] of a preset.
+
+    Example: farm bench magcache dancer.png -p "The puppet dances" --set steps=25
+    """
+    from rich.progress import Progress
+
+    from farm.cli.jobs import parse_fields
+    from farm.cli.media import read_file
+    from farm.jobs.graph import plan_for
+    from farm.jobs.submission import build_request
+    from model.caches.calibration import calibrate_magcache
+    from model.families import load
+    from model.family import SamplingParams
+
+    data = read_file(image, "image")
+    fields: dict[str, Any] = {"seed": 31337, "preset": preset, **parse_fields(set_ or []), "prompt": prompt}
+    request = build_request(fields | {"cache": "none", "total_second_length": 1.2 * sections}, data)
+    params = SamplingParams(**{name: getattr(request, name) for name in SamplingParams.__dataclass_fields__})
+    renderer = load(request.model_type, device)
+    conditioning = renderer.encode(data, (prompt,), "")
+    with Progress(console=output.console(), disable=as_json) as progress:
+        bar = progress.add_task("sections", total=sections)
+        ratios = calibrate_magcache(
+            renderer,
+            plan_for(request),
+            conditioning,
+            params,
+            sections,
+            lambda done: progress.update(bar, completed=done),
+        )
+    if as_json:
+        output.print_json({"model_type": request.model_type, "steps": request.steps, "magcache_ratios": ratios})
+        return
+    output.console().print(f'cache = "mag"\nmagcache_ratios = {list(ratios)}', markup=False, soft_wrap=True)
+
+
+@bench_app.command()
+def controls(
+    clips: Annotated[int, typer.Option(min=1, help="Held-out puppets.")] = 7,
+    seconds: Annotated[float, typer.Option(min=2.4, max=60, help="Length of each clip.")] = 7.2,
+    order: Annotated[str | None, typer.Option(help="Order of the sections; default: the model's.")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show in numbers what `motion_bias` and `consistency_boost` do to clips of the bundled model.
+
+    Motion: mean change from frame to frame in each third of a clip. Drift: how far colours and contrast of the last
+    section are from the first frame's, for clips as rendered and for the same clips with a drift of known size added.
+    Seam and inside: how much the picture changes from frame to frame at seams and elsewhere, on a grid of 8 x 8 means.
+    All in levels of 255.
+    """
+    from rich.progress import Progress
+
+    from model.families import load
+    from model.family import SamplingParams
+    from model.plan import find_order
+    from model.puppet.controls import measure_controls
+    from model.puppet.quality import held_out_puppet
+
+    console = output.console()
+    with Progress(console=console, disable=as_json) as progress:
+        bar = progress.add_task("clips", total=3 * clips)
+        renderer = load("puppet", "cpu", os.cpu_count() or 1)
+        found = measure_controls(
+            renderer,
+            [held_out_puppet(index) for index in range(clips)],
+            order=find_order(order or renderer.info.default_order).name,
+            seconds=seconds,
+            params=SamplingParams(steps=steps),
+            report=lambda: progress.advance(bar),
+        )
+    if as_json:
+        output.print_json(found)
+        return
+    for title, key, columns in (
+        ("motion_bias", "motion", ("first third", "middle", "last third")),
+        ("consistency_boost", "colours", ("drift", "seam", "inside")),
+        ("consistency_boost, drift added", "tinted", ("drift", "seam", "inside")),
+    ):
+        table = output.table(title, *(f"{column}>" for column in columns))
+        for value, numbers in found[key].items():
+            table.add_row(value, *(f"{number:.2f}" for number in numbers))
+        console.print(table)
+
+
+bench_app.command()(transformer)
 
 
 def _row(title: str, scores: "list[Score]") -> dict[str, float | str | int]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.cli import output
+from farm.cli import media, output
+from model.choices import CACHES
 
 if TYPE_CHECKING:
     from farm.client import FarmClient
@@ -33,19 +34,43 @@ def connect(url: str | None, token: str | None) -> "FarmClient":
 
 
 def submit(
-    image: Annotated[Path, typer.Argument(help="The start image: PNG, JPEG or WebP.", show_default=False)],
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What happens in the video.", show_default=False)],
+    prompt: media.Prompt,
+    image: media.Image = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model family; `farm models` lists them.")] = None,
     order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same video; -1 draws one.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="unipc, unipc_bh2, euler or a scheduler of diffusers.")] = None,
+    cache: Annotated[str | None, typer.Option(help=f"Step cache: {', '.join(CACHES)}; all but none skip work.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Size class; `farm plan --image` shows what it gives.")] = None,
+    output_fps: Annotated[int | None, typer.Option(help="Frame rate of the file; the length stays.")] = None,
+    motion_bias: Annotated[
+        float | None, typer.Option(help="-1 moves motion to the beginning of the clip, 1 to its end.")
+    ] = None,
+    consistency_boost: Annotated[
+        float | None, typer.Option(help="0 to 1: holds colours to the start image and evens out seams.")
+    ] = None,
+    tail: Annotated[
+        str | None, typer.Option(help="Frames beyond the context: auto, td (dropped), ta (pooled), tc (averaged).")
+    ] = None,
     exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
+    end_image: media.EndImage = None,
+    end_strength: media.EndStrength = None,
+    keyframe: media.Keyframes = None,
+    extend: media.Extend = None,
+    extend_at: media.ExtendAt = None,
+    extend_output: media.ExtendOutput = None,
     exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
     priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
     ] = None,
@@ -65,17 +90,30 @@ def submit(
         "prompt": prompt,
         "total_second_length": seconds,
         "preset": preset,
+        "model_type": model,
         "order": order,
         "seed": seed,
         "steps": steps,
+        "sampler": sampler,
+        "cache": cache,
+        "resolution": resolution,
+        "output_fps": output_fps,
+        "motion_bias": motion_bias,
+        "consistency_boost": consistency_boost,
+        "tail": tail,
         "exact_length": exact_length or None,
         "exporter": exporter,
+        "loras": lora or None,
+        "end_image_strength": end_strength,
+        "extend": extend_at,
+        "extend_output": extend_output,
         "name": name,
         "priority": priority,
     }
-    fields = {k: v for k, v in fields.items() if v is not None} | parse_fields(set_ or [])
+    files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
+    fields = {k: v for k, v in fields.items() if v is not None} | found | parse_fields(set_ or [])
     with connect(url, token) as client:
-        job = client.submit(read_image(image), fields, key)
+        job = client.submit(files, fields, key)
         if as_json:
             output.print_json(job)
         elif follow:
@@ -262,16 +300,6 @@ def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None
         )
     if state == "cancelled":
         raise CancelledError(f"job {job_id} was cancelled")
-
-
-def read_image(path: Path) -> bytes:
-    """The bytes of the start image; InputError when there is no such readable file."""
-    from farm.errors import InputError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read the image {path}: {error.strerror}. Give a PNG, JPEG or WebP file.") from None
 
 
 def parse_fields(pairs: list[str]) -> dict[str, Any]:

@@ -2,16 +2,28 @@
 
 import os
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from farm.cli import output
+from farm.cli.media import read_file
 from farm.errors import InputError
+from model.buckets import Crop, crop_for
 from model.families import describe
-from model.plan import Plan, find_order, make_plan, plan_svg, plan_table
+from model.images import open_image
+from model.plan import Given, Plan, find_order, make_plan, plan_svg, plan_table
+from model.plan.make import BLEND_SECTIONS
 from model.plan.table import DEVICES
+
+
+class ExtendAt(StrEnum):
+    """Sides of a given video."""
+
+    end = "end"
+    start = "start"
 
 
 def plan(
@@ -29,6 +41,21 @@ def plan(
     model: Annotated[str, typer.Option(help="Model family.")] = "puppet",
     fps: Annotated[int | None, typer.Option(help="Frames per second; default: the model's.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Trim the end to the exact length.")] = False,
+    image: Annotated[Path | None, typer.Option(help="A start image: shows its bucket and what is cut off.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Size class, such as 512; default: the model's.", show_default=False)
+    ] = None,
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="With times: '\\[0s-2s: one] \\[2s: two]'.")] = "",
+    blend: Annotated[
+        int, typer.Option("--blend", min=0, max=10, help="Sections over which a timed prompt is blended in.")
+    ] = BLEND_SECTIONS,
+    end_image: Annotated[bool, typer.Option("--end-image", help="With an end image.")] = False,
+    keyframe: Annotated[
+        list[float] | None, typer.Option("--keyframe", metavar="SECOND", help="With a picture there; repeat for more.")
+    ] = None,
+    extend_at: Annotated[
+        ExtendAt | None, typer.Option("--extend-at", help="At which side of a given video it is made.")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Write the DAG as an SVG picture here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -44,18 +71,46 @@ def plan(
         if seconds > info.max_seconds:
             notes.append(f"{model} renders at most {info.max_seconds:g} s.")
     order, fps = "bisect" if order is None else order, 30 if fps is None else fps
-    made = make_plan(layout=layout, order=order, seconds=seconds, seed=0, prompt="", fps=fps, exact_length=exact)
+    crop = _crop(model, image, resolution)
+    given = Given(
+        end_strength=1.0 if end_image else None,
+        keyframes=tuple(keyframe or ()),
+        extend=extend_at.value if extend_at else None,
+    )
+    made = make_plan(
+        layout=layout,
+        order=order,
+        seconds=seconds,
+        seed=0,
+        prompt=prompt,
+        fps=fps,
+        exact_length=exact,
+        given=given,
+        blend_sections=blend,
+    )
     if picture is not None:
         _write(picture, plan_svg(made))
     if as_json:
-        output.print_json(_summary(made))
+        bucket = {"bucket": crop.bucket, "crop": crop.box, "kept": crop.kept} if crop else {}
+        output.print_json(_summary(made) | bucket)
         return
     console = output.console()
+    if crop is not None:
+        console.print(f"picture      {crop}", markup=False)
     console.print(plan_table(made))
     for note in notes:
         console.print(note, style="yellow", markup=False)
     if picture is not None:
         console.print(f"\nwrote {picture}", markup=False)
+
+
+def _crop(model: str, image: Path | None, resolution: int | None) -> Crop | None:
+    info = describe(model)
+    if image is None:
+        info.buckets_at(resolution)
+        return None
+    picture = open_image(read_file(image, "image"))
+    return crop_for(picture.width, picture.height, info.bucket(picture.height, picture.width, resolution))
 
 
 def _summary(made: Plan) -> dict[str, object]:
@@ -70,6 +125,7 @@ def _summary(made: Plan) -> dict[str, object]:
         "depth": made.depth,
         "width": made.width,
         "level_widths": made.level_widths,
+        "anchors": [{"name": a.name, "boundary": a.boundary, "second": made.second_of(a)} for a in made.anchors],
         "speedup": {str(devices): round(made.speedup(devices), 4) for devices in DEVICES},
         "speedup_unlimited": round(made.speedup(), 4),
         "sections": [
@@ -78,6 +134,8 @@ def _summary(made: Plan) -> dict[str, object]:
                 "level": section.level,
                 "latents": [section.start, section.stop],
                 "predecessors": section.predecessors,
+                "prompts": section.prompts,
+                "anchors": made.anchors_of(section),
             }
             for section in made.sections
         ],

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.cli.jobs import parse_fields, read_image
+from farm.cli import media
+from farm.cli.jobs import parse_fields
+from model.choices import CACHES
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,22 +19,46 @@ DEFAULT_SEED = 31337
 
 
 def render(
-    image: Annotated[Path, typer.Argument(help="The start image: PNG, JPEG or WebP.", show_default=False)],
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What happens in the video.", show_default=False)],
+    prompt: media.Prompt,
+    image: media.Image = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model family; `farm models` lists them.")] = None,
     order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same video; -1 draws one.")] = DEFAULT_SEED,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="unipc, unipc_bh2, euler or a scheduler of diffusers.")] = None,
+    cache: Annotated[str | None, typer.Option(help=f"Step cache: {', '.join(CACHES)}; all but none skip work.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Size class; `farm plan --image` shows what it gives.")] = None,
+    output_fps: Annotated[int | None, typer.Option(help="Frame rate of the file; the length stays.")] = None,
+    motion_bias: Annotated[
+        float | None, typer.Option(help="-1 moves motion to the beginning of the clip, 1 to its end.")
+    ] = None,
+    consistency_boost: Annotated[
+        float | None, typer.Option(help="0 to 1: holds colours to the start image and evens out seams.")
+    ] = None,
+    tail: Annotated[
+        str | None, typer.Option(help="Frames beyond the context: auto, td (dropped), ta (pooled), tc (averaged).")
+    ] = None,
     exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
+    end_image: media.EndImage = None,
+    end_strength: media.EndStrength = None,
+    keyframe: media.Keyframes = None,
+    extend: media.Extend = None,
+    extend_at: media.ExtendAt = None,
+    extend_output: media.ExtendOutput = None,
     exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The video file; default: named after the image, here.")
     ] = None,
     replicas: Annotated[
         int | None, typer.Option(min=1, max=256, help="Copies of the model; default: one per GPU or CPU core.")
+    ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
@@ -42,6 +68,8 @@ def render(
 
     Ctrl-C stops it; the same command goes on where it stopped.
 
+    The finished video's length counts what is new; with --extend it is joined to the video that was given.
+
     Example: farm render dancer.png -p "The puppet dances" -s 10 --preset dance --order bisect -o dance.mp4
     """
     from farm.cluster import embedded
@@ -50,6 +78,9 @@ def render(
     from farm.jobs.records import JobState
     from farm.jobs.submission import build_request
     from farm.settings import Settings
+    from model.buckets import crop_for
+    from model.families import describe
+    from model.images import open_image
     from plugins.manager import get_manager
 
     settings = Settings.from_environment()
@@ -57,20 +88,42 @@ def render(
         "prompt": prompt,
         "total_second_length": seconds,
         "preset": preset,
+        "model_type": model,
         "order": order,
         "seed": seed,
         "steps": steps,
+        "sampler": sampler,
+        "cache": cache,
+        "resolution": resolution,
+        "output_fps": output_fps,
+        "motion_bias": motion_bias,
+        "consistency_boost": consistency_boost,
+        "tail": tail,
         "exact_length": exact_length or None,
         "exporter": exporter,
+        "loras": lora or None,
+        "end_image_strength": end_strength,
+        "extend": extend_at,
+        "extend_output": extend_output,
     }
-    data = read_image(image)
+    files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
     manager = get_manager(settings)
-    request = build_request(fields | parse_fields(set_ or []), data, plugins=manager)
-    targets = output_files(out or Path(f"{image.stem}.video"), manager.exporter(request.exporter).extension, bool(out))
+    request = build_request(fields | found | parse_fields(set_ or []), files, plugins=manager)
+    targets = output_files(
+        out or Path(f"{(image or extend or Path('farm')).stem}.video"),
+        manager.exporter(request.exporter).extension,
+        bool(out),
+    )
     plan = plan_for(request)
+    facts = f"{plan.seconds:.2f} s at {request.output_fps or plan.fps} fps"
+    if files.image is not None:
+        picture = open_image(files.image)
+        bucket = describe(request.model_type).bucket(picture.height, picture.width, request.resolution)
+        facts = f"{crop_for(picture.width, picture.height, bucket)}; {facts}"
     with _Display(len(plan.sections), request.steps) as display:
+        display.say(facts)
         try:
-            job = embedded.render(request, data, settings, display.update, replicas=replicas)
+            job = embedded.render(request, files, settings, display.update, replicas=replicas)
         except KeyboardInterrupt:
             display.say(f"stopped: {display.done} of {len(plan.sections)} sections are kept; the same command goes on")
             raise

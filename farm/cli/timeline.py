@@ -33,10 +33,16 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             console.print(f"[bold]{name:>9}[/]  {value}", soft_wrap=True)
     console.print(_timeline(detail))
     for artifact in detail["artifacts"]:
-        if not artifact["name"].startswith(("latents", "frames", "conditioning")):
+        if not artifact["name"].startswith(("latents", "frames", "preview", "conditioning")):
             console.print(
                 f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
             )
+
+
+def _computed(made: dict[str, Any]) -> str:
+    """Steps of a finished section, and how many of them the cache did not skip, per CFG branch."""
+    counts = [str(count) for count in made["steps_computed"].values() if count != made["steps"]]
+    return f"{'/'.join(counts)} of {made['steps']}" if counts else str(made["steps"])
 
 
 def _timeline(detail: dict[str, Any]) -> Any:
@@ -48,7 +54,8 @@ def _timeline(detail: dict[str, Any]) -> Any:
     ends = [output.when(a["finished_at"]) or datetime.now(UTC) for a in detail["attempts"]]
     span = max((max(ends, default=begin) - begin).total_seconds(), 1e-9)
 
-    table = output.table("Task", "State", "Tries>", "Replica", "Took>", "Timeline")
+    computed = {f"section-{made['index']:03d}": _computed(made) for made in detail["rendered"]}
+    table = output.table("Task", "State", "Tries>", "Replica", "Steps>", "Took>", "Timeline")
     for task in detail["tasks"]:
         tried = attempts.get(task["id"], [])
         last = tried[-1] if tried else None
@@ -65,6 +72,7 @@ def _timeline(detail: dict[str, Any]) -> Any:
             output.state(task["state"]) + (f": {escape(task['reason'])}" if task["reason"] else ""),
             str(len(tried) or ""),
             escape(last["replica"]) if last else "",
+            computed.get(task["name"], ""),
             output.duration(last["started_at"], last["finished_at"]) if last else "",
             "".join(bar),
         )

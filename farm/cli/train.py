@@ -18,6 +18,9 @@ def _group() -> None:
 @train_app.command()
 def puppet(
     config: Annotated[Path | None, typer.Option(help="Recipe (TOML); default: the shipped checkpoint's.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint folder to go on from; default: new random weights.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for states, samples and the checkpoint.")] = Path("runs/puppet"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int, typer.Option(help="Torch threads on the CPU; 0: all cores.")] = 0,
@@ -27,6 +30,9 @@ def puppet(
     Stop it at any time with Ctrl-C; the same command goes on from the last saved state. Pictures of what it
     has learnt so far lie in OUT/samples, the finished checkpoint in OUT/checkpoint. Render with it by setting
     FARM_PUPPET_PATH to that folder.
+
+    The shipped checkpoint was trained with model/puppet/train.toml, then refined: farm train puppet
+    --config model/puppet/refine.toml --start runs/puppet/checkpoint --out runs/refined
     """
     import torch
     from rich.progress import (
@@ -39,6 +45,7 @@ def puppet(
         TimeRemainingColumn,
     )
 
+    from model.puppet.build import read
     from model.puppet.train import DEFAULT_CONFIG, Recipe, train_puppet
 
     recipe = Recipe.read(config or DEFAULT_CONFIG)
@@ -66,7 +73,7 @@ def puppet(
             if not console.is_terminal:
                 console.print(f"{stage} {done}/{steps} {text}", markup=False)
 
-        facts = train_puppet(recipe, out, chosen, report)
+        facts = train_puppet(recipe, out, chosen, report, read(start) if start else None)
     for name, value in facts.items():
         console.print(f"{name}: {value}", markup=False)
     console.print(f"checkpoint: {out / 'checkpoint'}", markup=False)

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError, CheckpointError, NotFoundError, StorageError
+from farm.jobs.keys import attempt_folder
 from farm.jobs.records import Artifact, Attempt, AttemptSpec, FailureKind, Job, Task, TaskKind
+from model.plan.anchors import SOURCE_VIDEO
 
 if TYPE_CHECKING:
     from farm.store.artifacts import ArtifactStore
@@ -29,11 +31,13 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
     """
     names = [output_of(name) for name in task.dependencies]
     if task.kind is TaskKind.ENCODE:
-        names.append("image")
-    elif task.kind is TaskKind.DECODE and task.section == 0:
+        names += job.request.files
+    elif task.kind is TaskKind.DECODE:
         names.append("conditioning")
     elif task.kind is TaskKind.EXPORT:
         names += [name.replace("frames-", "latents-") for name in names]
+        if job.request.joins_video:
+            names.append(SOURCE_VIDEO)
     missing = sorted(set(names) - artifacts.keys())
     if missing:
         raise StorageError(
@@ -48,7 +52,7 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
         request=job.request,
         plan_digest=job.plan_digest,
         inputs={name: artifacts[name].key for name in names},
-        output_prefix=f"jobs/{job.id}/attempts/{attempt.id}",
+        output_prefix=attempt_folder(job.id, attempt.id),
         hashes={name: artifacts[name].sha256 for name in names},
     )
 
@@ -73,7 +77,7 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.INTERRUPTION
     if isinstance(error, CheckpointError):
         return FailureKind.REPLICA
-    if isinstance(error, StorageError | NotFoundError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, StorageError | NotFoundError) or is_out_of_memory(error):
         return FailureKind.RESOURCES
     if isinstance(error, OSError) and error.errno in (
         errno.ENOSPC,
@@ -84,6 +88,13 @@ def classify(error: BaseException) -> FailureKind:
     ):
         return FailureKind.RESOURCES
     return FailureKind.TASK
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether host or device had no memory left; torch's CPU allocator says so in a plain RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def describe_error(error: BaseException) -> str:

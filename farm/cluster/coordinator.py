@@ -17,6 +17,7 @@ from ray.exceptions import ActorDiedError, RayError
 
 from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError
 from farm.jobs.graph import plan_for
+from farm.jobs.keys import attempt_folder
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
 from farm.scheduling.planner import IdleReplica, ReadyTask, assign
@@ -257,6 +258,8 @@ class Coordinator:
     async def _settle(self, member: Member, attempt: Attempt, outcome: Outcome) -> None:
         """Commit or fail an attempt, then let the replica forget it. A database fault is raised: it is tried again."""
         failure, message = outcome.failure, outcome.message
+        for note in outcome.notes:
+            await insist(self._store.add_event, attempt.job_id, "memory_plan", note, {"attempt": attempt.id})
         if failure is None:
             try:
                 files = await asyncio.to_thread(publish, self._artifacts, outcome.spec, outcome.files)
@@ -296,7 +299,7 @@ class Coordinator:
         lost = [a for a in earlier if a.task_id == attempt.task_id and a.message.startswith(LOST)]
         kind = FailureKind.TASK if len(lost) >= FREE_LOSSES else FailureKind.INTERRUPTION
         await self._fail(attempt.id, kind, f"{LOST}: {why}")
-        await self._discard(f"jobs/{attempt.job_id}/attempts/{attempt.id}")
+        await self._discard(attempt_folder(attempt.job_id, attempt.id))
 
     async def _pause_without_resources(self, attempt: Attempt, failure: FailureKind, message: str) -> None:
         """Pause a job that twice in a row met a full disk, damaged file or broken replica: more attempts won't help."""

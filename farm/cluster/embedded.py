@@ -26,6 +26,7 @@ from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.families import describe
+from model.media import Media
 
 OBJECT_STORE_BYTES = 100_000_000
 """Pixels and weights never go through Ray's object store, so the smallest is large enough."""
@@ -49,7 +50,7 @@ def embedded_settings(settings: Settings) -> Settings:
 
 def render(
     request: RenderRequest,
-    image: bytes,
+    media: Media | bytes,
     settings: Settings,
     on_update: OnUpdate = lambda job, tasks: None,
     *,
@@ -58,7 +59,7 @@ def render(
     """Render one job to its end and return it, completed or failed.
 
     Args:
-        request, image: what to render; the same pair resumes its unfinished job and returns its finished one.
+        request, media: what to render; the same pair resumes its unfinished job and returns its finished one.
         settings: the home to use.
         on_update: called about ten times a second with the job and its tasks.
         replicas: use no more than that many; default: one per GPU, or per CPU core.
@@ -75,7 +76,7 @@ def render(
     store = JobStore(own.database_url)
     try:
         store.migrate()
-        job = prepare_job(store, ArtifactStore(own.artifacts_url), request, image)
+        job = prepare_job(store, ArtifactStore(own.artifacts_url), request, media)
         on_update(job, store.tasks(job.id))
         if job.state is JobState.COMPLETED:
             return job
@@ -88,21 +89,22 @@ def render(
         store.close()
 
 
-def prepare_job(store: JobStore, artifacts: ArtifactStore, request: RenderRequest, image: bytes) -> Job:
-    """The job of this request and image, ready to run: a new one, or the one begun earlier."""
-    digest = hashlib.sha256(request.model_dump_json().encode() + image)
+def prepare_job(store: JobStore, artifacts: ArtifactStore, request: RenderRequest, media: Media | bytes) -> Job:
+    """The job of this request and its files, ready to run: a new one, or the one begun earlier."""
+    files = Media.of(media).files()
+    digest = hashlib.sha256(request.model_dump_json().encode())
     digest.update(describe(request.model_type).checkpoint_sha256.encode())
     key = digest.hexdigest()
     job_id = key[:16]
     plan = plan_for(request)
-    file = artifacts.write(f"jobs/{job_id}/image", image, name="image")
-    tasks = tasks_for(job_id, plan, describe(request.model_type).decode_overlap)
-    job = store.create_job(request, plan.digest(), tasks, file, job_id=job_id, idempotency_key=key)
+    stored = [artifacts.write(f"jobs/{job_id}/{name}", data, name=name) for name, data in files.items()]
+    tasks = tasks_for(job_id, plan, describe(request.model_type).decoding)
+    job = store.create_job(request, plan.digest(), tasks, stored, job_id=job_id, idempotency_key=key)
     if job.state is JobState.COMPLETED and not all(
         artifacts.exists(store.artifacts(job_id)[name].key) for name in ("video", "contact_sheet", "manifest")
     ):
         store.delete_job(job_id)
-        job = store.create_job(request, plan.digest(), tasks, file, job_id=job_id, idempotency_key=key)
+        job = store.create_job(request, plan.digest(), tasks, stored, job_id=job_id, idempotency_key=key)
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         job = store.retry_job(job_id)
     if job.state is JobState.PAUSED:

@@ -5,28 +5,35 @@ specification names, checks them against the hashes they were committed with, an
 ``spec.output_prefix`` only, so nothing it leaves behind is visible until the attempt is committed.
 """
 
-import io
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from farm.errors import CancelledError, InputError
 from farm.jobs.graph import plan_for
+from farm.jobs.keys import preview_key
 from farm.jobs.records import Artifact, AttemptSpec, TaskKind
+from farm.settings import Settings
+
+from .attempts import is_out_of_memory
+from .watching import Watch
 
 if TYPE_CHECKING:
     import torch
 
-    from farm.settings import Settings
     from farm.store.artifacts import ArtifactStore
     from model.family import Renderer
+    from model.memory import MemoryBudget
     from model.plan.plan import Plan
 
 OnProgress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 ShouldStop = Callable[[], bool]
+
+PIXELS = 8
+"""Pixels per latent pixel, each way, of every family."""
 
 
 class TaskExecutor:
@@ -54,6 +61,8 @@ class TaskExecutor:
         self._threads = threads
         self._replica = replica
         self._renderer: Renderer | None = None
+        self._budget = _budget(settings)
+        self._notes: list[str] = []
         self._kinds = {
             TaskKind.ENCODE: self._encode,
             TaskKind.SECTION: self._section,
@@ -89,8 +98,38 @@ class TaskExecutor:
             on_progress(step, steps)
             checkpoint()
 
-        checkpoint()
-        return self._kinds[spec.kind](spec, plan, step_done)
+        while True:
+            checkpoint()
+            try:
+                return self._kinds[spec.kind](spec, plan, step_done)
+            except (MemoryError, RuntimeError) as error:
+                if not (is_out_of_memory(error) and self._shrink(spec, error)):
+                    raise
+
+    def take_notes(self) -> list[str]:
+        """What the job's history should tell of the attempts since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _shrink(self, spec: AttemptSpec, error: BaseException) -> bool:
+        """After running out of memory: drop the model, and have it read again under the next smaller memory plan."""
+        from model.memory import next_smaller
+
+        if self._renderer is None:
+            return False
+        before = self._renderer.placement.name
+        smaller = next_smaller(before)
+        if smaller is None:
+            return False
+        self._renderer = None
+        error.__traceback__ = None  # its frames hold tensors
+        _free_memory()
+        self._budget = replace(self._budget, plan=smaller)
+        self._notes.append(
+            f"{self._replica} ran out of memory in {spec.task_name} under the memory plan {before!r} "
+            f"and goes on with {smaller!r}"
+        )
+        return True
 
     def renderer(self, family: str) -> "Renderer":
         """The loaded model; loading another family first drops the one in memory."""
@@ -98,72 +137,96 @@ class TaskExecutor:
 
         if self._renderer is None or self._renderer.info.name != family:
             self._renderer = None
-            self._renderer = families.load(family, device=self._device, threads=self._threads)
+            self._renderer = families.load(family, self._device, self._threads, self._budget)
         return self._renderer
 
     def _encode(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
-        renderer = self.renderer(spec.request.model_type)
-        prompts = tuple(dict.fromkeys(section.prompt for section in plan.sections))
+        from model.footage import open_footage
+        from model.media import Media
+
+        request = spec.request
+        renderer = self.renderer(request.model_type)
         started = time.monotonic()
-        tensors = renderer.encode(
-            self._artifacts.read(spec.inputs["image"], spec.hashes.get("image")), prompts, spec.request.n_prompt
+        files = {name: self._artifacts.read(key, spec.hashes.get(name)) for name, key in spec.inputs.items()}
+        footage = open_footage(
+            Media.from_files(files),
+            lambda height, width: renderer.info.bucket(height, width, request.resolution),
+            given=request.given,
+            fps=plan.fps,
+            blank=request.latent_type,
+            seed=request.seed,
         )
+        tensors = renderer.encode(footage, plan.prompts, request.n_prompt)
         return [self._save(spec, "conditioning", dict(tensors), started)]
 
     def _section(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
+        from model.conditioning import given_latents
         from model.family import SamplingParams
+        from model.pace import time_step
 
         renderer = self.renderer(spec.request.model_type)
         section = plan.sections[_index(spec)]
         conditioning = self._tensors(spec, "conditioning")
-        known = {0: conditioning["start_latent"][:, 0]}
+        known = given_latents(plan, conditioning)
         for index in section.predecessors:
-            rendered = self._tensors(spec, f"latents-{index:03d}")["latents"]
-            known.update({plan.sections[index].start + i: rendered[:, i] for i in range(rendered.shape[1])})
+            known.update(self._latents(spec, plan, index))
         context = {slot.latent: known[slot.latent] for slot in section.slots if slot.latent is not None}
         request = spec.request
-        params = SamplingParams(
-            steps=request.steps,
-            gs=request.gs,
-            cfg=request.cfg,
-            rs=request.rs,
-            shift=request.shift,
-            sampler=request.sampler,
-            cache=request.cache,
-            teacache_rel_l1_thresh=request.teacache_rel_l1_thresh,
-        )
+        section = replace(section, time_step=time_step(request.motion_bias, section.index, len(plan.sections)))
+        params = SamplingParams(**{field.name: getattr(request, field.name) for field in fields(SamplingParams)})
         started = time.monotonic()
-        latents = renderer.denoise(section, context, conditioning, params, step_done)
-        return [self._save(spec, f"latents-{section.index:03d}", {"latents": latents}, started)]
+        watch = Watch(self._artifacts, preview_key(spec.output_prefix, section.index), renderer.preview)
+        try:
+            latents = renderer.denoise(section, context, conditioning, params, step_done, watch)
+        finally:
+            preview = watch.close()
+        facts = watch.facts(request.cache, request.steps)
+        if request.loras:
+            facts["loras"] = json.dumps([asdict(lora) for lora in request.loras])
+        made = self._save(spec, f"latents-{section.index:03d}", {"latents": latents}, started, **facts)
+        return [made, preview] if preview else [made]
 
     def _decode(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
         import torch
 
+        from model.decoding import sections_read
+        from model.pixels import pack_chunk
+
         renderer = self.renderer(spec.request.model_type)
-        section = plan.sections[_index(spec)]
-        latents = self._tensors(spec, f"latents-{section.index:03d}")["latents"]
-        overlap = 0
-        if section.index == 0:
-            latents = torch.cat([self._tensors(spec, "conditioning")["start_latent"].to(latents.dtype), latents], dim=1)
-        elif renderer.info.decode_overlap:
-            overlap = renderer.info.decode_overlap
-            before = self._tensors(spec, f"latents-{section.index - 1:03d}")["latents"]
-            latents = torch.cat([before[:, -overlap:], latents], dim=1)
-        frames = renderer.decode(latents, overlap).cpu().numpy()
-        return [self._save_frames(spec, f"frames-{section.index:03d}", frames)]
+        decoding = renderer.info.decoding
+        chunk = decoding.chunk(plan, _index(spec))
+        known = {0: self._tensors(spec, "conditioning")["start_latent"][:, 0]} if 0 in chunk.latents else {}
+        for index in sections_read(plan, chunk.latents):
+            known.update(self._latents(spec, plan, index))
+        latents = torch.stack([known[i] for i in chunk.latents], dim=1)
+        tiled = decoding.tiles(latents.shape[2] * PIXELS, latents.shape[3] * PIXELS, spec.request.vae_tiling)
+        started = time.monotonic()
+        frames = renderer.decode(latents, tiled)[chunk.skip :][: len(chunk.frames)]
+        if frames.shape != (len(chunk.frames), latents.shape[2] * PIXELS, latents.shape[3] * PIXELS, 3):
+            raise InputError(f"{spec.task_name}: the model gave frames {list(frames.shape)} for {chunk.frames}.")
+        parts = pack_chunk(frames, *decoding.overlaps(plan, chunk.index))
+        return [self._save(spec, f"frames-{chunk.index:03d}", parts, started, vae_tiling="on" if tiled else "off")]
 
     def _export(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
         from plugins.manager import get_manager
 
         from .export import export_job
 
-        exporter = get_manager(self._settings).exporter(spec.request.exporter)
-        return export_job(self._artifacts, exporter, spec, plan, step_done)
+        settings = self._settings or Settings.from_environment()
+        exporter = get_manager(settings).exporter(spec.request.exporter)
+        return export_job(self._artifacts, exporter, spec, plan, step_done, settings)
 
     def _tensors(self, spec: AttemptSpec, name: str) -> dict[str, "torch.Tensor"]:
         return self._artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
 
-    def _save(self, spec: AttemptSpec, name: str, tensors: dict[str, "torch.Tensor"], started: float) -> Artifact:
+    def _latents(self, spec: AttemptSpec, plan: "Plan", index: int) -> dict[int, "torch.Tensor"]:
+        """A rendered section's latents [channels, h, w] by absolute latent frame."""
+        rendered = self._tensors(spec, f"latents-{index:03d}")["latents"]
+        return {plan.sections[index].start + i: rendered[:, i] for i in range(rendered.shape[1])}
+
+    def _save(
+        self, spec: AttemptSpec, name: str, tensors: dict[str, "torch.Tensor"], started: float, **facts: str
+    ) -> Artifact:
         renderer = self.renderer(spec.request.model_type)
         metadata = {
             "job": spec.job_id,
@@ -172,19 +235,31 @@ class TaskExecutor:
             "replica": self._replica,
             "seconds": f"{time.monotonic() - started:.3f}",
             "device_class": renderer.device_class,
+            "memory_plan": renderer.placement.name,
+            "attention": renderer.attention,
             "checkpoint_sha256": renderer.info.checkpoint_sha256,
+            **facts,
             **{f"input.{key}": value for key, value in sorted(spec.hashes.items())},
         }
         return self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", tensors, metadata, name=name)
 
-    def _save_frames(self, spec: AttemptSpec, name: str, frames: np.ndarray) -> Artifact:
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise InputError(
-                f"{spec.task_name}: the model gave frames {frames.dtype}{frames.shape}; expected uint8 [n, h, w, 3]."
-            )
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, np.ascontiguousarray(frames), allow_pickle=False)
-        return self._artifacts.write(f"{spec.output_prefix}/{name}.npy", buffer.getvalue(), name=name)
+
+def _budget(settings: "Settings | None") -> "MemoryBudget":
+    from farm.settings import Settings
+    from model.memory import MemoryBudget
+
+    chosen = settings or Settings.from_environment()
+    return MemoryBudget(chosen.gpu_memory_preservation, chosen.memory_plan or None)
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _index(spec: AttemptSpec) -> int:

@@ -1,13 +1,13 @@
 """The last task of a job: decoded chunks in viewer order become a video, a contact sheet and a manifest."""
 
-import io
 import json
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,21 @@ import numpy as np
 
 from farm.errors import PluginError
 from farm.jobs.records import Artifact, AttemptSpec
+from farm.settings import Settings
+from model.buckets import Bucket, crop_to_bucket
 from model.families import describe
+from model.plan.anchors import SOURCE_VIDEO
+from model.video import check_video, read_video
 from plugins.contact_sheet import ContactSheet
 from plugins.exporters.base import Exporter, ExportInfo, Frame
+from plugins.exporters.frame_rate import at_rate, frame_count
+from plugins.exporters.process import export_apart
 
 if TYPE_CHECKING:
+    import torch
+
     from farm.store.artifacts import ArtifactStore
+    from model.consistency import Frames
     from model.plan.plan import Plan
 
 MANIFEST_VERSION = 1
@@ -33,21 +42,25 @@ def export_job(
     spec: AttemptSpec,
     plan: "Plan",
     step_done: Callable[[int, int], None],
+    settings: Settings,
 ) -> list[Artifact]:
-    """Write ``video``, ``contact_sheet`` and ``manifest``; one decoded chunk is in memory at a time.
+    """Write ``video``, ``contact_sheet`` and ``manifest``; a few decoded chunks are in memory at a time.
 
     Raises:
         StorageError: a chunk is missing or damaged, or the disk is full.
-        PluginError: the exporter wrote no file.
+        PluginError: the exporter failed, hung or crashed, or wrote no file.
     """
     request = spec.request
-    count = plan.output_frames
-    first = _chunk(artifacts, spec, 0)
+    fps = request.output_fps or plan.fps
+    pieces = _pieces(artifacts, spec, plan, step_done)
+    first = next(pieces)
+    source = _Source.of(artifacts, spec, plan.fps, (first.shape[1], first.shape[2]))
+    count = plan.output_frames + (source.frames if source else 0)
     info = ExportInfo(
         width=first.shape[2],
         height=first.shape[1],
-        fps=plan.fps,
-        frames=count,
+        fps=fps,
+        frames=frame_count(count, plan.fps, fps),
         crf=request.mp4_crf,
         title=request.name,
         metadata={"comment": f"{request.prompt} (seed {request.seed}, {request.order}, {request.steps} steps)"},
@@ -55,7 +68,12 @@ def export_job(
     sheet = ContactSheet(info)
     with tempfile.TemporaryDirectory(prefix="farm-export-") as folder:
         video, contact = Path(folder, f"video{exporter.extension}"), Path(folder, "contact_sheet.png")
-        exporter.export(sheet.tap(islice(_frames(artifacts, spec, plan, step_done), count)), video, info)
+        made = (frame for piece in chain([first], pieces) for frame in piece)
+        frames: Iterator[Frame] = islice(made, plan.first_frame, plan.first_frame + plan.output_frames)
+        if source:
+            frames = chain(source, frames) if request.extend == "end" else chain(frames, source)
+        shown = at_rate(frames, count, plan.fps, fps, request.frame_interpolation)
+        export_apart(exporter.name, sheet.tap(shown), video, info, settings)
         if not video.is_file():
             raise PluginError(f"exporter {request.exporter!r} wrote no file.")
         sheet.save(contact)
@@ -67,24 +85,48 @@ def export_job(
         ]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """The given video as frames of the finished one: same rate, same bucket."""
+
+    data: bytes
+    fps: int
+    bucket: Bucket
+    frames: int
+
+    @classmethod
+    def of(cls, artifacts: "ArtifactStore", spec: AttemptSpec, fps: int, bucket: Bucket) -> "_Source | None":
+        """The one that the finished video contains, if any."""
+        if not spec.request.joins_video:
+            return None
+        data = artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO))
+        return cls(data, fps, bucket, check_video(data, fps).frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (np.asarray(crop_to_bucket(picture, self.bucket)) for picture in read_video(self.data, self.fps))
+
+
 def _put(artifacts: "ArtifactStore", spec: AttemptSpec, name: str, content: Path | bytes, media_type: str) -> Artifact:
     extension = content.suffix if isinstance(content, Path) else ".json"
     return artifacts.write(f"{spec.output_prefix}/{name}{extension}", content, name=name, media_type=media_type)
 
 
-def _chunk(artifacts: "ArtifactStore", spec: AttemptSpec, section: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    name = f"frames-{section:03d}"
-    data = io.BytesIO(artifacts.read(spec.inputs[name], spec.hashes.get(name)))
-    chunk: np.ndarray[Any, np.dtype[np.uint8]] = np.lib.format.read_array(data, allow_pickle=False)
-    return chunk
-
-
-def _frames(
+def _pieces(
     artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", step_done: Callable[[int, int], None]
-) -> Iterator[Frame]:
-    for section in plan.sections:
-        yield from _chunk(artifacts, spec, section.index)
-        step_done(section.index + 1, len(plan.sections))
+) -> "Iterator[Frames]":
+    """The video as pieces [n, h, w, 3] uint8 in viewer order."""
+    from model.consistency import consistent, in_sections
+    from model.pixels import joined
+
+    def chunks() -> "Iterator[dict[str, torch.Tensor]]":
+        for section in plan.sections:
+            name = f"frames-{section.index:03d}"
+            yield artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
+            step_done(section.index + 1, len(plan.sections))
+
+    pieces = (piece.numpy() for piece in joined(chunks()))
+    boost = spec.request.consistency_boost
+    return consistent(in_sections(pieces, [len(s.frames) for s in plan.sections]), boost) if boost else pieces
 
 
 def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info: ExportInfo) -> dict[str, Any]:
@@ -92,6 +134,7 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
     sections = []
     for section in plan.sections:
         made = artifacts.tensor_metadata(spec.inputs[f"latents-{section.index:03d}"])
+        chunk = artifacts.tensor_metadata(spec.inputs[f"frames-{section.index:03d}"])
         sections.append(
             {
                 "index": section.index,
@@ -100,11 +143,18 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
                 "level": section.level,
                 "seed": section.seed,
                 "prompt": section.prompt,
+                "next_prompt": section.next_prompt,
+                "blend": section.blend,
                 "attempt": made["attempt"],
                 "replica": made["replica"],
                 "seconds": float(made["seconds"]),
                 "device_class": made["device_class"],
+                "attention": made.get("attention", "native"),
+                "cache": made["cache"],
+                "steps_computed": json.loads(made["computed"]),
+                "loras": json.loads(made.get("loras", "[]")),
                 "checkpoint_sha256": made["checkpoint_sha256"],
+                "vae_tiling": chunk["vae_tiling"],
                 "sha256": spec.hashes.get(f"latents-{section.index:03d}"),
             }
         )
@@ -122,6 +172,7 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
             "depth": plan.depth,
             "width": plan.width,
             "latent_frames": plan.latent_frames,
+            "anchors": [vars(anchor) for anchor in plan.anchors],
         },
         "video": {
             "width": info.width,
@@ -129,8 +180,16 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
             "fps": info.fps,
             "frames": info.frames,
             "seconds": info.seconds,
+            "generated_fps": plan.fps,
+            "generated_frames": plan.output_frames,
+            "frame_interpolation": spec.request.frame_interpolation if info.fps != plan.fps else None,
         },
-        "model": {"family": family.name, "title": family.title, "checkpoint_sha256": sections[0]["checkpoint_sha256"]},
+        "model": {
+            "family": family.name,
+            "title": family.title,
+            "checkpoint_sha256": sections[0]["checkpoint_sha256"],
+            "parts": dict(family.origins),
+        },
         "device_classes": sorted({section["device_class"] for section in sections}),
         "sections": sections,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},

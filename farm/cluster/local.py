@@ -38,6 +38,8 @@ def render_in_process(
         try:
             spec = spec_for(job, task, attempt, store.artifacts(job_id))
             files = executor.run(spec, watch.report, watch.is_stale)
+            for note in executor.take_notes():
+                store.add_event(job_id, "memory_plan", note, {"attempt": attempt.id})
             store.commit_attempt(attempt.id, publish(artifacts, spec, files))
         except (KeyboardInterrupt, CancelledError):
             store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")

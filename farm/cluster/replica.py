@@ -36,12 +36,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: with files (private keys), or with a failure and its message."""
+    """How an attempt ended: with files (private keys), or with a failure and its message; ``notes`` are for the job's
+    history."""
 
     spec: AttemptSpec
     files: tuple[Artifact, ...] = ()
     failure: FailureKind | None = None
     message: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Replica:
     def _execute(self, spec: AttemptSpec) -> Outcome:
         try:
             reporter = _Reporter(spec.attempt_id, self._stop)
-            return Outcome(spec, tuple(self._ready_executor().run(spec, reporter, self._stop.is_set)))
+            files = tuple(self._ready_executor().run(spec, reporter, self._stop.is_set))
+            return Outcome(spec, files, notes=tuple(self._ready_executor().take_notes()))
         except BaseException as error:  # the boundary of an attempt: whatever happens becomes its outcome
             log.warning("%s of job %s: %s", spec.task_name, spec.job_id, describe_error(error), exc_info=True)
             return Outcome(spec, failure=classify(error), message=describe_error(error))

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from graphlib import TopologicalSorter
 
+from model.decoding import Decoding, sections_read
 from model.families import describe
-from model.plan import Layout, Plan, make_plan
+from model.plan import Plan, make_plan
 
 from .records import Task, TaskKind, TaskState
 from .request import RenderRequest
@@ -21,18 +22,24 @@ def plan_for(request: RenderRequest) -> Plan:
         InputError: the request names an unknown family or order.
     """
     info = describe(request.model_type)
-    length = (request.total_second_length, info.fps, request.exact_length)
-    return _plan(info.layout, request.order, request.seed, request.prompt, *length)
-
-
-@lru_cache(maxsize=64)
-def _plan(layout: Layout, order: str, seed: int, prompt: str, seconds: float, fps: int, exact_length: bool) -> Plan:
-    return make_plan(
-        layout=layout, order=order, seconds=seconds, seed=seed, prompt=prompt, fps=fps, exact_length=exact_length
+    layout = info.layout if request.tail == "auto" else info.layout.with_tail(request.tail)
+    return _plan(
+        layout=layout,
+        order=request.order,
+        seconds=request.total_second_length,
+        seed=request.seed,
+        prompt=request.prompt,
+        fps=info.fps,
+        exact_length=request.exact_length,
+        given=request.given,
+        blend_sections=request.prompt_blend_sections,
     )
 
 
-def tasks_for(job_id: str, plan: Plan, decode_overlap: int) -> list[Task]:
+_plan = lru_cache(maxsize=64)(make_plan)
+
+
+def tasks_for(job_id: str, plan: Plan, decoding: Decoding) -> list[Task]:
     """The tasks of a job: encode, sections in viewer order, decodes, export.
 
     ``dependencies`` are task names within the job; a task's id is ``<job id>.<name>``. Only ``encode`` is READY.
@@ -40,20 +47,19 @@ def tasks_for(job_id: str, plan: Plan, decode_overlap: int) -> list[Task]:
     Args:
         job_id: the job's id.
         plan: its plan.
-        decode_overlap: latent frames before a chunk that its decoding reads.
+        decoding: which latents a chunk's decoding reads.
     """
 
     def task(name: str, kind: TaskKind, dependencies: Sequence[str], section: int | None = None) -> Task:
         state = TaskState.WAITING if dependencies else TaskState.READY
         return Task(f"{job_id}.{name}", job_id, name, kind, section, tuple(dependencies), state)
 
-    chunks_before = -(-decode_overlap // plan.layout.window)
     tasks = [task("encode", TaskKind.ENCODE, ())]
     for section in plan.sections:
         needs = ["encode", *map(section_name, section.predecessors)]
         tasks.append(task(section_name(section.index), TaskKind.SECTION, needs, section.index))
     for section in plan.sections:
-        read = range(max(0, section.index - chunks_before), section.index + 1)
+        read = sections_read(plan, decoding.chunk(plan, section.index).latents)
         tasks.append(task(decode_name(section.index), TaskKind.DECODE, [*map(section_name, read)], section.index))
     tasks.append(task("export", TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
     return tasks

@@ -1,6 +1,5 @@
 """The door for new jobs: from what a user typed and a picture to a complete, checked request."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -9,40 +8,50 @@ from typing import Any
 from pydantic import ValidationError
 
 from farm.errors import InputError, unknown_name
-from model.families import describe
-from model.images import open_image
+from model.choices import no_calibration
+from model.families import checkpoint, describe
+from model.lora import resolve, shapes_of
+from model.media import Media
 from model.plan.orders import find_order
 from plugins.manager import PluginManager, get_manager
 from plugins.presets import merge_preset
 
+from .files import check_files, file_fields
 from .graph import plan_for
-from .request import RenderRequest
+from .request import UNKNOWN_NAME, RenderRequest
 
 RANDOM_SEEDS = 2**31
 """Drawn seeds lie in 0 to 2**31 - 1, the range that the known user interfaces accept."""
 
 
-def build_request(fields: Mapping[str, Any], image: bytes, *, plugins: PluginManager | None = None) -> RenderRequest:
+ALIASES = {"blend_sections": "prompt_blend_sections", "end_frame_strength": "end_image_strength"}
+"""Names that FramePack-Studio gives to some of our fields."""
+
+
+def build_request(
+    fields: Mapping[str, Any], media: Media | bytes, *, plugins: PluginManager | None = None
+) -> RenderRequest:
     """Check everything about a job that can be checked before it exists.
 
     A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
-    that is absent or -1 is drawn at random.
+    that is absent or -1 is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
 
     Args:
-        fields: fields of RenderRequest as the user gave them; ``image_sha256`` may be left out.
-        image: the start image's file.
+        fields: fields of RenderRequest as the user gave them; hashes may be left out, and ``keyframes`` be seconds.
+        media: the job's files, or the start image's alone.
         plugins: where presets and exporters come from; default: the plug-ins of this home.
 
     Raises:
         InputError: one line that names the field, what was expected and what was given.
     """
     plugins = plugins or get_manager()
-    given = {name: value for name, value in fields.items() if value is not None}
+    media = Media.of(media)
+    given = {ALIASES.get(name, name): value for name, value in fields.items() if value is not None}
     for name in given:
         if name not in RenderRequest.model_fields:
             raise unknown_name("field", str(name), list(RenderRequest.model_fields))
     values = merge_preset(plugins.presets.get(_text(given, "preset")), given)
-    values["image_sha256"] = _image_hash(given, image)
+    values |= file_fields(given, media)
     family = describe(_text(values, "model_type"))
     values["model_type"] = family.name
     values["order"] = find_order(_text({"order": family.default_order, **values}, "order")).name
@@ -53,12 +62,22 @@ def build_request(fields: Mapping[str, Any], image: bytes, *, plugins: PluginMan
         request = RenderRequest.model_validate(values)
     except ValidationError as error:
         raise InputError(_one_line(error)) from None
+    if request.cache == "auto":
+        request = request.model_copy(update={"cache": family.cache})
+    if request.cache == "mag" and not (request.magcache_ratios or family.magcache_ratios):
+        raise InputError(no_calibration(family.name))
     if request.total_second_length > family.max_seconds:
         raise InputError(
             f"total_second_length is {request.total_second_length:g}; "
             f"model {family.name!r} makes videos of at most {family.max_seconds:g} seconds."
         )
+    family.buckets_at(request.resolution)
+    check_files(request, media, family)
+    family.decoding.tiles(1, 1, request.vae_tiling)
     plan_for(request)
+    if request.loras:
+        shapes = shapes_of(checkpoint(family.name).parts["transformer"].files)
+        request = request.model_copy(update={"loras": tuple(resolve(lora, shapes) for lora in request.loras)})
     return request
 
 
@@ -70,23 +89,17 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _image_hash(given: Mapping[str, Any], image: bytes) -> str:
-    open_image(image)
-    sha256 = hashlib.sha256(image).hexdigest()
-    if given.get("image_sha256", sha256) != sha256:
-        raise InputError("image_sha256 does not match the image that came with it; send the image again.")
-    return sha256
-
-
 def _one_line(error: ValidationError) -> str:
     """The first of pydantic's errors: field, value, expectation."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == UNKNOWN_NAME:
+        return str(first["msg"])
     if first["type"] == "missing":
         return f"{name} is missing; every job needs it."
     if name == "prompt" and first["type"] == "string_too_short":
         return "the prompt is empty; describe in a sentence what should happen in the video."
     value = repr(first["input"])
     shown = value if len(value) <= 60 else f"{value[:57]}..."
-    expected = re.sub(r"^(Input|String|Value) ", "", str(first["msg"])).rstrip(".")
+    expected = re.sub(r"^(Input|String|Value error,|Value) ", "", str(first["msg"])).rstrip(".")
     return f"{name} is {shown}; it {expected}."

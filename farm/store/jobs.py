@@ -54,19 +54,19 @@ class JobStore:
         request: RenderRequest,
         plan_digest: str,
         tasks: Sequence[Task],
-        image: Artifact,
+        files: Sequence[Artifact],
         *,
         job_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job.
+        """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
         """
         if not tasks:
             raise InputError("a job needs at least one task.")
-        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, image, idempotency_key)
+        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key)
         try:
             return self._database.write(lifecycle.create_job, *work)
         except IntegrityError:  # another process created the same job at the same moment; now it can be read
@@ -122,7 +122,7 @@ class JobStore:
         return [rows.attempt(row) for row in self._rows(query)]
 
     def artifacts(self, job_id: str) -> dict[str, Artifact]:
-        """Committed artifacts by name; the start image is ``image``."""
+        """Committed artifacts by name; those that it came with among them, such as ``image``."""
         query = select(t.artifacts).where(t.artifacts.c.job_id == job_id).order_by(t.artifacts.c.name)
         return {row.name: rows.artifact(row) for row in self._rows(query)}
 

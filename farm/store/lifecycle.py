@@ -24,10 +24,10 @@ def create_job(
     request: RenderRequest,
     plan_digest: str,
     tasks: Sequence[Task],
-    image: Artifact,
+    files: Sequence[Artifact],
     idempotency_key: str | None,
 ) -> Job:
-    """Write the job, its tasks and its image; InputError for a graph that can't be executed."""
+    """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
     if idempotency_key is not None:
         same |= t.jobs.c.idempotency_key == idempotency_key
@@ -55,7 +55,8 @@ def create_job(
     connection.execute(insert(t.tasks), [_task_values(job_id, position, task) for position, task in enumerate(tasks)])
     if edges:
         connection.execute(insert(t.dependencies), [{"task_id": task, "needs_id": needed} for task, needed in edges])
-    connection.execute(insert(t.artifacts).values(job_id=job_id, **vars(image)))
+    if files:
+        connection.execute(insert(t.artifacts), [{"job_id": job_id, **vars(file)} for file in files])
     sections = sum(task.kind is TaskKind.SECTION for task in tasks)
     add_event(
         connection, job_id, "job_created", f"created with {sections} sections", tasks=len(tasks), sections=sections

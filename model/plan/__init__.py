@@ -1,5 +1,6 @@
 """Plans: which sections a video has, in which order they can be made, and what each one sees. No torch."""
 
+from .anchors import Anchor, Given
 from .layout import Layout
 from .make import make_plan
 from .orders import find_order, order_names
@@ -7,4 +8,15 @@ from .picture import plan_svg
 from .plan import Plan, Section
 from .table import plan_table
 
-__all__ = ["Layout", "Plan", "Section", "find_order", "make_plan", "order_names", "plan_svg", "plan_table"]
+__all__ = [
+    "Anchor",
+    "Given",
+    "Layout",
+    "Plan",
+    "Section",
+    "find_order",
+    "make_plan",
+    "order_names",
+    "plan_svg",
+    "plan_table",
+]

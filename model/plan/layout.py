@@ -12,8 +12,9 @@ from functools import cached_property
 
 from farm.errors import InputError
 
-_GROUP = re.compile(r"f(\d+)k(\d+)(?:h(\d+)w(\d+))?")
-_TAILS = ("td", "ta", "tc")
+_KERNEL = re.compile(r"k(\d+)(?:h(\d+)w(\d+))?")
+_GROUP = re.compile(rf"f(\d+){_KERNEL.pattern}")
+TAILS = ("td", "ta", "tc")
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,39 @@ class Kernel:
     h: int
     w: int
 
+    @classmethod
+    def parse(cls, text: str) -> "Kernel":
+        """Parse ``k4`` or ``k1h4w2``.
+
+        Raises:
+            InputError: ``text`` names no kernel.
+        """
+        match = _KERNEL.fullmatch(text)
+        if match is None or "0" in match.groups():
+            raise InputError(f"kernel {text!r}: expected a name such as k4 or k1h4w2.")
+        return cls._of(*match.groups())
+
+    @classmethod
+    def _of(cls, t: str, h: str | None, w: str | None) -> "Kernel":
+        return cls(int(t), int(h or 2 * int(t)), int(w or 2 * int(t)))
+
     def __str__(self) -> str:
-        cubic = self.h == self.w == 2 * self.t
-        return f"k{self.t}" if cubic else f"k{self.t}h{self.h}w{self.w}"
+        return f"k{self.t}" if self.is_cubic else f"k{self.t}h{self.h}w{self.w}"
+
+    @property
+    def is_cubic(self) -> bool:
+        """Whether it has a short name: ``kN``, (N, 2N, 2N)."""
+        return self.h == self.w == 2 * self.t
+
+    @property
+    def volume(self) -> int:
+        """Latent pixels under one token."""
+        return self.t * self.h * self.w
 
     @property
     def cost(self) -> Fraction:
         """Tokens per latent frame, in units of a frame through k1 (1, 2, 2)."""
-        return Fraction(4, self.t * self.h * self.w)
+        return Fraction(4, self.volume)
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,7 @@ class Layout:
         elements = tuple(body.split("_"))
         for position, part in enumerate(elements):
             side = right if window else left
-            if part in _TAILS:
+            if part in TAILS:
                 outer = elements[position + 1 :] if window else elements[:position][::-1]
                 if outer and outer[0] != "x":
                     raise InputError(f"layout {text!r}: tail {part!r} may stand only at the far end of a history.")
@@ -110,8 +136,36 @@ class Layout:
 
     @property
     def history_joins_start(self) -> bool:
-        """Whether a tail stands between the start slot and the past: as in F1, what it drops takes no time."""
-        return self.has_start_slot and self.elements[2:3] != () and self.elements[2] in _TAILS
+        """Whether ``td`` stands between the start slot and the past: as in F1, what it drops takes no time."""
+        return self.has_start_slot and self.elements[2:3] == ("td",)
+
+    @property
+    def left_tail(self) -> str:
+        """What happens to frames older than the past's slots: ``td`` (dropped; the default), ``ta`` or ``tc``."""
+        return self._tail(self.elements[: self._window_position])
+
+    @property
+    def right_tail(self) -> str:
+        """What happens to frames beyond the future's slots, as ``left_tail``."""
+        return self._tail(self.elements[self._window_position + 1 :])
+
+    def with_tail(self, tail: str) -> "Layout":
+        """This layout with the tail ``td``, ``ta`` or ``tc`` on every side that has a history.
+
+        A start slot and a lone anchor (``x_f1k1``) are no history.
+        """
+        past = self.elements[: self._window_position]
+        future = self.elements[self._window_position + 1 :][::-1]
+        left_frames = sum(group.frames for group in self.left) - self.has_start_slot
+        right_frames = sum(group.frames for group in self.right)
+        past = _with_tail(past, tail, left_frames > 0, 2 if self.has_start_slot else 0)
+        future = _with_tail(future, tail, right_frames > 1, 0)
+        elements = (*past, self.elements[self._window_position], *future[::-1])
+        return Layout(elements, self.left, self.window, self.right, self.discretised)
+
+    @staticmethod
+    def _tail(side: tuple[str, ...]) -> str:
+        return next((part for part in side if part in TAILS), "td")
 
     @property
     def skips_before_window(self) -> bool:
@@ -131,7 +185,7 @@ class Layout:
     def tokens(self, height: int, width: int) -> int:
         """Tokens of context and window for latents of ``height`` x ``width``, with kernel padding counted.
 
-        Groups of the same kernel on one side are separate; each is padded to whole kernels, as in the reference.
+        Every group is padded to whole kernels, as in the reference. Tails are not counted: they grow with the video.
         """
 
         def padded(group: Group) -> int:
@@ -143,10 +197,23 @@ class Layout:
 
 
 def _groups(text: str, part: str) -> list[Group]:
-    groups = []
+    """The groups of one part; neighbours with the same kernel are one group."""
+    groups: list[Group] = []
     for frames, t, h, w in _GROUP.findall(part):
-        kernel = Kernel(int(t), int(h or 2 * int(t)), int(w or 2 * int(t)))
+        kernel = Kernel._of(t, h, w)
         if not int(frames) or 0 in (kernel.t, kernel.h, kernel.w):
             raise InputError(f"layout {text!r}: {part!r} has a zero; frames and kernels are at least 1.")
-        groups.append(Group(int(frames), kernel))
+        if groups and groups[-1].kernel == kernel:
+            groups.append(Group(groups.pop().frames + int(frames), kernel))
+        else:
+            groups.append(Group(int(frames), kernel))
     return groups
+
+
+def _with_tail(side: tuple[str, ...], tail: str, has_history: bool, position: int) -> tuple[str, ...]:
+    """``side``, outermost element first, with ``tail``; an absent one means ``td`` and is written only if it is not."""
+    if not has_history:
+        return side
+    if any(part in TAILS for part in side):
+        return tuple(tail if part in TAILS else part for part in side)
+    return side if tail == "td" else (*side[:position], tail, *side[position:])

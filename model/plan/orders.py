@@ -13,6 +13,8 @@ from itertools import pairwise
 
 from farm.errors import InputError, unknown_name
 
+from .layout import Layout
+
 MAX_FANOUT = 64
 
 
@@ -20,25 +22,32 @@ MAX_FANOUT = 64
 class Link:
     """What the section ``index`` hangs on: the nearest finished sections before and after it.
 
-    ``past`` None: only the start image. ``future`` None: nothing. ``padding``: the distance from the start image, in
-    sections, that the reference uses in place of the true one; None: the true distance.
+    ``past`` None: only what stands before the gap, such as the start image. ``future`` None: only what stands after it.
     """
 
     index: int
     past: int | None = None
     future: int | None = None
-    padding: int | None = None
 
 
 @dataclass(frozen=True)
 class Order:
-    """A named order. ``needs_past`` and ``needs_future``: sides on which its layout must have context."""
+    """A named order. ``needs_past`` and ``needs_future``: sides on which its layout must have context.
+
+    ``links_leftward`` takes the place of ``links`` where a layout shows the future only if it touches the window.
+    """
 
     name: str
     summary: str
     links: Callable[[int], list[Link]]
     needs_past: bool = True
     needs_future: bool = True
+    links_leftward: Callable[[int], list[Link]] | None = None
+
+    def links_for(self, layout: Layout, count: int) -> list[Link]:
+        """The links of ``count`` sections, so that ``layout`` can show what they hang on."""
+        leftward = self.links_leftward if layout.right and not layout.skips_after_window else None
+        return (leftward or self.links)(count)
 
 
 def vanilla(count: int) -> list[Link]:
@@ -48,14 +57,18 @@ def vanilla(count: int) -> list[Link]:
 
 def inverted(count: int) -> list[Link]:
     """Last to first, each section before the one after it (figure 2c): what the released model does."""
-    paddings = reference_paddings(count)
-    return [Link(i, future=i + 1 if i + 1 < count else None, padding=paddings[i]) for i in reversed(range(count))]
+    return [Link(i, future=i + 1 if i + 1 < count else None) for i in reversed(range(count))]
 
 
 def endpoints(count: int) -> list[Link]:
     """First and last section, then forward, each with the last one as its future (figure 2b)."""
     middle = [Link(i, past=i - 1, future=count - 1) for i in range(1, count - 1)]
     return _ends(count) + middle
+
+
+def endpoints_leftward(count: int) -> list[Link]:
+    """First and last section, then backward from the last, each with the first one as its past."""
+    return _ends(count) + [Link(i, past=0, future=i + 1) for i in range(count - 2, 0, -1)]
 
 
 def fanout(anchors: int) -> Callable[[int], list[Link]]:
@@ -83,17 +96,6 @@ def fanout(anchors: int) -> Callable[[int], list[Link]]:
     return links
 
 
-def reference_paddings(count: int) -> list[int]:
-    """Distance from the start image in sections, per section in viewer order: 0, 1, 2 ... 2, 3.
-
-    From demo_gradio.py of the reference: up to 4 sections the true distances, beyond that [3, 2, ..., 2, 1, 0] in
-    render order, since repeating a distance looks better than leaving the range seen in training.
-    """
-    if count <= 4:
-        return list(range(count))
-    return [0, 1, *[2] * (count - 3), 3]
-
-
 def _ends(count: int) -> list[Link]:
     """The two endpoints, made together; two that touch are made one after the other, so that their seam is seen."""
     if count == 1:
@@ -106,7 +108,7 @@ ORDERS = {
     for order in (
         Order("vanilla", "first to last, past context only; drifts", vanilla, needs_future=False),
         Order("inverted", "last to first, as the released model samples", inverted, needs_past=False),
-        Order("endpoints", "first and last section, then forward", endpoints),
+        Order("endpoints", "first and last section, then forward", endpoints, links_leftward=endpoints_leftward),
         Order("bisect", "endpoints, then midpoints recursively: parallel", fanout(1)),
     )
 }

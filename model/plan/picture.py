@@ -18,7 +18,8 @@ def plan_svg(plan: Plan) -> str:
     step = max(14.0, min(56.0, (MAX_WIDTH - 2 * MARGIN) / len(plan.sections)))
     width = max(2 * MARGIN + step * len(plan.sections), 480)
     row = max(36.0, min(64.0, MAX_WIDTH / plan.depth))
-    height = HEADER + row * (plan.depth - 1) + BOX_HEIGHT + MARGIN
+    bottom = HEADER + row * (plan.depth - 1) + BOX_HEIGHT
+    height = bottom + MARGIN
     title = (
         f"{plan.order}: {len(plan.sections)} sections, {plan.seconds:.2f} s, depth {plan.depth}, width {plan.width}, "
         f"{plan.speedup(8):.2f}x on 8 devices"
@@ -30,7 +31,14 @@ def plan_svg(plan: Plan) -> str:
     def top(section: Section) -> float:
         return HEADER + row * section.level
 
-    lines, boxes = [], []
+    lines, boxes, walls = [], [], []
+    for anchor in plan.anchors:
+        x = MARGIN + step * anchor.boundary
+        walls.append(
+            f"<g><title>{anchor.name} at {plan.second_of(anchor):.2f} s</title>"
+            f'<line x1="{x:.1f}" y1="{HEADER - 10}" x2="{x:.1f}" y2="{bottom + 8:.1f}"/>'
+            f'<circle cx="{x:.1f}" cy="{HEADER - 12}" r="5"/></g>'
+        )
     for section in plan.sections:
         x, y = centre(section), top(section)
         for index in section.predecessors:
@@ -42,7 +50,8 @@ def plan_svg(plan: Plan) -> str:
         first, last = section.frames.start / plan.fps, section.frames.stop / plan.fps
         label = f'<text x="{x:.1f}" y="{y + 15:.1f}">{section.index}</text>' if step >= LABEL_STEP else ""
         boxes.append(
-            f"<g><title>section {section.index}: {first:.2f} to {last:.2f} s, level {section.level}</title>"
+            f"<g><title>section {section.index}: {first:.2f} to {last:.2f} s, level {section.level}"
+            f"{escape(_guides(plan, section))}</title>"
             f'<rect x="{x - step * 0.45:.1f}" y="{y:.1f}" width="{step * 0.9:.1f}" height="{BOX_HEIGHT}" rx="3" '
             f'fill="{colour}"/>{label}</g>'
         )
@@ -58,6 +67,16 @@ def plan_svg(plan: Plan) -> str:
             '<g fill="#ffffff" text-anchor="middle">',
             *boxes,
             "</g>",
+            '<g stroke="#cf222e" fill="#cf222e" stroke-width="2">',
+            *walls,
+            "</g>",
             "</svg>\n",
         )
     )
+
+
+def _guides(plan: Plan, section: Section) -> str:
+    """What the section sees and follows, for its tooltip."""
+    seen = plan.anchors_of(section)
+    said = " + ".join(f"{weight:.0%} {prompt}" if section.blend else prompt for prompt, weight in section.prompts)
+    return (f", sees {', '.join(seen)}" if seen else "") + (f": {said}" if len(plan.prompts) > 1 else "")

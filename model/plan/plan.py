@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from .anchors import Anchor
 from .context import ContextSlot
 from .layout import Layout
 
@@ -20,7 +21,9 @@ class Section:
 
     ``index`` counts in viewer order; ``start``/``stop`` are absolute latent frames (latent 0 is the start image);
     ``predecessors`` are the sections whose latents fill its context; ``level`` is its depth in the DAG, from 0;
-    ``seed`` seeds its noise; ``prompt`` is its resolved text.
+    ``seed`` seeds its noise; ``prompt`` is its resolved text, into which ``next_prompt`` is mixed with weight
+    ``blend``; ``time_step`` is a factor on all its time indices; ``images`` gives each anchor's share of the image
+    embedding; empty: the start image's alone.
     """
 
     index: int
@@ -32,6 +35,15 @@ class Section:
     level: int
     seed: int
     prompt: str
+    time_step: float = 1.0
+    next_prompt: str = ""
+    blend: float = 0.0
+    images: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def prompts(self) -> tuple[tuple[str, float], ...]:
+        """Its prompts with their weights."""
+        return ((self.prompt, 1 - self.blend), (self.next_prompt, self.blend)) if self.blend else ((self.prompt, 1.0),)
 
     @property
     def frames(self) -> range:
@@ -45,6 +57,7 @@ class Plan:
     """All sections of a video in viewer order. Built by ``make_plan``.
 
     ``requested_seconds`` is what was asked for; ``exact_length`` says that frames beyond it are trimmed at the end.
+    ``anchors`` are what is given beside the start image; ``shows_start``: whether frame 0, the start image's, is shown.
     """
 
     order: str
@@ -53,6 +66,8 @@ class Plan:
     sections: tuple[Section, ...]
     requested_seconds: float
     exact_length: bool = False
+    anchors: tuple[Anchor, ...] = ()
+    shows_start: bool = True
 
     @property
     def latent_frames(self) -> int:
@@ -66,13 +81,33 @@ class Plan:
 
     @property
     def output_frames(self) -> int:
-        """Pixel frames of the finished video: ``frames``, less those trimmed for an exact length."""
-        return min(self.frames, frames_of(self.requested_seconds, self.fps)) if self.exact_length else self.frames
+        """Pixel frames of the finished video: ``frames`` from ``first_frame`` on, less those trimmed at the end."""
+        shown = self.frames - self.first_frame
+        return min(shown, frames_of(self.requested_seconds, self.fps)) if self.exact_length else shown
+
+    @property
+    def first_frame(self) -> int:
+        """The first frame that is shown: 0, or 1 when the start image is not."""
+        return 0 if self.shows_start else 1
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """All prompts of all sections, each once."""
+        return tuple(dict.fromkeys(prompt for section in self.sections for prompt, _ in section.prompts))
 
     @property
     def seconds(self) -> float:
         """True length of the finished video."""
         return self.output_frames / self.fps
+
+    def second_of(self, anchor: Anchor) -> float:
+        """When the video meets an anchor."""
+        return FRAMES_PER_LATENT * self.layout.window * anchor.boundary / self.fps
+
+    def anchors_of(self, section: Section) -> tuple[str, ...]:
+        """Names of the anchors whose latents the section sees."""
+        seen = {slot.latent for slot in section.slots}
+        return tuple(a.name for a in self.anchors if not seen.isdisjoint(range(a.first, a.first + a.frames)))
 
     @cached_property
     def level_widths(self) -> tuple[int, ...]:
@@ -128,7 +163,7 @@ class Plan:
 
     def to_json(self) -> str:
         """Canonical JSON of everything that decides the pixels: sorted keys, ASCII, no spaces."""
-        record = {
+        record: dict[str, object] = {
             "order": self.order,
             "layout": str(self.layout),
             "fps": self.fps,
@@ -138,14 +173,19 @@ class Plan:
                     "index": section.index,
                     "range": [section.start, section.stop],
                     "predecessors": section.predecessors,
-                    "slots": [[slot.kernel, slot.side, slot.latent, slot.index] for slot in section.slots],
+                    "slots": [_slot_record(slot) for slot in section.slots],
                     "window_index": section.window_index,
                     "seed": section.seed,
                     "prompt": section.prompt,
+                    **_unless_plain(section),
                 }
                 for section in self.sections
             ],
         }
+        if self.anchors:
+            record["anchors"] = [[a.name, a.boundary, a.frames, a.first, a.strength] for a in self.anchors]
+        if not self.shows_start:
+            record["shows_start"] = False
         return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @cached_property
@@ -155,6 +195,21 @@ class Plan:
     def digest(self) -> str:
         """sha256 of ``to_json()``, hex; the same in every process and Python version."""
         return self._digest
+
+
+def _slot_record(slot: ContextSlot) -> list[int | str | None]:
+    kernel = slot.kernel.t if slot.kernel.is_cubic else str(slot.kernel)
+    return [kernel, slot.side, slot.latent, slot.index, *([slot.tail] if slot.tail else [])]
+
+
+def _unless_plain(section: Section) -> dict[str, object]:
+    """What a section with one prompt and one image doesn't have; left out there, so that its digest stays the same."""
+    record: dict[str, object] = {}
+    if section.blend:
+        record |= {"next_prompt": section.next_prompt, "blend": section.blend}
+    if section.images:
+        record["images"] = section.images
+    return record
 
 
 def frames_of(seconds: float, fps: int) -> int:

@@ -11,8 +11,11 @@ DEVICES = (1, 2, 4, 8)
 
 
 def plan_table(plan: Plan) -> RenderableType:
-    """The plan's facts, its levels, and the upper bound of the speed-up on 1, 2, 4 and 8 devices."""
-    return Group(_facts(plan), Text(), _levels(plan), Text(), _bounds(plan))
+    """The plan's facts, what is given per section, its levels, and the upper bound of the speed-up on some devices."""
+    parts: list[RenderableType] = [_facts(plan)]
+    if plan.anchors or len(plan.prompts) > 1:
+        parts += [Text(), _guides(plan)]
+    return Group(*parts, Text(), _levels(plan), Text(), _bounds(plan))
 
 
 def _facts(plan: Plan) -> Table:
@@ -29,8 +32,24 @@ def _facts(plan: Plan) -> Table:
         ("sections", f"{len(plan.sections)} of {plan.layout.window} latent frames"),
         ("depth", f"{plan.depth} sections"),
         ("width", f"{plan.width} sections"),
+        *((anchor.name, f"at {plan.second_of(anchor):.2f} s") for anchor in plan.anchors),
     ):
         table.add_row(Text(name, style="dim"), Text(value))
+    return table
+
+
+def _guides(plan: Plan) -> Table:
+    """Per section the anchors that it sees and the prompts that it follows."""
+    table = Table("section", "from", "to", "sees", "prompt", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for section in plan.sections:
+        said = [f"{weight:.0%} {prompt}" if section.blend else prompt for prompt, weight in section.prompts]
+        table.add_row(
+            str(section.index),
+            f"{section.frames.start / plan.fps:.2f}",
+            f"{section.frames.stop / plan.fps:.2f}",
+            Text(", ".join(plan.anchors_of(section))),
+            Text(" + ".join(said)),
+        )
     return table
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import HunyuanVideoFramepackTransformer3DModel
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
@@ -20,6 +19,10 @@ from transformers import (
     SiglipVisionConfig,
     SiglipVisionModel,
 )
+
+from model.checkpoint import open_checkpoint
+from model.components import load_processor, load_weights
+from model.transformer import PackedTransformer
 
 from .codec import AutoencoderPuppet
 from .prompts import corpus
@@ -52,10 +55,10 @@ class PuppetConfig:
 
 @dataclass
 class Components:
-    """All modules of a puppet, named as in a HunyuanVideo pipeline folder."""
+    """All modules of a puppet, named as in a HunyuanVideo pipeline folder; their own configs tell their sizes."""
 
     config: PuppetConfig
-    transformer: HunyuanVideoFramepackTransformer3DModel
+    transformer: PackedTransformer
     vae: AutoencoderPuppet
     text_encoder: LlamaModel
     text_encoder_2: CLIPTextModel
@@ -79,7 +82,9 @@ class Components:
             module = getattr(self, name)
             (path / name).mkdir(parents=True, exist_ok=True)
             if name in ("transformer", "vae"):
-                module.save_config(path / name)
+                config = json.loads(module.to_json_string())
+                config.pop("_name_or_path", None)  # where it was read from
+                _write_json(path / name / "config.json", config)
                 file = "diffusion_pytorch_model.safetensors"
             else:
                 module.config.save_pretrained(path / name)
@@ -113,6 +118,33 @@ class Components:
         }
 
 
+def read(path: Path) -> Components:
+    """All components of the checkpoint folder ``path``, in fp32 on the CPU, ready to learn on.
+
+    Raises:
+        CheckpointError: the folder or a component is missing or broken.
+    """
+    family = open_checkpoint(path).family
+    modules = {
+        "transformer": PackedTransformer,
+        "vae": AutoencoderPuppet,
+        "text_encoder": LlamaModel,
+        "text_encoder_2": CLIPTextModel,
+        "image_encoder": SiglipVisionModel,
+    }
+    processors = {
+        "tokenizer": PreTrainedTokenizerFast,
+        "tokenizer_2": PreTrainedTokenizerFast,
+        "feature_extractor": SiglipImageProcessorPil,
+    }
+    cpu = torch.device("cpu")
+    return Components(
+        PuppetConfig(resolution=family["buckets"][0][0], max_text_tokens=family["max_text_tokens"]),
+        **{name: load_weights(kind, path / name, cpu).requires_grad_(True) for name, kind in modules.items()},
+        **{name: load_processor(kind, path / name) for name, kind in processors.items()},
+    )
+
+
 def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:
     """Make all components with random weights drawn from ``seed``, in fp32 on the CPU."""
     c = config or PuppetConfig()
@@ -123,7 +155,7 @@ def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:
             _tokenizer(c.vocabulary, "<s>", "</s>"),
             _tokenizer(c.vocabulary, "<|startoftext|>", "<|endoftext|>"),
         )
-        transformer = HunyuanVideoFramepackTransformer3DModel(
+        transformer = PackedTransformer(
             num_attention_heads=c.heads,
             attention_head_dim=c.head_dim,
             num_layers=c.double_blocks,

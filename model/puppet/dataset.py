@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, replace
+from math import pi
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from model.plan.context import Context, place_context
 from model.plan.layout import Layout
 
 from .codec import TIME, AutoencoderPuppet
+from .motions import MOTIONS
 from .prompts import TEMPO_RANGE, write_prompt
-from .world import Puppet, render_clip, sample_puppet
+from .training import bf16_where_fast
+from .world import FPS, Puppet, render_clip, sample_puppet
 
 SECTIONS = 5
 """Sections in a training clip: enough for every gap up to the largest that contexts tell apart."""
@@ -34,30 +37,55 @@ class Clip:
 
 def make_clip(codec: AutoencoderPuppet, seed: int, resolution: int, window: int, device: str) -> Clip:
     """Render and encode the clip of ``seed``."""
-    puppet = sample_puppet(random.Random(seed))
+    rng = random.Random(seed)
+    puppet = _with_slip(sample_puppet(rng), window, rng)
     frames = render_clip(puppet, 0, 1 + TIME * window * SECTIONS, resolution, device)
     start = frames[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-    with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+    with torch.no_grad(), bf16_where_fast(device):
         latents = codec.encode((frames * 2 - 1).transpose(0, 1)[None]).latent_dist.mode()[0]
     return Clip(puppet, (latents.float() * codec.config.scaling_factor).half(), start)
+
+
+JOIN = 3
+"""The section of a clip over which the phase slips in most clips."""
+
+
+def _with_slip(puppet: Puppet, window: int, rng: random.Random) -> Puppet:
+    """Let the phase slip by anything within a cycle, over section ``JOIN`` or, in a third of the clips, ``JOIN`` - 2 to
+    ``JOIN``; never so far back that the motion would run backwards.
+
+    Sections rendered without seeing each other disagree on the phase. The model learns here to join them by tempo.
+    """
+    sections = rng.choice((1, 1, 3))
+    seconds = TIME * window * sections / FPS
+    advance = 2 * pi * MOTIONS[puppet.motion].hertz * puppet.tempo * seconds
+    least = -min(pi, 0.6 * advance)
+    ends = TIME * window * (JOIN + 1) / FPS
+    return replace(puppet, slip=least + 2 * pi * rng.random(), slip_at=ends - seconds, slip_seconds=seconds)
 
 
 def sample_context(layout: Layout, rng: random.Random) -> tuple[int, Context]:
     """Draw where a section stands and what its context holds, so that every order is in distribution.
 
-    The context holds nothing, past, future or both, near or far. Where the clip is too short for
-    far latents (more than two sections away), any other of its sections takes their place, as if in a long video.
+    The context holds nothing, past, future or both, near or far; in three of ten draws a gap of one or three
+    sections is joined, over which the clip's phase slips. Where the clip is too short for far latents (more than two
+    sections away), any other of its sections takes their place, as if in a long video.
 
     Returns:
         The section's index in its clip, and its context, whose slots name latents of the clip.
     """
-    index = rng.choice((0, 0, *range(SECTIONS)))
-    place = index if index == 0 or rng.random() < 0.5 else index + _LONG
     past = future = None
-    if index and rng.random() < 0.75:
-        past = _neighbour(index, -1, place, rng)
-    if rng.random() < 0.6:
-        future = _neighbour(index, 1, place, rng)
+    if rng.random() < 0.3:
+        index, distance = rng.choice(((JOIN, 1), (JOIN, 1), (JOIN - 1, 2)))
+        place = rng.choice((distance, distance + 1, distance + 2, _LONG))
+        past, future = (_Neighbour(index + d, place + d) for d in (-distance, distance))
+    else:
+        index = rng.choice((0, 0, *range(SECTIONS)))
+        place = index if index == 0 or rng.random() < 0.5 else index + _LONG
+        if index and rng.random() < 0.75:
+            past = _neighbour(index, -1, place, rng)
+        if rng.random() < 0.6:
+            future = _neighbour(index, 1, place, rng)
     window = layout.window
     context = place_context(
         layout,

@@ -7,7 +7,7 @@ same plan, sampler and codec as any job.
 import io
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from model.family import Renderer, SamplingParams
+from model.pace import time_step
+from model.pixels import to_bytes
 from model.plan import make_plan
 
 from .classifier import EVERY, LOOKS, MotionClassifier
@@ -57,21 +59,38 @@ def png(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def render_video(
-    renderer: Renderer, puppet: Puppet, *, order: str, seconds: float, seed: int, params: SamplingParams
+def render_sections(
+    renderer: Renderer,
+    puppet: Puppet,
+    *,
+    order: str,
+    seconds: float,
+    seed: int,
+    params: SamplingParams,
+    motion_bias: float = 0.0,
 ) -> Iterator[np.ndarray]:
-    """Render section by section in the order's own sequence; yields frames [h, w, 3] uint8 in viewer order."""
+    """Render section by section in the order's own sequence; yields each one's frames [n, h, w, 3] uint8, in viewer
+    order."""
     info = renderer.info
     plan = make_plan(layout=info.layout, order=order, seconds=seconds, seed=seed, prompt=puppet.prompt, fps=info.fps)
     conditioning = renderer.encode(start_image(puppet, info.buckets[0][0]), (puppet.prompt,), "")
     latents: dict[int, Tensor] = {0: conditioning["start_latent"][:, 0]}
     for section in sorted(plan.sections, key=lambda section: (section.level, section.index)):
-        made = renderer.denoise(section, latents, conditioning, params, lambda done, steps: None)
+        paced = replace(section, time_step=time_step(motion_bias, section.index, len(plan.sections)))
+        made = renderer.denoise(paced, latents, conditioning, params, lambda done, steps: None)
         latents.update({section.start + i: made[:, i] for i in range(made.shape[1])})
-    whole = torch.stack([latents[i] for i in range(plan.latent_frames)], dim=1)
-    yield from renderer.decode(whole[:, :10], 0).numpy()
-    for start in range(10, plan.latent_frames, info.window):
-        yield from renderer.decode(whole[:, start - 1 : start + info.window], 1).numpy()
+    for section in plan.sections:
+        chunk = info.decoding.chunk(plan, section.index)
+        decoded = renderer.decode(torch.stack([latents[i] for i in chunk.latents], dim=1))
+        yield to_bytes(decoded[chunk.skip :][: len(chunk.frames)]).numpy()
+
+
+def render_video(
+    renderer: Renderer, puppet: Puppet, *, order: str, seconds: float, seed: int, params: SamplingParams
+) -> Iterator[np.ndarray]:
+    """The frames [h, w, 3] uint8 of ``render_sections``, one by one."""
+    for frames in render_sections(renderer, puppet, order=order, seconds=seconds, seed=seed, params=params):
+        yield from frames
 
 
 def score(judge: MotionClassifier, puppet: Puppet, frames: list[np.ndarray]) -> Score:

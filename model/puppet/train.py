@@ -7,6 +7,7 @@ import random
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from torch import Tensor
 
 from farm.errors import InputError
 from model.checkpoint import write_checksums
-from model.packing import pack_context
 from model.plan.context import place_context
 from model.plan.layout import Layout
 from model.sampling import euler, flow_shift, flow_sigmas
+from model.transformer import SectionInputs, SectionMemo, gather_context
 
 from .build import LAYOUT, Components, build
 from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
 from .train_codec import train_codec
-from .training import Ema, cosine_rate, save_state
+from .training import Ema, bf16_is_fast, bf16_where_fast, cosine_rate, save_state
 from .world import render_clip, sample_puppet
 
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
@@ -42,7 +43,7 @@ class _Strict(BaseModel):
 
 
 class CodecRecipe(_Strict):
-    steps: int = Field(gt=0)
+    steps: int = Field(ge=0)
     decoder_steps: int = Field(ge=0)
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
@@ -99,7 +100,7 @@ class Trainer:
         for module in parts.trained:
             module.to(device).train()
         self.weights = [weight for module in parts.trained for weight in module.parameters()]
-        self.optimizers = _optimizers(parts, self.recipe.rate)
+        self.optimizers = _optimizers(parts, self.recipe.rate, device)
         self.ema = Ema(*parts.trained, decay=0.998)
         self.clips: list[Clip] = []
         if self.recipe.compile:
@@ -162,27 +163,19 @@ class Trainer:
         noisy = (1 - wide) * clean + wide * noise
 
         frames = {frame: latents[:, :, frame] for frame in range(latents.shape[2])}
-        packed = pack_context(context.slots, frames, clean.shape[1], clean.shape[-2], clean.shape[-1], recipe.batch)
+        packed = gather_context(context.slots, frames, clean.shape[1], clean.shape[-2], clean.shape[-1], recipe.batch)
         blur = recipe.context_noise * torch.rand(recipe.batch, 1, 1, 1, 1, generator=noise_source).to(self.device)
-        for name, value in packed.items():
-            if value.ndim == 5:
-                extra = torch.randn(value.shape, generator=noise_source).to(self.device)
-                packed[name] = value + blur * extra * (value != 0)
+        blurred = []
+        for context_group in packed:
+            known = context_group.latents.to(self.device)
+            extra = torch.randn(known.shape, generator=noise_source).to(self.device)
+            blurred.append(replace(context_group, latents=known + blur * extra * (known != 0)))
         guidance = 1000 * (1 + 31 * torch.rand(recipe.batch, generator=noise_source)).to(self.device)
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+        with bf16_where_fast(self.device):
             text, mask, pooled, image = self.condition(prompts, np.stack([clip.start for clip in chosen]))
-            flow = self.parts.transformer(
-                noisy,
-                sigma * 1000,
-                text,
-                mask,
-                pooled,
-                image,
-                indices_latents=torch.arange(context.window_index, context.window_index + window),
-                guidance=guidance,
-                return_dict=False,
-                **packed,
-            )[0]
+            indices = tuple(range(context.window_index, context.window_index + window))
+            inputs = SectionInputs(text, mask, pooled, image, guidance, indices, tuple(blurred))
+            flow = self.parts.transformer(noisy, sigma * 1000, inputs)
         loss = (flow.float() - (noise - clean)).square().mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
@@ -218,18 +211,17 @@ class Trainer:
         start = start * self.parts.vae.config.scaling_factor
         context = place_context(self.layout, 1, 1, None)
         channels, height, width = start.shape[1:]
-        packed = pack_context(context.slots, {0: start}, channels, height, width, len(puppets))
+        packed = gather_context(context.slots, {0: start}, channels, height, width, len(puppets))
         pixels = first.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         text, mask, pooled, image = self.condition([puppet.prompt for puppet in puppets], pixels)
-        window = torch.arange(context.window_index, context.window_index + self.layout.window)
+        window = tuple(range(context.window_index, context.window_index + self.layout.window))
         guidance = torch.full((len(puppets),), 10_000.0, device=self.device)
+        inputs = SectionInputs(text, mask, pooled, image, guidance, window, packed)
+        sigmas = flow_sigmas(steps, flow_shift(self.layout.window * height * width // 4))
+        memo = SectionMemo([sigma * 1000 for sigma in sigmas[:-1]])
 
         def model(x: Tensor, sigma: float) -> Tensor:
-            time = torch.full((len(puppets),), sigma * 1000, device=self.device)
-            flow = self.parts.transformer(
-                x, time, text, mask, pooled, image, window, guidance=guidance, return_dict=False, **packed
-            )[0]
-            return x - sigma * flow
+            return x - sigma * self.parts.transformer(x, sigma * 1000, inputs, memo)
 
         noise = torch.randn(
             len(puppets),
@@ -238,7 +230,6 @@ class Trainer:
             *start.shape[2:],
             generator=torch.Generator().manual_seed(5),
         )
-        sigmas = flow_sigmas(steps, flow_shift(noise[0, 0].numel() // 4))
         latents = euler(model, noise.to(self.device), sigmas, lambda done, steps: None)
         video = torch.cat([start[:, :, None], latents], dim=2) / self.parts.vae.config.scaling_factor
         frames = (self.parts.vae.decode(video, return_dict=False)[0][:, :, ::4] / 2 + 0.5).clamp(0, 1)
@@ -250,8 +241,13 @@ class Trainer:
                 weight.copy_(saved)
 
 
-def _optimizers(parts: Components, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of attention and feed-forward layers, AdamW for everything else."""
+def _optimizers(parts: Components, rate: float, device: str) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of attention and feed-forward layers, AdamW for everything else.
+
+    Torch's Muon works in bf16: where that is slow, AdamW takes all.
+    """
+    if not bf16_is_fast(device):
+        return [_adamw([weight for module in parts.trained for weight in module.parameters()], rate)]
     blocks = [*parts.transformer.transformer_blocks, *parts.transformer.single_transformer_blocks]
     matrices = [
         weight
@@ -263,14 +259,20 @@ def _optimizers(parts: Components, rate: float) -> list[torch.optim.Optimizer]:
     others = [weight for module in parts.trained for weight in module.parameters() if id(weight) not in chosen]
     return [
         torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
+        _adamw(others, rate),
     ]
+
+
+def _adamw(weights: list[torch.nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(weights, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
 
 def train_puppet(
     recipe: Recipe, folder: Path, device: str, report: Report, parts: Components | None = None
 ) -> dict[str, Any]:
     """Run or resume a training in ``folder``; the finished checkpoint is written to ``folder/checkpoint``.
+
+    ``parts`` are what it starts from; by default they are built anew.
 
     Returns:
         Facts for the model card: seconds, hardware, metrics.
@@ -294,7 +296,7 @@ def train_puppet(
             decoder_only=decoder_only,
         )
 
-    metrics = codec("codec", recipe.codec.steps, decoder_only=False)
+    metrics = codec("codec", recipe.codec.steps, decoder_only=False) if recipe.codec.steps else {}
     parts.vae.eval().requires_grad_(False)
     trainer = Trainer(parts, recipe, folder, device)
     already = trainer.seconds
@@ -317,7 +319,7 @@ def train_puppet(
     if recipe.codec.decoder_steps:
         metrics = codec("decoder", recipe.codec.decoder_steps, decoder_only=True)
     facts = {
-        "codec_psnr_db": round(metrics["psnr"], 2),
+        **({"codec_psnr_db": round(metrics["psnr"], 2)} if metrics else {}),
         "codec_steps": recipe.codec.steps + recipe.codec.decoder_steps,
         "transformer_steps": recipe.transformer.steps,
         "transformer_seconds": round(trainer.seconds),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .codec import TIME, AutoencoderPuppet
-from .training import Ema, cosine_rate, save_state
+from .training import Ema, bf16_where_fast, cosine_rate, save_state
 from .world import render_clip, sample_puppet
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -82,7 +82,7 @@ def train_codec(
         wanted = chosen.float() / 127.5 - 1
         for group in optimizer.param_groups:
             group["lr"] = cosine_rate(step, steps, rate, warmup=200)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with bf16_where_fast(device):
             given = codec.decode_groups(codec.encode_groups(wanted))
         error = given.float() - wanted
         loss = error.square().mean() + 0.02 * error.abs().mean()

@@ -28,6 +28,7 @@ class Puppet:
     """All parameters of one clip.
 
     Colours are RGB in [0, 1]; ``tempo`` is a speed factor, ``wander`` how much it varies, ``x`` the place across.
+    From ``slip_at`` on, for ``slip_seconds``, the motion hurries or dawdles until its phase is off by ``slip`` radians.
     """
 
     motion: str
@@ -44,6 +45,9 @@ class Puppet:
     size: float
     x: float
     prompt: str = ""
+    slip: float = 0.0
+    slip_at: float = 0.0
+    slip_seconds: float = 1.0
 
 
 def sample_puppet(rng: random.Random, motion: str | None = None) -> Puppet:
@@ -92,12 +96,18 @@ def phase(puppet: Puppet, seconds: Tensor) -> Tensor:
         * (torch.cos(torch.tensor(puppet.wander_phase)) - torch.cos(omega * moving + puppet.wander_phase))
         / omega
     )
-    return 2 * pi * MOTIONS[puppet.motion].hertz * puppet.tempo * (moving + drift)
+    slipped = _smooth((seconds - puppet.slip_at) / puppet.slip_seconds)
+    return 2 * pi * MOTIONS[puppet.motion].hertz * puppet.tempo * (moving + drift) + puppet.slip * slipped
+
+
+def _smooth(x: Tensor) -> Tensor:
+    """From 0 to 1 where ``x`` does, without a jolt at either end."""
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
 
 
 def _pose(puppet: Puppet, seconds: Tensor) -> Pose:
-    ramp = (seconds / RAMP_SECONDS).clamp(0, 1)
-    amount = ramp * ramp * (3 - 2 * ramp) * puppet.amplitude
+    amount = _smooth(seconds / RAMP_SECONDS) * puppet.amplitude
     return MOTIONS[puppet.motion].pose(phase(puppet, seconds), amount)
 
 

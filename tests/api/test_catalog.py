@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from farm.client import FarmClient
-from farm.errors import InputError
+from farm.errors import FarmError, InputError
 from tests.support.api import LiveFarm, picture
 
 
@@ -16,6 +16,10 @@ def test_plan_preview_tells_true_length_and_bound(client: FarmClient):
     assert plan["section_list"][0]["first_frame"] == 0 and plan["section_list"][-1]["last_frame"] == 288
     assert client.plan(seconds=10, order="vanilla")["depth"] == 8
     assert client.plan(seconds=2, svg=True)["svg"].startswith("<svg")
+    wide = client.plan(width=400, height=100)
+    assert (wide["bucket"], wide["crop"], wide["kept"]) == ([64, 64], [150, 0, 250, 100], 0.25)
+    with pytest.raises(InputError, match="resolution 512: model 'puppet' has 64"):
+        client.plan(resolution=512)
     with pytest.raises(InputError, match="at most"):
         client.plan(seconds=3601)
 
@@ -93,3 +97,25 @@ def test_documentation_has_examples(farm: LiveFarm):
     assert httpx.get(f"{farm.url}/docs").status_code == 200
     schema = httpx.get(f"{farm.url}/openapi.json").text
     assert "The puppet dances" in schema and "text/event-stream" in schema
+
+
+def test_families_that_are_not_here_say_how_to_get_them(client: FarmClient, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    errors = {model["name"]: model["error"] for model in client.models()}
+    assert errors["puppet"] == ""
+    assert "`farm models pull framepack` downloads" in errors["framepack"]
+    with pytest.raises(FarmError, match="farm models pull framepack-f1"):
+        client.submit(picture(), {"prompt": "x", "model_type": "framepack-f1"})
+
+
+def test_loras_are_listed_and_checked_at_the_door(client: FarmClient, farm_home):
+    assert client.loras() == []
+    (farm_home / "loras/people").mkdir(parents=True)
+    (farm_home / "loras/people/dancer.safetensors").write_bytes(b"no weights")
+    assert client.loras() == [{"name": "people/dancer", "bytes": 10}]
+    with pytest.raises(InputError, match="Did you mean 'people/dancer'"):
+        client.submit(picture(), {"prompt": "x", "loras": ["people/dancr"]})
+    with pytest.raises(InputError, match="cut short or no safetensors file"):
+        client.submit(picture(), {"prompt": "x", "loras": ["people/dancer:0.5"]})

@@ -8,7 +8,7 @@ import pytest
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, NotFoundError
-from farm.jobs.records import JobState
+from farm.jobs.records import FailureKind, JobState
 from tests.support.api import LiveFarm, picture
 
 FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1, "seed": 5}
@@ -42,6 +42,31 @@ def test_same_idempotency_key_makes_one_job_and_leaves_no_second_image(farm: Liv
     assert client.submit(picture(), FIELDS, "key-1")["id"] == first["id"]
     assert set((farm.settings.artifacts_dir / "jobs").iterdir()) == folders
     assert client.submit(picture(), FIELDS, "key-2")["id"] != first["id"]
+
+
+def test_section_can_be_looked_at_while_it_renders(farm: LiveFarm, client: FarmClient):
+    job_id = client.submit(picture(), FIELDS | {"steps": 2})["id"]
+    with pytest.raises(NotFoundError, match=r"section 0 of job .* can't be seen yet"):
+        client.preview(job_id, 0)
+    (encode, *_) = farm.store.tasks(job_id)
+    farm.store.commit_attempt(farm.store.start_attempt(encode.id, "r1").id, [])
+    task = next(task for task, job in farm.store.ready_tasks() if job.id == job_id)
+    attempt = farm.store.start_attempt(task.id, "r1")
+    farm.artifacts.write(f"jobs/{job_id}/attempts/{attempt.id}/preview-{task.section:03d}.jpg", b"half done")
+    assert client.preview(job_id, task.section) == b"half done"
+    farm.store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")
+    with pytest.raises(NotFoundError):
+        client.preview(job_id, task.section)
+
+
+def test_finished_sections_tell_how_they_were_made_and_look(farm: LiveFarm, client: FarmClient):
+    job_id = client.submit(picture(), FIELDS | {"steps": 2})["id"]
+    assert client.job(job_id)["rendered"] == []
+    assert render_in_process(farm.store, farm.artifacts, job_id).state is JobState.COMPLETED
+    assert client.preview(job_id, 1)[:2] == b"\xff\xd8"
+    rendered = client.job(job_id)["rendered"]
+    assert [(made["index"], made["cache"], made["steps"]) for made in rendered] == [(0, "none", 2), (1, "none", 2)]
+    assert rendered[0]["steps_computed"] == {"positive": 2} and rendered[0]["seconds"] > 0
 
 
 def test_seed_minus_one_draws_a_seed_that_is_kept(client: FarmClient):

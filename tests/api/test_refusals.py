@@ -133,7 +133,7 @@ def test_upload_over_the_limit_is_cut_off(farm: LiveFarm, client: FarmClient, de
     headers = {"Authorization": f"Bearer {farm.token}", "Content-Type": "multipart/form-data; boundary=b"}
     answer = httpx.post(f"{farm.url}/api/v1/jobs", headers=headers, content=body, timeout=30)
     assert answer.status_code == 413
-    assert "larger than 30 MB" in answer.json()["error"]["message"]
+    assert "larger than 100 MB" in answer.json()["error"]["message"]
     assert client.health()["status"] == "ok"
 
 

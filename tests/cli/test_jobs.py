@@ -8,6 +8,7 @@ import pytest
 
 from farm.jobs.records import FailureKind
 from tests.support.api import LiveFarm, picture
+from tests.support.clips import clip, flat
 
 
 @pytest.fixture
@@ -43,6 +44,39 @@ def test_submit_sends_what_was_asked(run, farm: LiveFarm, image: Path):
     assert (request["priority"], request["gs"], request["order"]) == (80, 8.5, "bisect")
     again = run("submit", image, "-p", "wave", "--idempotency-key", "k", "--json")
     assert json.loads(again.out)["id"] == json.loads(outcome.out)["id"]
+
+
+def test_submit_sends_pictures_and_video(run, farm: LiveFarm, image: Path, tmp_path: Path):
+    (tmp_path / "end.png").write_bytes(flat("red"))
+    (tmp_path / "clip.mp4").write_bytes(clip())
+    end = str(tmp_path / "end.png")
+    outcome = run(
+        "submit", image, "-p", "wave", "-s", "4.8", "--end-image", end, "--end-strength", "0.5",
+        "--keyframe", f"1.2={end}", "--keyframe", f"3.6s={image}", "--json",
+    )  # fmt: skip
+    request = json.loads(outcome.out)["request"]
+    assert [keyframe["second"] for keyframe in request["keyframes"]] == [1.2, 3.6]
+    assert request["end_image_strength"] == 0.5
+    assert request["end_image_sha256"] == request["keyframes"][0]["image_sha256"]
+    outcome = run("submit", "-p", "wave", "--extend", str(tmp_path / "clip.mp4"), "--extend-at", "start", "--json")
+    assert json.loads(outcome.out)["request"]["extend"] == "start"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--keyframe", "soon=x.png"], "SECOND=FILE"),
+        (["--keyframe", "2.4"], "SECOND=FILE"),
+        (["--keyframe", "2.4=nowhere.png"], "can't read the keyframe nowhere.png"),
+        (["--end-image", "nowhere.png"], "can't read the end image"),
+        (["--extend", "nowhere.mp4"], "can't read the video"),
+        (["--extend-at", "start"], "--extend VIDEO"),
+        ([], "no start image"),
+    ],
+)
+def test_bad_file_option_is_one_clear_line(run, farm: LiveFarm, options: list[str], complaint: str):
+    outcome = run("submit", "-p", "wave", *options)
+    assert outcome.code == 2 and complaint in outcome.err and len(outcome.err.strip().splitlines()) == 1
 
 
 def test_jobs_lists_and_filters(run, job: str):

@@ -1,5 +1,6 @@
 """What holds for every command: help, exit codes, one line per failure."""
 
+import json
 import os
 import subprocess
 import sys
@@ -126,3 +127,22 @@ def test_closed_pipe_is_silent():
         f"{sys.executable} -m farm --help | head -c 1", shell=True, capture_output=True, text=True, timeout=60
     )
     assert process.stderr == ""
+
+
+def test_loras_lists_files_and_what_does_not_fit(run, checkpoint, farm_home, monkeypatch):
+    import torch
+    from safetensors.torch import save_file
+
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
+    assert "No LoRAs. Put safetensors files into" in run("loras").out
+    folder = farm_home / "loras"
+    folder.mkdir(parents=True)
+    module = "transformer.transformer_blocks.0.attn.to_q"
+    for name, width in (("style", 24), ("large", 3072)):
+        weights = {f"{module}.lora_A.weight": torch.ones(2, width), f"{module}.lora_B.weight": torch.ones(width, 2)}
+        save_file(weights, folder / f"{name}.safetensors")
+    rows = {row["name"]: row for row in json.loads(run("loras", "--model", "puppet", "--json").out)}
+    assert rows["style"]["fits"] and rows["style"]["rank"] == 2
+    assert "it is for another model" in rows["large"]["error"]
+    refused = run("render", "nothing.png", "-p", "x", "--lora", "style")
+    assert refused.code == 2 and "nothing.png" in refused.err

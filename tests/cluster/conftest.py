@@ -15,6 +15,7 @@ from farm.jobs.submission import build_request
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
+from model.media import Media
 from tests.support.api import picture
 from tests.support.tiny import tiny_checkpoint
 
@@ -36,7 +37,7 @@ class Farm:
         self.store.migrate()
         self.artifacts = ArtifactStore(self.settings.artifacts_url)
 
-    def job(self, **fields: Any) -> Job:
+    def job(self, media: Media | None = None, **fields: Any) -> Job:
         """Queue a job of the tiny model: by default 8 sections in bisect order."""
         fields = {
             "prompt": "The puppet waves",
@@ -45,7 +46,8 @@ class Farm:
             "seed": 5,
             "cache": "none",
         } | fields
-        return prepare_job(self.store, self.artifacts, build_request(fields, picture()), picture())
+        files = media or Media(picture())
+        return prepare_job(self.store, self.artifacts, build_request(fields, files), files)
 
     def latents(self, job_id: str) -> dict[str, Any]:
         """All section latents of a job by artifact name."""
@@ -102,9 +104,9 @@ def alone(tiny: Path, tmp_path: Path) -> Farm:
 def reference(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Renders a job in this process, undisturbed, and gives its latents."""
 
-    def latents(**fields: Any) -> dict[str, Any]:
+    def latents(media: Media | None = None, **fields: Any) -> dict[str, Any]:
         farm = Farm(Settings.for_home(tmp_path_factory.mktemp("reference")))
-        job = render_in_process(farm.store, farm.artifacts, farm.job(**fields).id)
+        job = render_in_process(farm.store, farm.artifacts, farm.job(media, **fields).id)
         assert job.state == "completed", job.error
         return farm.latents(job.id)
 

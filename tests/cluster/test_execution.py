@@ -1,6 +1,8 @@
 """Attempts executed in this process: inputs, outputs, stopping, failing, exporting."""
 
+import io
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from farm.cluster.execution import TaskExecutor
 from farm.cluster.local import render_in_process
 from farm.errors import CancelledError, InputError, StorageError
 from farm.jobs.records import AttemptSpec, Job
+from model.renderer import FramePackRenderer
 
 from .conftest import Farm
 
@@ -73,6 +76,67 @@ def test_stops_between_two_steps(alone: Farm):
     assert seen == [1, 2]
 
 
+def test_section_shows_itself_while_it_renders_and_afterwards(alone: Farm):
+    job = alone.job()
+    render_until(alone, job, "section-000")
+    spec = begin(alone, job, "section-000")
+    shown: list[int] = []
+
+    def look(step: int, steps: int) -> None:
+        shown.append(len(list(alone.settings.artifacts_dir.rglob("preview-000.jpg"))))
+        time.sleep(0.05)
+
+    latents, preview = TaskExecutor(alone.artifacts).run(spec, look)
+    assert shown[-1] == 1
+    assert (preview.name, preview.key) == ("preview-000", f"{spec.output_prefix}/preview-000.jpg")
+    assert Image.open(io.BytesIO(alone.artifacts.read(preview.key))).size == (9 * 96, 96)
+    facts = alone.artifacts.tensor_metadata(latents.key)
+    assert (facts["cache"], facts["steps"], facts["computed"]) == ("none", "4", '{"positive": 4}')
+
+
+def test_manifest_tells_what_the_cache_skipped(alone: Farm):
+    job = alone.job(total_second_length=2.0, steps=9, cache="taylor", cfg=2.0)
+    assert render_in_process(alone.store, alone.artifacts, job.id).state == "completed"
+    manifest = json.loads(alone.artifacts.read(alone.store.artifacts(job.id)["manifest"].key))
+    assert [section["cache"] for section in manifest["sections"]] == ["taylor"] * 2
+    assert [section["steps_computed"] for section in manifest["sections"]] == [{"positive": 6, "negative": 6}] * 2
+
+
+def test_out_of_memory_goes_on_under_a_smaller_plan_and_loses_nothing(alone: Farm, reference, monkeypatch):
+    denoise = FramePackRenderer.denoise
+    refused: list[int] = []
+
+    def short_of_memory(self, section, *args, **options):
+        if self.placement.name == "resident" and section.index == 1:
+            refused.append(section.index)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return denoise(self, section, *args, **options)
+
+    monkeypatch.setattr(FramePackRenderer, "denoise", short_of_memory)
+    job = render_in_process(alone.store, alone.artifacts, alone.job(seed=43).id)
+    assert job.state == "completed" and refused == [1]
+    assert {attempt.number for attempt in alone.store.attempts(job.id)} == {1}
+    (told,) = [event.message for event in alone.store.events(job.id) if event.kind == "memory_plan"]
+    assert "section-001" in told and "'resident'" in told and "'transformer'" in told
+    made = alone.latents(job.id)
+    assert {name: made[name].equal(latents) for name, latents in reference(seed=43).items()} == dict.fromkeys(
+        made, True
+    )
+
+
+def test_out_of_memory_under_the_smallest_plan_is_a_want_of_resources(alone: Farm, monkeypatch):
+    def never_enough(self, *args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(FramePackRenderer, "denoise", never_enough)
+    job = alone.job()
+    with pytest.raises(torch.OutOfMemoryError):
+        render_in_process(alone.store, alone.artifacts, job.id)
+    failed = next(attempt for attempt in alone.store.attempts(job.id) if attempt.failure)
+    assert failed.failure == "resources"
+    assert [task.failures for task in alone.store.tasks(job.id) if task.id == failed.task_id] == [0]
+
+
 def test_damaged_input_is_refused(alone: Farm):
     job = alone.job()
     render_until(alone, job, "section-000")
@@ -123,6 +187,7 @@ def test_export_has_every_frame_and_says_how_it_was_made(alone: Farm, exact: boo
     assert len(manifest["sections"]) == 2
     assert all(s["attempt"] in committed and s["seconds"] > 0 and s["replica"] == "local" for s in manifest["sections"])
     assert manifest["device_classes"] == ["cpu-1t-fp32"]
+    assert {section["attention"] for section in manifest["sections"]} == {"native"}
 
 
 def test_broken_exporter_fails_the_job_and_a_retry_keeps_the_sections(alone: Farm, monkeypatch: pytest.MonkeyPatch):

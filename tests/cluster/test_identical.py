@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from model.media import Media
+from tests.support.clips import clip, flat
+
 from .conftest import Cluster, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -27,6 +30,15 @@ def test_two_replicas_render_what_one_process_renders(cluster: Cluster, referenc
     sections = [a for a in cluster.store.attempts(job.id) if ".section" in a.task_id]
     assert len({attempt.replica for attempt in sections}) == 2
     assert set(cluster.committed(job.id).values()) == {1}
+
+
+def test_two_replicas_agree_on_anchors_and_timed_prompts(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
+    media = Media(end_image=flat("red"), keyframes=(flat("blue"),), video=clip(24))
+    fields = {"keyframes": [4.8], "end_image_strength": 0.7, "prompt": "A girl. [0s-4s: She waves.] [4s: She spins.]"}
+    job = cluster.finished(cluster.job(media, **fields).id)
+    assert job.state == "completed", job.error
+    assert same(cluster.latents(job.id), reference(media, **fields))
+    assert not same(cluster.latents(job.id), reference(media, **fields | {"end_image_strength": 1}))
 
 
 def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[str, Any]]):

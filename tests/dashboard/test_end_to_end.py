@@ -96,7 +96,7 @@ def start_image() -> Path:
 @pytest.mark.ray
 def test_from_picture_to_playing_video(page: Page, browser: Browser, running: Service):
     page.goto(running.url, wait_until="commit")
-    page.locator("input[type=file]").set_input_files(start_image())
+    page.locator("input[type=file]").first.set_input_files(start_image())
     expect(page.get_by_text("dancer.png").first).to_be_visible()
     page.get_by_role("button", name="The person waves hello, with a smile.").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("The person waves hello, with a smile.")

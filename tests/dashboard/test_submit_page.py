@@ -8,8 +8,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import dashboard
+from dashboard.launch import OPTIONS
+from dashboard.views import pixels, sampling
+from farm.api.limits import MAX_BODY
 from farm.settings import Settings
+from model.media import Media
 from tests.dashboard.conftest import RunningFarm, free_port
+from tests.support.clips import clip, flat
 
 APP = str(Path(dashboard.__file__).with_name("app.py"))
 TIMEOUT = 60
@@ -65,6 +70,21 @@ def test_a_preset_sets_values_and_leaves_the_prompt(start):
     assert page.text_area(key="draft_prompt").value == "He greets with a wave of the hand, with a smile."
 
 
+def test_a_cache_brings_its_own_settings_and_no_others_are_sent(start):
+    page = start()
+    page.selectbox(key="draft_cache").set_value("taylor").run()
+    assert not errors(page)
+    page.slider(key="draft_taylor_interval").set_value(4)
+    page.number_input(key="draft_shift").set_value(5.0)
+    page.selectbox(key="draft_sampler").set_value("unipc_bh2").run()
+    assert not errors(page)
+    assert "draft_magcache_threshold" not in {slider.key for slider in page.slider}
+    page.selectbox(key="draft_cache").set_value("mag").run()
+    assert not errors(page)
+    assert any("a model without one" in caption.value for caption in page.caption)
+    assert sampling.used("taylor") == {"sampler", "shift", "sigma_exponent", "cache", "taylor_interval"}
+
+
 def test_nothing_is_queued_before_image_and_prompt_are_there(start, farm: RunningFarm):
     page = start()
     assert button(page, "Queue video").disabled
@@ -105,3 +125,91 @@ def test_says_what_to_do_when_the_token_is_wrong(start, farm: RunningFarm, tmp_p
     (tmp_path / "token").write_text("wrong")
     page = start(Settings.for_home(tmp_path, url=farm.settings.url))
     assert "refused the token" in errors(page) and str(tmp_path / "token") in errors(page)
+
+
+def test_loras_are_sent_and_missing_models_say_how_to_get_them(start, farm: RunningFarm):
+    page = start()
+    assert any("`farm models pull framepack`" in caption.value for caption in page.caption)
+    page.session_state["draft_image"], page.session_state["draft_image_name"] = picture(), "picture.png"
+    page.text_area(key="draft_prompt").set_value("p").run()
+    page.text_input(key="draft_loras").set_value("nobody:0.5, ").run()
+    button(page, "Queue video").click().run()
+    assert "unknown LoRA 'nobody'" in errors(page)
+
+
+def test_the_crop_is_shown_before_submitting(start):
+    page = start()
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 100), (180, 90, 60)).save(buffer, "PNG")
+    page.session_state["draft_image"], page.session_state["draft_image_name"] = buffer.getvalue(), "wide.png"
+    page.run()
+    assert not errors(page)
+    assert "The video is 64x64 pixels from 400x100, 75% of the picture cut off." in [c.value for c in page.caption]
+
+
+def test_settings_of_the_picture_are_sent(start, farm: RunningFarm):
+    farm.working.clear()
+    try:
+        page = start()
+        page.session_state["draft_image"], page.session_state["draft_image_name"] = picture(), "brown.png"
+        page.text_area(key="draft_prompt").set_value("The puppet waves").run()
+        page.slider(key="draft_consistency_boost").set_value(0.5)
+        page.slider(key="draft_motion_bias").set_value(-0.5)
+        page.selectbox(key="draft_output_fps").set_value(60).run()
+        page.selectbox(key="draft_frame_interpolation").set_value("motion").run()
+        assert page.selectbox(key="draft_resolution").options == ["64 (the model's own)", "64"]
+        button(page, "Queue video").click().run()
+        assert not errors(page)
+        job = farm.client.jobs(limit=1)["jobs"][0]
+        assert [job["request"][name] for name in pixels.FIELDS] == [None, 0.5, -0.5, 60, "motion", "auto"]
+        farm.client.cancel(job["id"])
+    finally:
+        farm.working.set()
+
+
+def test_the_upload_box_takes_what_the_api_takes():
+    assert int(OPTIONS["server.maxUploadSize"]) * 2**20 <= MAX_BODY < (int(OPTIONS["server.maxUploadSize"]) + 1) * 2**20
+
+
+def test_submits_end_image_keyframes_and_timed_prompts(start, farm: RunningFarm):
+    farm.working.clear()
+    try:
+        page = start()
+        page.session_state["draft_image"], page.session_state["draft_image_name"] = picture(), "x.png"
+        page.session_state["draft_media"] = Media(end_image=flat("red"), keyframes=(flat("blue"),))
+        page.session_state["draft_seconds"] = [2.4]
+        page.text_area(key="draft_prompt").set_value("A girl. [0s-2s: She waves.] [2s: She spins.]").run()
+        assert any("keyframe-1 at 2.4 s · end_image at 4.8 s" in caption.value for caption in page.caption)
+        assert any(
+            "2.4-3.6 s: A girl. She waves. → A girl. She spins. (50%)" in c.value.replace("\\", "")
+            for c in page.caption
+        )
+        page.slider(key="draft_end_image_strength").set_value(0.5).run()
+        page.number_input(key="draft_second_0").set_value(1.3).run()
+        button(page, "Queue video").click().run()
+        assert not errors(page)
+        job = farm.client.jobs(limit=1)["jobs"][0]
+        request = job["request"]
+        assert request["end_image_strength"] == 0.5 and request["keyframes"][0]["second"] == 1.3
+        assert farm.client.artifact(job["id"], "end_image") == flat("red")
+        assert farm.client.artifact(job["id"], "keyframe-1") == flat("blue")
+        farm.client.cancel(job["id"])
+    finally:
+        farm.working.set()
+
+
+def test_a_video_to_extend_takes_the_start_images_place(start, farm: RunningFarm):
+    farm.working.clear()
+    try:
+        page = start()
+        page.session_state["draft_media"] = Media(video=clip())
+        page.text_area(key="draft_prompt").set_value("The puppet spins").run()
+        assert not button(page, "Queue video").disabled
+        button(page, "Queue video").click().run()
+        assert not errors(page)
+        job = farm.client.jobs(limit=1)["jobs"][0]
+        assert job["request"]["image_sha256"] is None and job["request"]["extend"] == "end"
+        assert farm.client.artifact(job["id"], "source_video") == clip()
+        farm.client.cancel(job["id"])
+    finally:
+        farm.working.set()

@@ -44,6 +44,7 @@ def detail() -> dict[str, Any]:
             ],
         },
         "tasks": [{"id": name, "name": name, "state": state, "reason": ""} for name, state in states.items()],
+        "rendered": [{"index": 2, "cache": "tea", "steps": 25, "steps_computed": {"positive": 11, "negative": 14}}],
         "attempts": [
             attempt("section-000", 2, "running", 20, None, 10),
             attempt("section-000", 1, "interrupted", 1, 9, 24),
@@ -57,7 +58,8 @@ def test_cells_tell_state_share_replica_and_time_in_viewer_order():
     assert [first.state, second.state, third.state] == ["running", "waiting", "done"]
     assert (first.share, first.replica, first.seconds, first.tries) == (0.4, "gpu<2>", 10.0, 2)
     assert (second.replica, second.seconds, second.tries) == ("", 0.0, 0)
-    assert (third.seconds, third.tries) == (12.0, 1)
+    assert (third.seconds, third.tries, third.skipped) == (12.0, 1, "tea cache skipped 11 of 25 steps")
+    assert first.skipped == second.skipped == ""
     assert (first.start, first.stop, third.stop) == (0.0, pytest.approx(37 / 30), pytest.approx(109 / 30))
 
 

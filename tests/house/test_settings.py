@@ -41,7 +41,7 @@ def test_home_with_odd_characters_works(tmp_path: Path):
     assert (settings.home / "farm.sqlite3").is_file()
     assert (settings.artifacts_dir / "a" / "b").read_bytes() == b"x"
     assert sorted(path.name for path in settings.home.iterdir() if path.is_dir()) == [
-        "artifacts", "logs", "plugins", "presets", "run",
+        "artifacts", "logs", "loras", "plugins", "presets", "run",
     ]  # fmt: skip
 
 

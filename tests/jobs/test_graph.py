@@ -11,6 +11,7 @@ from farm.errors import InputError
 from farm.jobs.graph import critical_path, decode_name, plan_for, section_name, tasks_for
 from farm.jobs.records import Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
+from model.decoding import Decoding
 from model.plan import Plan, make_plan
 from tests.support.tiny import tiny_checkpoint
 
@@ -26,7 +27,7 @@ def by_name(tasks: list[Task]) -> dict[str, Task]:
 
 
 def test_graph_of_five_sections() -> None:
-    tasks = by_name(tasks_for("job", plan_of(5), decode_overlap=2))
+    tasks = by_name(tasks_for("job", plan_of(5), Decoding(before=2)))
     assert {name: task.dependencies for name, task in tasks.items()} == {
         "encode": (),
         "section-000": ("encode",),
@@ -48,9 +49,9 @@ def test_graph_of_five_sections() -> None:
     assert tasks["encode"].section is None and tasks["export"].section is None
 
 
-@pytest.mark.parametrize(("overlap", "read"), [(0, [4]), (1, [3, 4]), (9, [3, 4]), (10, [2, 3, 4])])
+@pytest.mark.parametrize(("overlap", "read"), [(1, [3, 4]), (9, [3, 4]), (10, [2, 3, 4])])
 def test_decode_needs_the_sections_that_its_overlap_reads(overlap: int, read: list[int]) -> None:
-    tasks = by_name(tasks_for("job", plan_of(6), overlap))
+    tasks = by_name(tasks_for("job", plan_of(6), Decoding(before=overlap)))
     assert tasks[decode_name(4)].dependencies == tuple(map(section_name, read))
     assert tasks[decode_name(0)].dependencies == ("section-000",)
 
@@ -59,7 +60,7 @@ def test_decode_needs_the_sections_that_its_overlap_reads(overlap: int, read: li
 @settings(max_examples=40, deadline=None)
 def test_every_graph_can_be_worked_off_in_the_order_of_its_critical_path(sections: int, order: str) -> None:
     plan = plan_of(sections, order)
-    tasks = tasks_for("job", plan, decode_overlap=2)
+    tasks = tasks_for("job", plan, Decoding(before=2))
     assert len(tasks) == 2 * len(plan.sections) + 2
     assert len({task.id for task in tasks}) == len(tasks)
     remaining = critical_path(tasks)
@@ -71,7 +72,7 @@ def test_every_graph_can_be_worked_off_in_the_order_of_its_critical_path(section
 
 
 def test_graph_of_an_hour_keeps_names_unique() -> None:
-    tasks = tasks_for("job", plan_of(3000), 2)
+    tasks = tasks_for("job", plan_of(3000), Decoding(before=2))
     assert len({task.name for task in tasks}) == 6002
     assert tasks[1234].name == "section-1233"
 
@@ -101,3 +102,12 @@ def test_plan_follows_the_request_and_the_familys_layout() -> None:
 def test_plan_of_an_unknown_family_is_refused() -> None:
     with pytest.raises(InputError, match="Did you mean 'puppet'"):
         plan_for(request(model_type="pupet"))
+
+
+def test_tail_of_a_request_is_in_its_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path)))
+    request = RenderRequest(prompt="p", image_sha256="0" * 64, order="inverted", total_second_length=6)
+    auto, dropped, averaged = (plan_for(request.model_copy(update={"tail": t})) for t in ("auto", "td", "tc"))
+    assert auto == dropped and auto.digest() == dropped.digest() != averaged.digest()
+    assert str(averaged.layout) == "f1k1_x_tc_f4k4f2k2f1k1_x_g9_x_f1k1f2k2f4k4_tc"
+    assert averaged.sections[0].predecessors == (1, 2, 3, 4) and auto.sections[0].predecessors == (1,)

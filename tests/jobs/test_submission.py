@@ -12,7 +12,10 @@ from farm.errors import InputError
 from farm.jobs.request import RenderRequest
 from farm.jobs.submission import RANDOM_SEEDS, build_request
 from model.checkpoint import write_checksums
+from model.families import describe
+from model.media import Media
 from plugins.manager import PluginManager
+from tests.support.clips import clip, flat
 from tests.support.tiny import tiny_checkpoint
 
 MINE = """
@@ -101,7 +104,7 @@ def test_names_are_written_as_they_are_known(image: bytes, plugins: PluginManage
         ({"exporter": "mp5"}, "unknown exporter 'mp5'"),
         ({"preset": "Dence"}, "unknown preset 'Dence'. Did you mean 'Dance'"),
         ({"model_type": "muppet"}, "'muppet'.*puppet"),
-        ({"sampler": "magic"}, "sampler is 'magic'; it should be 'unipc' or 'euler'"),
+        ({"sampler": "magic"}, "unknown sampler 'magic'. Available: DEISMultistepScheduler, "),
         ({"image_sha256": "0" * 64}, "image_sha256 does not match"),
     ],
 )
@@ -115,6 +118,61 @@ def test_refusals_are_one_line(image: bytes, plugins: PluginManager, fields: dic
 def test_refuses_what_is_no_image(plugins: PluginManager, data: bytes):
     with pytest.raises(InputError, match="image"):
         build_request({"prompt": "p"}, data, plugins=plugins)
+
+
+FILES = [
+    (Media(None), {}, "there is no start image; model 'puppet' needs one"),
+    (Media(flat("red"), end_image=b"no"), {}, "end image: the file is not an image"),
+    (Media(flat("red"), end_image=flat("red")[:60]), {}, "end image: .*damaged or cut short"),
+    (Media(flat("red"), keyframes=(flat("red"), b"")), {"keyframes": [1.2, 2.4]}, "keyframe 2: .*empty"),
+    (Media(flat("red"), keyframes=(flat("red"),)), {}, "0 seconds in keyframes and 1 pictures"),
+    (Media(flat("red")), {"keyframes": [2.4]}, "1 seconds in keyframes and 0 pictures"),
+    (Media(flat("red")), {"keyframes": 2.4}, "keyframes is 2.4; expected a list"),
+    (Media(flat("red"), keyframes=(flat("red"),)), {"keyframes": ["soon"]}, r"keyframes\.0\.second is 'soon'"),
+    (Media(flat("red"), keyframes=(flat("red"),)), {"keyframes": [{"at": 2}]}, r"keyframes\.0\.second is missing"),
+    (Media(flat("red"), keyframes=(flat("red"),)), {"keyframes": [7]}, "stand on the seams"),
+    (Media(flat("red"), end_image=flat("red")), {"end_image_sha256": "0" * 64}, "end_image_sha256 does not match"),
+    (Media(flat("red")), {"end_image_sha256": "0" * 64}, "end_image_sha256 does not match"),
+    (Media(flat("red"), end_image=flat("blue")), {"end_image_strength": 0}, "end_image_strength is 0"),
+    (Media(flat("red"), end_image=flat("blue")), {"exact_length": True}, "trims the end"),
+    (Media(flat("red"), video=clip()), {}, "leave out the other image"),
+    (Media(video=clip(12)), {}, r"12 frames at 30 fps; num_cleaned_frames 5 needs 17"),
+    (Media(video=b"not a video at all"), {}, "the video can't be read"),
+    (Media(video=clip(), end_image=flat("red")), {"extend": "start"}, "leave one out"),
+    (Media(flat("red")), {"prompt": "[0s-9s: x]"}, "beyond the video's end"),
+    (Media(flat("red")), {"prompt_blend_sections": 11}, "prompt_blend_sections is 11"),
+]
+
+
+@pytest.mark.parametrize(("media", "fields", "expected"), FILES)
+def test_files_that_cannot_be_used_are_refused_in_one_line(
+    plugins: PluginManager, media: Media, fields: dict[str, object], expected: str
+):
+    with pytest.raises(InputError, match=expected) as caught:
+        build_request({"prompt": "p", **fields}, media, plugins=plugins)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_named_by_their_hashes(plugins: PluginManager):
+    media = Media(flat("red"), flat("blue"), (flat("green"), flat("white")))
+    request = build_request({"prompt": "p", "keyframes": [1.2, {"second": 2.5}]}, media, plugins=plugins)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in media.files().items()}
+    assert request.files == hashes and Media.from_files(media.files()) == media
+    assert [keyframe.second for keyframe in request.keyframes] == [1.2, 2.5]
+    assert RenderRequest.model_validate_json(request.model_dump_json()) == request
+    again = build_request(request.model_dump(mode="json"), media, plugins=plugins)
+    assert again == request
+
+
+def test_names_of_framepack_studio_are_understood(image: bytes, plugins: PluginManager):
+    fields = {"prompt": "p", "blend_sections": 2, "end_frame_strength": 0.4}
+    request = build_request(fields, Media(image, end_image=image), plugins=plugins)
+    assert (request.prompt_blend_sections, request.end_image_strength) == (2, 0.4)
+
+
+def test_an_extended_video_needs_no_image(plugins: PluginManager):
+    request = build_request({"prompt": "p"}, Media(video=clip()), plugins=plugins)
+    assert set(request.files) == {"source_video"} and request.given.extend == "end" and request.joins_video
 
 
 def test_length_beyond_the_model(image: bytes, plugins: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -132,3 +190,15 @@ def test_presets_of_the_home_are_found(farm_home: Path, image: bytes):
     (farm_home / "presets").mkdir(parents=True)
     (farm_home / "presets" / "mine.toml").write_text(MINE)
     assert build_request({"prompt": "p", "preset": "Mine"}, image).steps == 33
+
+
+def test_auto_becomes_the_cache_that_the_family_recommends(image: bytes, plugins: PluginManager):
+    asked = {"prompt": "x", "cache": "auto"}
+    assert build_request(asked, image, plugins=plugins).cache == describe("puppet").cache == "none"
+
+
+def test_mag_needs_a_calibration_of_the_model(image: bytes, plugins: PluginManager):
+    with pytest.raises(InputError, match="cache 'mag' needs a calibration, and model 'puppet' has none"):
+        build_request({"prompt": "x", "cache": "mag"}, image, plugins=plugins)
+    given = build_request({"prompt": "x", "cache": "Mag", "magcache_ratios": [1.0, 0.98]}, image, plugins=plugins)
+    assert (given.cache, given.magcache_ratios) == ("mag", (1.0, 0.98))

@@ -93,6 +93,13 @@ def bad_layout(checkpoint: Path) -> Path:
     return file
 
 
+def unknown_cache(checkpoint: Path) -> Path:
+    file = checkpoint / "family.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"cache": "auto"}))
+    write_checksums(checkpoint)
+    return file
+
+
 def edit_config(checkpoint: Path) -> Path:
     file = checkpoint / "transformer" / "config.json"
     file.write_text(file.read_text() + " ")
@@ -115,6 +122,7 @@ DAMAGES = [
     break_json,
     remove_field,
     bad_layout,
+    unknown_cache,
     edit_config,
     remove_everything,
 ]

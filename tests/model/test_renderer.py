@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import io
 import json
@@ -5,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ import model.families as families
 from farm.errors import CancelledError, FarmError, InputError
 from model.buckets import crop_to_bucket
 from model.family import SamplingParams
-from model.packing import pack_context
 from model.renderer import FramePackRenderer, classifier_free_guidance, prompt_key
 from model.sampling import flow_shift, flow_sigmas, unipc
+from model.transformer import SectionInputs, gather_context
+from tests.support.packed import diffusers_flow, diffusers_twin
 
 
 def ignore(done: int, steps: int) -> None:
@@ -58,24 +61,53 @@ def test_denoise_equals_the_plain_use_of_diffusers_class(scene: Any) -> None:
     section, conditioning, key = scene.section(start=10), scene.conditioning, prompt_key(scene.prompt)
     latents = {i: torch.randn(16, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(10)}
 
+    inputs = SectionInputs(
+        text=conditioning[f"text.{key}"][None],
+        text_mask=conditioning[f"mask.{key}"][None],
+        pooled=conditioning[f"pooled.{key}"][None],
+        image=conditioning["image"][None],
+        guidance=torch.tensor([10_000.0]),
+        indices=tuple(range(section.window_index, section.window_index + 9)),
+        context=gather_context(section.slots, latents, 16, 8, 8),
+    )
+    twin = diffusers_twin(scene.renderer._transformer)
+
     def model(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        flow = scene.renderer._transformer(
-            hidden_states=x,
-            timestep=torch.tensor([sigma * 1000]),
-            encoder_hidden_states=conditioning[f"text.{key}"][None],
-            encoder_attention_mask=conditioning[f"mask.{key}"][None],
-            pooled_projections=conditioning[f"pooled.{key}"][None],
-            image_embeds=conditioning["image"][None],
-            indices_latents=torch.arange(section.window_index, section.window_index + 9),
-            guidance=torch.tensor([10_000.0]),
-            **pack_context(section.slots, latents, 16, 8, 8),
-        ).sample
-        return x - sigma * flow
+        return x - sigma * diffusers_flow(twin, x, sigma * 1000, inputs)
 
     noise = torch.randn(1, 16, 9, 8, 8, generator=torch.Generator().manual_seed(section.seed))
     with torch.no_grad():
         expected = unipc(model, noise, flow_sigmas(4, flow_shift(9 * 16)), ignore)[0]
     assert scene.denoise(section, latents).equal(expected)
+
+
+def test_in_bf16_the_model_is_told_what_the_reference_tells_it(scene: Any) -> None:
+    """Timesteps of 25 steps at shift 7 rounded to bf16, guidance 9984, and x in bf16; between steps x stays in fp32."""
+    renderer = copy.copy(scene.renderer)
+    renderer._transformer = copy.deepcopy(scene.renderer._transformer).to(torch.bfloat16)
+    renderer.dtypes = dict(scene.renderer.dtypes) | {"transformer": "bf16"}
+    told: dict[str, set[float]] = {"timestep": set(), "guidance": set()}
+    seen: list[torch.Tensor] = []
+
+    def note(module: Any, args: tuple[torch.Tensor, ...]) -> None:
+        told["timestep"].add(args[0].item())
+        told["guidance"].add(args[2].item())
+
+    renderer._transformer.time_text_embed.register_forward_pre_hook(note)
+    renderer._transformer.x_embedder.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    x0: list[torch.Tensor] = []
+    params = SamplingParams(steps=25, shift=7.0, sampler="euler")
+    arguments = (scene.section(), {}, scene.conditioning, params, ignore, lambda step: x0.append(step.x0))
+    result = renderer.denoise(*arguments)
+    assert sorted(told["timestep"], reverse=True)[:4] == [1000, 996, 988, 980]
+    assert sorted(told["timestep"])[:3] == [226, 378, 488]
+    assert told["guidance"] == {9984}
+    assert {x.dtype for x in seen} == {torch.bfloat16}
+    assert {x.dtype for x in (result, *x0)} == {torch.float32} and result.equal(x0[-1])
+    sigmas = flow_sigmas(25, 7.0)
+    noise = torch.randn(1, 16, 9, 8, 8, generator=torch.Generator().manual_seed(scene.section().seed))
+    second = x0[0] + sigmas[1] / sigmas[0] * (noise - x0[0])
+    assert seen[1].equal(second.to(torch.bfloat16))
 
 
 def test_same_section_twice_gives_the_same_bits(scene: Any) -> None:
@@ -91,6 +123,7 @@ def test_same_section_twice_gives_the_same_bits(scene: Any) -> None:
         {"prompt": "The girl waves slowly."},
         {"gs": 4.0},
         {"shift": 3.0},
+        {"sigma_exponent": 1.25},
         {"sampler": "euler"},
         {"steps": 5},
         {"cfg": 2.0},
@@ -101,6 +134,21 @@ def test_each_parameter_changes_the_result(scene: Any, change: dict[str, Any]) -
     section = scene.section(**{key: change[key] for key in change if key in ("seed", "prompt")})
     params = {key: change[key] for key in change if key not in ("seed", "prompt")}
     assert not scene.denoise().equal(scene.denoise(section, **params))
+
+
+def test_context_is_embedded_once_per_section(scene: Any) -> None:
+    transformer = scene.renderer._transformer
+    modules = [transformer.clean_x_embedder.proj, transformer.image_projection, transformer.norm_out.linear]
+    calls = [0] * len(modules)
+
+    def count(*_: Any, place: int) -> None:
+        calls[place] += 1
+
+    hooks = [module.register_forward_pre_hook(partial(count, place=i)) for i, module in enumerate(modules)]
+    scene.denoise(steps=5, cfg=2.0)
+    for hook in hooks:
+        hook.remove()
+    assert calls == [1, 1, 10]  # the modulations of five steps for each branch
 
 
 def test_every_context_latent_matters(scene: Any) -> None:
@@ -176,17 +224,13 @@ def test_thread_count_changed_by_others_is_restored(scene: Any) -> None:
 @pytest.mark.parametrize("overlap", [1, 3])
 def test_decoding_in_chunks_equals_decoding_at_once(scene: Any, overlap: int) -> None:
     latents = torch.randn(16, 28, 8, 8, generator=torch.Generator().manual_seed(1))
-    whole = scene.renderer.decode(latents, 0)
-    assert whole.shape == (1 + 27 * 4, 64, 64, 3) and whole.dtype == torch.uint8
-    chunks = [scene.renderer.decode(latents[:, :10], 0)]
-    chunks += [scene.renderer.decode(latents[:, start - overlap : start + 9], overlap) for start in (10, 19)]
+    whole = scene.renderer.decode(latents)
+    assert whole.shape == (1 + 27 * 4, 64, 64, 3)
+    skip = 1 + 4 * (overlap - 1)
+    chunks = [scene.renderer.decode(latents[:, :10])]
+    chunks += [scene.renderer.decode(latents[:, start - overlap : start + 9])[skip:] for start in (10, 19)]
     assert [len(chunk) for chunk in chunks] == [37, 36, 36]
     assert torch.cat(chunks).equal(whole)
-
-
-def test_decoding_nothing_is_an_input_error(scene: Any) -> None:
-    with pytest.raises(InputError):
-        scene.renderer.decode(torch.zeros(16, 2, 8, 8), 2)
 
 
 _SCRIPT = """
@@ -205,7 +249,7 @@ conditioning = renderer.encode(Path(sys.argv[2]).read_bytes(), (prompt,), "")
 context = place_context(renderer.info.layout, 1, 1, None)
 section = Section(0, 1, 10, (), context.slots, context.window_index, 0, 5, prompt)
 latents = renderer.denoise(section, {}, conditioning, SamplingParams(steps=4), lambda done, steps: None)
-frames = renderer.decode(latents, 0)
+frames = renderer.decode(latents)
 digests = [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in (latents, frames)]
 print(json.dumps([renderer.info.checkpoint_sha256, *digests]))
 """
@@ -221,6 +265,6 @@ def test_another_process_builds_and_renders_the_same_bits(scene: Any, tmp_path: 
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     latents = scene.denoise()
-    frames = scene.renderer.decode(latents, 0)
+    frames = scene.renderer.decode(latents)
     digests = [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in (latents, frames)]
     assert json.loads(done.stdout) == [scene.renderer.info.checkpoint_sha256, *digests]

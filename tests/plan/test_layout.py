@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from farm.errors import InputError
 from model.plan import Layout
+from model.plan.layout import Kernel
 
 # Table 1: histories in time order, with their cost in latent frames through k1 (without window), by hand from
 # frames / (kernel volume / 4).
@@ -118,3 +119,38 @@ def test_every_layout_round_trips(
     assert layout.skips_before_window == ("x" in middle[:-1] and middle[0] == "x")
     for height, width in product((8, 60), (8, 104)):
         assert layout.tokens(height, width) >= window * (height // 2) * (width // 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("f1k1_x_g9_f1k1f2k2f16k4_td", "f1k1_x_g9_f1k1f2k2f16k4_ta"),
+        ("f1k1_x_td_f16k4f2k2f1k1_g9", "f1k1_x_ta_f16k4f2k2f1k1_g9"),
+        ("f1k1_x_f4k4f1k1_x_g9_x_f1k1f4k4_td", "f1k1_x_ta_f4k4f1k1_x_g9_x_f1k1f4k4_ta"),
+        ("td_f16k4f2k2f1k1_g9_x_f1k1", "ta_f16k4f2k2f1k1_g9_x_f1k1"),
+        ("f2k1_g9", "ta_f2k1_g9"),
+        ("g9_f2k1", "g9_f2k1_ta"),
+        ("g9", "g9"),
+    ],
+)
+def test_tail_can_be_exchanged_on_every_side_with_a_history(text: str, expected: str) -> None:
+    changed = Layout.parse(text).with_tail("ta")
+    assert str(changed) == expected and Layout.parse(expected) == changed
+    assert Layout.parse(text).with_tail("td").cost == changed.cost == Layout.parse(text).cost
+    assert {changed.left_tail, changed.right_tail} <= {"td", "ta"}
+
+
+def test_neighbours_with_one_kernel_are_one_group() -> None:
+    layout = Layout.parse("td_f3k2f2k2f1k1_g9")
+    assert [group.frames for group in layout.left] == [5, 1] and str(layout) == "td_f3k2f2k2f1k1_g9"
+
+
+@pytest.mark.parametrize("name", ["k1", "k16", "k1h4w2"])
+def test_kernel_names_round_trip(name: str) -> None:
+    assert str(Kernel.parse(name)) == name
+
+
+@pytest.mark.parametrize("name", ["", "k", "k0", "k1h0w2", "1", "k1h2"])
+def test_malformed_kernel_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="kernel"):
+        Kernel.parse(name)

@@ -143,39 +143,22 @@ def test_endpoints_order_is_figure_2b() -> None:
         assert section.slots[-2].latent == section.start - 1
 
 
-def test_vanilla_with_the_f1_layout_has_the_references_indices() -> None:
-    """demo_gradio_f1.py: start at 0, 16 + 2 + 1 history frames at 1..19, window always at 20."""
-    for section in plan_of(10, "vanilla", F1).sections:
-        assert [slot.index for slot in section.slots] == list(range(20))
-        assert section.window_index == 20
-        history = [slot.latent for slot in section.slots[1:]]
-        assert history == [latent if latent >= 0 else None for latent in range(section.start - 19, section.start)]
-
-
-@pytest.mark.parametrize("count", range(1, 60))
-def test_inverted_with_the_released_layout_is_the_references_loop(count: int) -> None:
-    """demo_gradio.py: paddings, index splits and the history buffer, transcribed from its description."""
-    paddings = [3] + [2] * (count - 3) + [1, 0] if count > 4 else list(range(count))[::-1]
-    history: list[int | None] = [None] * 19
-    plan = plan_of(count * 1.2, "inverted", RELEASED)
-    assert plan.depth == count
-    for padding, section in zip(paddings, reversed(plan.sections), strict=True):
-        blank = 9 * padding
-        expected = [(0, "start", 0, 1)]
-        for offset, latent in enumerate(history[:19]):
-            kernel = 1 if offset == 0 else 2 if offset < 3 else 4
-            expected.append((latent, "future", 1 + blank + 9 + offset, kernel))
-        assert [(slot.latent, slot.side, slot.index, slot.kernel) for slot in section.slots] == expected
-        assert section.window_index == 1 + blank
-        assert max(slot.index for slot in section.slots) <= 55
-        history = [*range(section.start, section.stop), *history]
-
-
 def test_released_layout_fills_gaps_from_the_left_anchors_last_frame() -> None:
-    section = plan_of(60, "bisect", RELEASED).sections[12]
-    assert section.slots[0].latent == 9
-    assert section.slots[1].latent == 217
-    assert section.window_index == 1 + 27
+    """It has no way to show a distant future: a midpoint sees the start slot alone, as a first section does."""
+    sections = plan_of(60, "bisect", RELEASED).sections
+    assert [slot.latent for slot in sections[12].slots] == [9, *[None] * 19]
+    assert sections[12].window_index == 1 + 27
+    touching = next(s for s in sections if s.predecessors == (s.index - 1, s.index + 1))
+    assert touching.slots[0].latent == touching.start - 1 and touching.slots[1].latent == touching.stop
+    assert touching.window_index == 1
+
+
+def test_endpoints_on_the_released_layout_fill_leftward() -> None:
+    plan = plan_of(12, "endpoints", RELEASED)
+    assert plan.level_widths == (2, *[1] * 8)
+    for section in plan.sections[1:-1]:
+        assert section.slots[0].latent == 9 and section.slots[1].latent == section.stop
+        assert section.window_index == 1 + 9 * min(section.index - 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from farm.cli import main
 from model.plan import make_plan, plan_svg
@@ -71,6 +72,23 @@ def test_picture_draws_every_section_and_dependency(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.svg"]
 
 
+def test_anchors_and_prompts_are_shown_per_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "out.svg"
+    options = ["--prompt", "A girl. [0s-4s: She waves.] [4s: She spins.]", "--blend", "1", "--keyframe", "4.8"]
+    assert main(["plan", "-s", "9.6", *options, "--end-image", "--picture", str(picture)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "keyframe-1 at 4.80 s" in lines and "end_image at 9.60 s" in lines
+    assert "3 3.63 4.83 keyframe-1 50% A girl. She waves. + 50% A girl. She spins." in lines
+    assert "7 8.43 9.63 keyframe-1, end_image A girl. She spins." in lines
+    titles = [title.text for title in ElementTree.fromstring(picture.read_text()).iter(f"{SVG}title")]
+    assert "keyframe-1 at 4.80 s" in titles
+    assert "section 7: 8.43 to 9.63 s, level 0, sees keyframe-1, end_image: A girl. She spins." in titles
+    assert main(["plan", "-s", "9.6", "--extend-at", "start", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["anchors"] == [{"name": "source_video", "boundary": 8, "second": 9.6}]
+    assert found["sections"][7]["anchors"] == ["source_video"]
+
+
 def test_picture_of_a_long_chain_stays_well_formed() -> None:
     plan = make_plan(layout="td_f16k4f2k2f1k1_g9", order="vanilla", seconds=600, seed=0, prompt="")
     root = ElementTree.fromstring(plan_svg(plan))
@@ -109,3 +127,15 @@ def test_bad_option_is_one_clear_line(
     assert len(captured.err.strip().splitlines()) == 1
     assert "Traceback" not in captured.err and captured.out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_image_shows_its_bucket_and_what_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (400, 100)).save(path)
+    assert main(["plan", "--image", str(path)]) == 0
+    assert "64x64 pixels from 400x100, 75% of the picture cut off" in capsys.readouterr().out
+    assert main(["plan", "--image", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["bucket"], found["crop"], found["kept"]) == ([64, 64], [150, 0, 250, 100], 0.25)
+    assert main(["plan", "--resolution", "512"]) != 0
+    assert "resolution 512: model 'puppet' has 64" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_lookup_ignores_case_and_suggests_the_nearest():
         (GOOD.replace("12", '"many"'), "values.steps: input should be a valid integer"),
         (GOOD.replace("12", "nan"), "values.steps: "),
         (GOOD + 'prompt = "hi"\n', "values.prompt: a preset can't set this field"),
-        (GOOD + 'cache = "magic"\n', "values.cache: input should be 'none' or 'tea', got 'magic'"),
+        (GOOD + 'cache = "magic"\n', "values.cache: unknown cache 'magic'. Did you mean 'mag'? Available: auto, "),
         ('author = "me"\n' + GOOD, "author: unknown key"),
         ("", "name: missing"),
     ],

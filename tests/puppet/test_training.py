@@ -99,7 +99,7 @@ def test_the_shipped_recipe_is_valid():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("seed = 1\n[codec]\nsteps = 0", "codec.steps"), ("seed = ", "not valid TOML"), ("sed = 1", "seed")],
+    [("seed = 1\n[codec]\nsteps = -1", "codec.steps"), ("seed = ", "not valid TOML"), ("sed = 1", "seed")],
 )
 def test_broken_recipes_are_refused_with_the_key(tmp_path, text, message):
     path = tmp_path / "train.toml"

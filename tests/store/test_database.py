@@ -102,12 +102,10 @@ def test_waits_for_another_process_s_transaction(tmp_path: Path):
     store.migrate()
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    timer = threading.Timer(0.3, other.execute, ["COMMIT"])
-    timer.start()
     assert store.list_jobs()[1] == 0  # reading does not wait
-    assert timer.is_alive()
+    threading.Timer(0.3, other.execute, ["COMMIT"]).start()
     submit(store)
-    assert not timer.is_alive()
+    assert not other.in_transaction
     other.close()
     store.close()
 

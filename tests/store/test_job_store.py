@@ -50,9 +50,9 @@ class TestJobs:
         lonely = Task("j.a", "j", "a", TaskKind.ENCODE, None, ("nobody",))
         request = submit(store).request
         with pytest.raises(InputError, match="depend on nobody"):
-            store.create_job(request, "", [lonely], made("image"))
+            store.create_job(request, "", [lonely], [made("image")])
         with pytest.raises(InputError, match="at least one task"):
-            store.create_job(request, "", [], made("image"))
+            store.create_job(request, "", [], [made("image")])
         with pytest.raises(NotFoundError):
             store.get_job("j")
 

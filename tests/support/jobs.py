@@ -7,6 +7,7 @@ from farm.jobs.graph import tasks_for
 from farm.jobs.records import Artifact, AttemptState, Job, JobState, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
 from farm.store.jobs import JobStore
+from model.decoding import Decoding
 from model.plan import make_plan
 
 LAYOUT = "f1k1_x_f4k4f2k2f1k1_x_g9_x_f1k1f2k2f4k4_td"
@@ -20,8 +21,8 @@ def submit(store: JobStore, *, seconds: float = 5, key: str | None = None, **fie
     )
     plan = make_plan(layout=LAYOUT, order="bisect", seconds=seconds, seed=request.seed, prompt=request.prompt)
     job_id = uuid4().hex
-    tasks = tasks_for(job_id, plan, decode_overlap=1)
-    return store.create_job(request, plan.digest(), tasks, made("image"), idempotency_key=key)
+    tasks = tasks_for(job_id, plan, Decoding())
+    return store.create_job(request, plan.digest(), tasks, [made("image")], idempotency_key=key)
 
 
 def made(name: str) -> Artifact:

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from model.constants import constants_once
-from model.teacache import TeaCache, tea_cache
+from model.caches.tea import CachedBlocks, TeaCache, tea_cache
+from model.released import released_facts
+
+FRAMEPACK = tuple(released_facts("framepack")["teacache_polynomial"])
 
 
 class Block(nn.Module):
@@ -23,21 +25,22 @@ class Block(nn.Module):
         return hidden + self.calls, text
 
 
-def run(cache: TeaCache, value: float) -> float:
+def run(blocks: CachedBlocks, value: float, branch: str = "") -> float:
     hidden = torch.full((1, 2, 4), value)
-    output, _ = cache(hidden, hidden, hidden, None, (hidden, hidden))
+    with blocks.cache.branch(branch):
+        output, _ = blocks(hidden, hidden, hidden, None, (hidden, hidden))
     return float(output[0, 0, 0])
 
 
 def computed(changes: list[float], threshold: float, polynomial: tuple[float, ...] = (1.0, 0.0)) -> list[bool]:
     """Which steps run the blocks when the signal changes by these relative amounts."""
-    cache = TeaCache(nn.ModuleList([Block()]), nn.ModuleList(), len(changes) + 1, threshold, polynomial)
+    blocks = CachedBlocks(TeaCache(len(changes) + 1, threshold, polynomial), [Block()])
     value = 1.0
-    run(cache, value)
+    run(blocks, value)
     for change in changes:
         value *= 1 + change
-        run(cache, value)
-    return cache.branches[""].computed
+        run(blocks, value)
+    return blocks.cache.computed[""]
 
 
 def test_blocks_run_again_when_the_summed_change_reaches_the_threshold() -> None:
@@ -53,25 +56,31 @@ def test_large_change_runs_at_once() -> None:
 
 
 def test_polynomial_maps_the_change() -> None:
-    """FramePack's fit gives at least 0.052 a step, so that 0.15 skips at most two steps in a row."""
-    fit = (733.226126, -401.131952, 67.5869174, -3.149878, 0.0961237897)
-    assert computed([0.0315] * 7, 0.15, fit) == [True, False, False, True, False, False, True, True]
+    """FramePack's fit gives 0.0521 at a change of 0.0315, its least: two skips in a row at 0.15, four at 0.25."""
+    assert computed([0.0315] * 7, 0.15, FRAMEPACK) == [True, False, False, True, False, False, True, True]
+    assert computed([0.0315] * 7, 0.25, FRAMEPACK) == [True, False, False, False, False, True, False, True]
+
+
+def test_polynomial_is_that_of_the_reference_worked_out_by_hand() -> None:
+    """P(0) = 0.096, P(0.15) = 0.162, P(0.25) = 0.129: it neither starts at 0 nor always rises."""
+    for change, mapped in ((0.0, 0.0961), (0.15, 0.1617), (0.25, 0.1293)):
+        assert computed([change, change], mapped + 2e-4, FRAMEPACK)[1] is False
+        assert computed([change, change], mapped - 2e-4, FRAMEPACK)[1] is True
 
 
 def test_skipped_step_adds_the_last_residual() -> None:
     block = Block()
-    cache = TeaCache(nn.ModuleList([block]), nn.ModuleList(), 4, 1.0, (1.0, 0.0))
-    assert [run(cache, value) for value in (1.0, 1.1, 1.2, 1.3)] == pytest.approx([2.0, 2.1, 2.2, 3.3])
+    blocks = CachedBlocks(TeaCache(4, 1.0, (1.0, 0.0)), [block])
+    assert [run(blocks, value) for value in (1.0, 1.1, 1.2, 1.3)] == pytest.approx([2.0, 2.1, 2.2, 3.3])
     assert block.calls == 2
 
 
 def test_branches_of_cfg_do_not_mix() -> None:
-    cache = TeaCache(nn.ModuleList([Block()]), nn.ModuleList(), 4, 0.15, (1.0, 0.0))
+    blocks = CachedBlocks(TeaCache(4, 0.15, (1.0, 0.0)), [Block()])
     for positive, negative in ((1.0, 100.0), (1.01, 200.0), (1.02, 400.0), (1.03, 800.0)):
-        for cache.branch, value in (("positive", positive), ("negative", negative)):
-            run(cache, value)
-    assert cache.branches["positive"].computed == [True, False, False, True]
-    assert cache.branches["negative"].computed == [True, True, True, True]
+        run(blocks, positive, "positive")
+        run(blocks, negative, "negative")
+    assert blocks.cache.computed == {"positive": [True, False, False, True], "negative": [True] * 4}
 
 
 def test_cache_that_never_skips_is_bit_equal_to_none(scene: Any) -> None:
@@ -96,22 +105,7 @@ def test_cache_skips_blocks_and_stays_near(scene: Any) -> None:
 
 def test_transformer_gets_its_blocks_back_after_an_error(renderer: Any) -> None:
     transformer = renderer._transformer
-    before = (transformer.transformer_blocks, transformer.single_transformer_blocks, transformer.rope)
-    with pytest.raises(ZeroDivisionError), tea_cache(transformer, 4, 0.15), constants_once(transformer):
+    before = (transformer.transformer_blocks, transformer.single_transformer_blocks)
+    with pytest.raises(ZeroDivisionError), tea_cache(transformer, 4, 0.15):
         raise ZeroDivisionError
-    assert before == (transformer.transformer_blocks, transformer.single_transformer_blocks, transformer.rope)
-
-
-def test_context_is_embedded_once_per_section(scene: Any) -> None:
-    calls = {"clean_x_embedder": 0, "image_projection": 0, "rope": 0}
-    hooks = []
-    for name in calls:
-
-        def count(*_: Any, name: str = name) -> None:
-            calls[name] += 1
-
-        hooks.append(getattr(scene.renderer._transformer, name).register_forward_pre_hook(count))
-    scene.denoise(steps=5, cfg=2.0)
-    for hook in hooks:
-        hook.remove()
-    assert calls == {"clean_x_embedder": 1, "image_projection": 1, "rope": 4}
+    assert before == (transformer.transformer_blocks, transformer.single_transformer_blocks)

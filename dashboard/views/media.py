@@ -1,0 +1,175 @@
+"""What a draft starts from and leads to beside its start image: end image, keyframes, a video to extend."""
+
+from typing import Any
+
+import streamlit as st
+
+from farm.errors import InputError
+from farm.jobs.request import RenderRequest
+from model.images import open_image
+from model.media import Media
+
+PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
+VIDEOS = ["mp4", "mov", "mkv", "webm"]
+
+FIELDS = ("prompt_blend_sections", "end_image_strength", "extend", "extend_output", "num_cleaned_frames", "latent_type")
+"""Request fields with a widget here; each widget's key is ``draft_`` and the field's name."""
+_SIDES = {"end": "after its end", "start": "before its start"}
+_OUTPUTS = {"joined": "both in one", "extension": "the new part alone"}
+_BLANKS = {"noise": "Noise", "white": "White", "black": "Black", "green": "Green Screen"}
+
+
+def begin() -> None:
+    """Fill an empty draft."""
+    for field in FIELDS:
+        st.session_state.setdefault(f"draft_{field}", RenderRequest.model_fields[field].get_default())
+    st.session_state.setdefault("draft_media", Media())
+    st.session_state.setdefault("draft_seconds", [])
+
+
+def load(request: dict[str, Any], media: Media) -> None:
+    """Make a job's files and fields the draft's, except for the start image."""
+    for field in FIELDS:
+        st.session_state[f"draft_{field}"] = request[field]
+    st.session_state["draft_media"] = media
+    _set_seconds([float(keyframe["second"]) for keyframe in request["keyframes"]])
+
+
+def draft() -> Media:
+    """All files of the draft."""
+    state = st.session_state
+    media: Media = state["draft_media"]
+    start = None if media.video is not None and state["draft_extend"] == "end" else state.get("draft_image")
+    return Media(start, media.end_image, media.keyframes, media.video)
+
+
+def fields() -> dict[str, Any]:
+    """The request fields that go with the draft's files."""
+    state, media = st.session_state, draft()
+    found: dict[str, Any] = {"prompt_blend_sections": state["draft_prompt_blend_sections"]}
+    if media.end_image is not None:
+        found["end_image_strength"] = state["draft_end_image_strength"]
+    if media.keyframes:
+        found["keyframes"] = list(state["draft_seconds"])
+    if media.video is not None:
+        found |= {field: state[f"draft_{field}"] for field in ("extend", "extend_output", "num_cleaned_frames")}
+    if media.image is None and media.video is None:
+        found["latent_type"] = state["draft_latent_type"]
+    return found
+
+
+def plan_params() -> dict[str, Any]:
+    """What of it a preview of the plan has to know."""
+    media = draft()
+    return {
+        "prompt": st.session_state["draft_prompt"],
+        "prompt_blend_sections": st.session_state["draft_prompt_blend_sections"],
+        "end_image": media.end_image is not None,
+        "keyframes": tuple(st.session_state["draft_seconds"]) if media.keyframes else (),
+        "extend": st.session_state["draft_extend"] if media.video is not None else None,
+    }
+
+
+def show(model: dict[str, Any]) -> None:
+    """Draw the widgets and take over what was uploaded."""
+    begin()
+    media: Media = st.session_state["draft_media"]
+    used = media.end_image is not None or media.keyframes or media.video is not None
+    with st.expander("End image, keyframes, video to extend", icon=":material/flag:", expanded=bool(used)):
+        _end_image()
+        _keyframes()
+        _video()
+        if model["text_to_video"]:
+            st.selectbox(
+                "Latent image",
+                list(_BLANKS),
+                key="draft_latent_type",
+                format_func=_BLANKS.__getitem__,
+                help="What the video starts from when there is no start image; an experiment.",
+            )
+
+
+def _end_image() -> None:
+    upload = st.file_uploader("End image", type=PICTURES, key=_key("end"), help="The video leads to this picture.")
+    if upload is not None:
+        _change(end_image=upload.getvalue())
+    media: Media = st.session_state["draft_media"]
+    if media.end_image is None:
+        return
+    _picture(media.end_image, "end image")
+    st.slider("End image influence", 0.05, 1.0, step=0.05, key="draft_end_image_strength")
+    _remove("end", end_image=None)
+
+
+def _keyframes() -> None:
+    state = st.session_state
+    uploads = st.file_uploader(
+        "Keyframes",
+        type=PICTURES,
+        key=_key("keyframes"),
+        accept_multiple_files=True,
+        help="Pictures on the way. The stretches between them render at the same time.",
+    )
+    data = tuple(upload.getvalue() for upload in uploads)
+    if data and data != state["draft_media"].keyframes:
+        _change(keyframes=data)
+        step = float(state["draft_total_second_length"]) / (len(data) + 1)
+        _set_seconds([round(step * (i + 1), 1) for i in range(len(data))])
+    for i, keyframe in enumerate(state["draft_media"].keyframes):
+        picture, second = st.columns([2, 3], vertical_alignment="center")
+        with picture:
+            _picture(keyframe, f"keyframe {i + 1}")
+        key = f"draft_second_{i}"
+        state.setdefault(key, state["draft_seconds"][i])
+        state["draft_seconds"][i] = second.number_input(f"Second of keyframe {i + 1}", 0.0, step=0.1, key=key)
+    if state["draft_media"].keyframes:
+        _remove("keyframes", keyframes=())
+
+
+def _video() -> None:
+    upload = st.file_uploader(
+        "Video to extend", type=VIDEOS, key=_key("video"), help="At most two minutes; takes the start image's place."
+    )
+    if upload is not None:
+        _change(video=upload.getvalue())
+    media: Media = st.session_state["draft_media"]
+    if media.video is None:
+        return
+    st.video(media.video)
+    st.radio("Make what comes", list(_SIDES), key="draft_extend", format_func=_SIDES.__getitem__, horizontal=True)
+    st.radio("Write", list(_OUTPUTS), key="draft_extend_output", format_func=_OUTPUTS.__getitem__, horizontal=True)
+    st.slider("Number of context frames", 1, 19, key="draft_num_cleaned_frames", help="Latent frames that are seen.")
+    _remove("video", video=None)
+
+
+def _key(name: str) -> str:
+    """An uploader's key; a new one empties it."""
+    return f"draft_upload_{name}_{st.session_state.get(f'draft_uploads_{name}', 0)}"
+
+
+def _change(**files: Any) -> None:
+    st.session_state["draft_media"] = Media(**{**vars(st.session_state["draft_media"]), **files})
+
+
+def _set_seconds(seconds: list[float]) -> None:
+    state = st.session_state
+    state["draft_seconds"] = seconds
+    for i, second in enumerate(seconds):
+        state[f"draft_second_{i}"] = second
+
+
+def _remove(name: str, **files: Any) -> None:
+    if st.button("Remove", icon=":material/close:", key=f"remove-{name}"):
+        _change(**files)
+        count = f"draft_uploads_{name}"
+        st.session_state[count] = st.session_state.get(count, 0) + 1
+        st.rerun()
+
+
+def _picture(data: bytes, what: str) -> None:
+    try:
+        open_image(data)
+    except InputError as error:
+        st.error(f"{what}: {error}", icon=":material/broken_image:")
+        return
+    st.image(data, width=160)

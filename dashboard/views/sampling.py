@@ -1,0 +1,111 @@
+"""The part of the Submit page that says how sections are denoised: sampler, noise levels, step cache."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from model.choices import CACHES, SAMPLERS
+
+FIELDS = (
+    "sampler", "shift", "sigma_exponent", "cache", "teacache_rel_l1_thresh", "magcache_threshold",
+    "magcache_max_consecutive_skips", "magcache_retention_ratio", "magcache_ratios", "first_block_threshold",
+    "taylor_interval",
+)  # fmt: skip
+"""Fields of a request that are set here; each widget's key is ``draft_`` and the field's name."""
+
+
+_HIGHER = "Higher skips more: faster, with less detail in hands and faces."
+
+
+def show() -> None:
+    """The widgets. The values are in the session's state already."""
+    first, second = st.columns(2)
+    first.selectbox("Sampler", list(SAMPLERS), key="draft_sampler", help=_listed(SAMPLERS))
+    second.selectbox("Step cache", list(CACHES), key="draft_cache", help=_listed(CACHES))
+    knobs = _KNOBS.get(st.session_state["draft_cache"])
+    if knobs is not None:
+        knobs()
+    first, second = st.columns(2)
+    first.number_input(
+        "Shift",
+        0.1,
+        100.0,
+        step=0.5,
+        key="draft_shift",
+        placeholder="by resolution",
+        help="Above 1 spends more steps at high noise, where layout and motion are decided. Empty: what FramePack "
+        "computes from the resolution, 7 from 640 on.",
+    )
+    second.slider(
+        "Schedule exponent",
+        0.5,
+        2.0,
+        step=0.05,
+        key="draft_sigma_exponent",
+        help="1 is what models are trained with. Above, more steps at both ends: for layout and for fine detail.",
+    )
+
+
+def used(cache: str) -> set[str]:
+    """The fields among ``FIELDS`` that mean something with this cache."""
+    return {field for field in FIELDS if field not in _OF_CACHE or _OF_CACHE[field] == cache}
+
+
+def _tea() -> None:
+    st.slider(
+        "TeaCache threshold",
+        0.01,
+        1.0,
+        step=0.01,
+        key="draft_teacache_rel_l1_thresh",
+        help=_HIGHER,
+    )
+
+
+def _mag() -> None:
+    first, second, third = st.columns(3)
+    first.slider(
+        "MagCache threshold", 0.001, 1.0, step=0.001, format="%.3f", key="draft_magcache_threshold", help=_HIGHER
+    )
+    second.slider("Skips in a row", 1, 10, key="draft_magcache_max_consecutive_skips")
+    third.slider(
+        "Kept at the start", 0.0, 1.0, step=0.05, key="draft_magcache_retention_ratio", help="Share of the steps."
+    )
+    count = len(st.session_state["draft_magcache_ratios"])
+    st.caption(
+        f"With a calibration of {count} steps."
+        if count
+        else "Uses the model's calibration; for a model without one choose a preset that brings it."
+    )
+
+
+def _first_block() -> None:
+    st.slider(
+        "FirstBlockCache threshold",
+        0.001,
+        1.0,
+        step=0.001,
+        format="%.3f",
+        key="draft_first_block_threshold",
+        help=_HIGHER,
+    )
+
+
+def _taylor() -> None:
+    st.slider("Steps per computed one", 2, 10, key="draft_taylor_interval", help=_HIGHER)
+
+
+_KNOBS: dict[str, Callable[[], None]] = {"tea": _tea, "mag": _mag, "first_block": _first_block, "taylor": _taylor}
+_OF_CACHE = {
+    "teacache_rel_l1_thresh": "tea",
+    "magcache_threshold": "mag",
+    "magcache_max_consecutive_skips": "mag",
+    "magcache_retention_ratio": "mag",
+    "magcache_ratios": "mag",
+    "first_block_threshold": "first_block",
+    "taylor_interval": "taylor",
+}
+
+
+def _listed(known: dict[str, str]) -> str:
+    return "\n".join(f"- **{name}**: {text}" for name, text in known.items())

@@ -1,0 +1,66 @@
+"""What is known of sections besides their rows: how finished ones were made, and what they look like."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from farm.errors import FarmError, NotFoundError
+from farm.jobs.keys import attempt_folder, preview_key, preview_name
+from farm.jobs.records import Artifact, AttemptState
+from farm.store.artifacts import ArtifactStore
+
+from .context import FarmContext
+from .schemas import RenderedSection
+
+LATENTS = "latents-"
+
+
+def rendered_sections(farm: FarmContext, artifacts: Mapping[str, Artifact]) -> list[RenderedSection]:
+    """The finished sections of a job, in viewer order; one whose file is gone or damaged is left out."""
+    found = []
+    for name, artifact in sorted(artifacts.items()):
+        if name.startswith(LATENTS):
+            try:
+                facts = _metadata(farm.artifacts, artifact.key)
+                found.append(_section(int(name.removeprefix(LATENTS)), facts))
+            except (FarmError, KeyError, ValueError):
+                continue
+    return found
+
+
+def newest_preview(farm: FarmContext, job_id: str, section: int) -> bytes:
+    """The JPEG of a finished section, or of the running attempt at one.
+
+    Raises:
+        NotFoundError: there is none, since the section has not begun or its preview could not be written.
+    """
+    keys = [
+        preview_key(attempt_folder(job_id, attempt.id), section)
+        for attempt in farm.store.attempts(job_id)
+        if attempt.state is AttemptState.RUNNING and attempt.task_id == f"{job_id}.section-{section:03d}"
+    ]
+    finished = farm.store.artifacts(job_id).get(preview_name(section))
+    for key in [*keys, *([finished.key] if finished else [])]:
+        try:
+            return farm.artifacts.read(key)
+        except NotFoundError:
+            continue
+    raise NotFoundError(f"section {section} of job {job_id} can't be seen yet.")
+
+
+@lru_cache(maxsize=8192)
+def _metadata(artifacts: ArtifactStore, key: str) -> dict[str, str]:
+    """Of a committed file, which never changes under its key."""
+    return artifacts.tensor_metadata(key)
+
+
+def _section(index: int, facts: Mapping[str, str]) -> RenderedSection:
+    return RenderedSection(
+        index=index,
+        seconds=float(facts["seconds"]),
+        replica=facts["replica"],
+        device_class=facts["device_class"],
+        cache=facts["cache"],
+        steps=int(facts["steps"]),
+        steps_computed=json.loads(facts["computed"]),
+    )

@@ -1,0 +1,173 @@
+"""What ``farm doctor`` looks at on this machine. Each check is a real attempt, and names a remedy when it fails."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+
+from farm.errors import FarmError
+from farm.settings import Settings
+
+GB = 10**9
+LEAST_DISK = 5 * GB
+LEAST_MEMORY = 3 * GB
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """``finding``: what was found; ``remedy``: what to do when ``state`` is not ok."""
+
+    name: str
+    state: State
+    finding: str
+    remedy: str = ""
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """All checks, as they finish. A check that breaks is a failed one; none stops the others."""
+    for name, look in CHECKS.items():
+        try:
+            yield look(settings)
+        except FarmError as error:
+            yield Check(name, State.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the finding
+            reason = (str(error).splitlines() or [""])[0]
+            yield Check(name, State.FAILED, f"{type(error).__name__}: {reason}")
+
+
+def _software(_: Settings) -> Check:
+    found = ", ".join(f"{name} {version(name)}" for name in ("torch", "diffusers", "ray", "streamlit"))
+    return Check("software", State.OK, f"Python {platform.python_version()}, {found}")
+
+
+def _machine(settings: Settings) -> Check:
+    memory = host_memory()
+    found = f"{os.cpu_count()} cores, {memory / GB:.1f} GB of memory free"
+    if memory < LEAST_MEMORY:
+        return Check("machine", State.WARNING, found, "a replica on the CPU needs 1.5 GB; close other programs.")
+    return Check("machine", State.OK, found)
+
+
+def _devices(_: Settings) -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Check("devices", State.OK, "no GPU; replicas use CPU cores, which is enough for the family puppet")
+    found, old = [], []
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        free, total = torch.cuda.mem_get_info(index)
+        found.append(f"{card.name} ({free / GB:.1f} of {total / GB:.1f} GB free)")
+        if card.major < 8:
+            old.append(card.name)
+    if old:
+        remedy = f"{', '.join(old)}: no bf16, which the 13B models need; use cards of 2020 or later for them."
+        return Check("devices", State.WARNING, "; ".join(found), remedy)
+    return Check("devices", State.OK, "; ".join(found))
+
+
+def _home(settings: Settings) -> Check:
+    settings.ensure_home()
+    free = shutil.disk_usage(settings.home).free
+    found = f"{settings.home}, {free / GB:.1f} GB free"
+    if free < LEAST_DISK:
+        return Check(
+            "home", State.WARNING, found, "renders pause when the disk is full; set FARM_HOME to a larger one."
+        )
+    return Check("home", State.OK, found)
+
+
+def _database(settings: Settings) -> Check:
+    from sqlalchemy import text
+    from sqlalchemy.engine import make_url
+
+    from farm.store.database import Database
+
+    shown = make_url(settings.database_url).render_as_string(hide_password=True)
+    database = Database(settings.database_url)
+    try:
+        database.migrate()
+        database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+    finally:
+        database.close()
+    return Check("database", State.OK, shown)
+
+
+def _artifacts(settings: Settings) -> Check:
+    from farm.store.artifacts import ArtifactStore
+
+    store = ArtifactStore(settings.artifacts_url)
+    folder = f"doctor-{os.getpid()}"
+    store.write(f"{folder}/probe", b"probe")
+    back = store.read(f"{folder}/probe")
+    store.remove_prefix(folder)
+    if back != b"probe":
+        return Check("artifacts", State.FAILED, f"{settings.artifacts_url} gave back other bytes than were written")
+    return Check("artifacts", State.OK, settings.artifacts_url)
+
+
+def _encoder(_: Settings) -> Check:
+    import av
+
+    try:
+        av.codec.Codec("libx264", "w")
+    except ValueError:
+        remedy = "install PyAV from its wheel, which brings FFmpeg with it: pip install --force-reinstall av"
+        return Check("video encoder", State.FAILED, f"PyAV {av.__version__} has no H.264 encoder", remedy)
+    return Check("video encoder", State.OK, f"H.264 by PyAV {av.__version__}")
+
+
+def _plugins(settings: Settings) -> Check:
+    from plugins.manager import get_manager
+
+    manager = get_manager(settings)
+    broken = [f"{info.name}: {info.reason}" for info in manager.plugins if not info.enabled]
+    broken += [f"{entry.path}: {entry.reason}" for entry in manager.presets.broken]
+    found = f"plug-ins: {len(manager.plugins)}, presets: {len(manager.presets.presets)}"
+    if broken:
+        return Check("plug-ins", State.WARNING, f"{found}; broken: {'; '.join(broken)}", "mend or remove the files.")
+    return Check("plug-ins", State.OK, found)
+
+
+def _service(settings: Settings) -> Check:
+    from farm.client import FarmClient
+    from farm.cluster import service
+
+    state = service.read_state(settings)
+    if state is None:
+        return Check("service", State.OK, "not running; start it with: farm up")
+    with FarmClient(state.url, timeout=5) as client:
+        health = client.health()
+    found = f"{state.url}: {health['status']}"
+    if health["status"] != "ok":
+        return Check("service", State.WARNING, found, f"see the logs in {settings.logs_dir}.")
+    return Check("service", State.OK, found)
+
+
+def host_memory() -> int:
+    """Bytes of memory that programs can still get on this machine."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+CHECKS: dict[str, Callable[[Settings], Check]] = {
+    "software": _software,
+    "machine": _machine,
+    "devices": _devices,
+    "home": _home,
+    "database": _database,
+    "artifacts": _artifacts,
+    "video encoder": _encoder,
+    "plug-ins": _plugins,
+    "service": _service,
+}

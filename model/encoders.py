@@ -1,0 +1,80 @@
+"""The text and image encoders: read when conditioning is computed, kept only where there is room."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .checkpoint import Checkpoint
+from .components import load_processor, load_weights
+
+ROOM = 0.25
+"""Share of the device's memory up to which the encoders stay in it between two jobs."""
+
+
+FITS = 1.1
+"""Free memory that an encoder needs to run on a GPU, as a multiple of its weights."""
+
+
+class Encoders:
+    """Encoders and processors by name, each read when it is first asked for."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtypes: dict[str, str]) -> None:
+        self._checkpoint = checkpoint
+        self._device = device
+        self._dtypes = dtypes
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """CheckpointError when it can't be read."""
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of those in memory."""
+        return tuple(self._loaded)
+
+    def release(self) -> None:
+        """Free the memory of all that have weights."""
+        for name in [name for name in self._loaded if name in self._dtypes]:
+            del self._loaded[name]
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def release_if_large(self, may_stay: bool = True) -> None:
+        """Free them when they take more than ``ROOM`` of the device's memory, or may not stay on a GPU."""
+        if self._device.type == "cuda" and not may_stay:
+            return self.release()
+        held = [self._loaded[name] for name in self._loaded if name in self._dtypes]
+        size = sum(tensor.nbytes for module in held for tensor in module.parameters())
+        if size > ROOM * _memory(self._device):
+            self.release()
+
+    def _load(self, name: str) -> Any:
+        from transformers import AutoTokenizer, CLIPTextModel, LlamaModel, SiglipVisionModel
+        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+        models = {"text_encoder": LlamaModel, "text_encoder_2": CLIPTextModel, "image_encoder": SiglipVisionModel}
+        path = self._checkpoint.parts[name].path
+        if name in models:
+            return load_weights(models[name], path, self._device_for(path), self._dtypes[name])
+        return load_processor(SiglipImageProcessorPil if name == "feature_extractor" else AutoTokenizer, path)
+
+    def _device_for(self, path: Path) -> torch.device:
+        """The device, or the CPU when the weights in ``path`` don't fit what is free there now."""
+        if self._device.type == "cuda":
+            size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+            if size * FITS > torch.cuda.mem_get_info(self._device)[0]:
+                return torch.device("cpu")
+        return self._device
+
+
+def _memory(device: torch.device) -> int:
+    """All bytes of the device; on the CPU, those of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    import os
+
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

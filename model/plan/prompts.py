@@ -1,0 +1,126 @@
+"""Timed prompts: ``A girl. [0s-2s: She waves.] [2s: She walks away.]`` becomes a prompt for every section. No torch.
+
+``[a s-b s: text]`` holds from second a to second b of the video, ``[a s: text]`` until the next timed prompt or the
+end. What stands outside brackets is the *base*: it goes before every timed text, and stands alone where none holds.
+Times are viewer time, whatever the render order. A section follows the prompt that holds at its middle, since nothing
+finer can be steered; the first sections of a new prompt can be blended with the one before.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from farm.errors import InputError
+
+_SECONDS = r"(\d+(?:\.\d+)?)\s*(s?)"
+_TIMED = re.compile(rf"\[\s*{_SECONDS}\s*(?:-\s*{_SECONDS}\s*)?:([^\[\]]*)\]")
+_MEANT = re.compile(r"\[\s*-?\d+(?:[.,]\d+)?\s*s\b[^\]]{0,20}")
+_EXPECTED = "expected [0s-2s: text] or [3s: text]"
+
+
+@dataclass(frozen=True)
+class TimedPrompt:
+    """``text`` holds from second ``start`` to second ``stop``; None: until the next one, or the end."""
+
+    start: float
+    stop: float | None
+    text: str
+
+    def __str__(self) -> str:
+        until = "" if self.stop is None else f"-{self.stop:g}s"
+        return f"[{self.start:g}s{until}: {self.text[:30]}]"
+
+
+@dataclass(frozen=True)
+class SectionPrompt:
+    """What a section follows: ``prompt``, with weight ``blend`` mixed into ``next_prompt``."""
+
+    prompt: str
+    next_prompt: str = ""
+    blend: float = 0.0
+
+
+def section_prompts(
+    text: str, sections: Sequence[range], fps: int, seconds: float, blend_sections: int
+) -> list[SectionPrompt]:
+    """The prompt of every section.
+
+    Args:
+        text: as the user wrote it.
+        sections: pixel frames of each section in viewer order.
+        fps: of those frames.
+        seconds: the longest time that may be named: the length asked for, or the true one if that is longer.
+        blend_sections: how many sections of a new prompt are mixed with the prompt before, in even steps; at least
+            one section of every prompt is left unmixed.
+
+    Raises:
+        InputError: a bracket can't be read, is empty, overlaps another, lies beyond the end or reaches no section; or
+            nothing holds for a section.
+    """
+    base, timed = _parse(text)
+    if not timed:
+        return [SectionPrompt(base)] * len(sections)
+    _check(timed, seconds)
+    chosen = [_at((frames.start + frames.stop) / 2 / fps, timed) for frames in sections]
+    for prompt in timed:
+        if prompt not in chosen:
+            edges = ", ".join(f"{frames.start / fps:.1f} s" for frames in sections[1:6]) or "none"
+            raise InputError(f"the prompt {prompt} reaches no section's middle; sections change at {edges} ...")
+    if not base and None in chosen:
+        frames = sections[chosen.index(None)]
+        raise InputError(
+            f"no prompt holds from {frames.start / fps:.1f} s to {frames.stop / fps:.1f} s; let the timed prompts "
+            "meet, or write a text outside brackets."
+        )
+    resolved = [base if prompt is None else f"{base} {prompt.text}".strip() for prompt in chosen]
+    return _blended(resolved, blend_sections)
+
+
+def _parse(text: str) -> tuple[str, list[TimedPrompt]]:
+    """The base and the timed prompts by start; brackets that name no time are part of the text."""
+    timed: list[TimedPrompt] = []
+
+    def take(match: re.Match[str]) -> str:
+        start, unit, stop, stop_unit, body = match.groups()
+        if not (unit or stop_unit):
+            return match[0]
+        prompt = TimedPrompt(float(start), float(stop) if stop else None, " ".join(body.split()))
+        if not prompt.text:
+            raise InputError(f"the timed prompt {match[0]!r} is empty; {_EXPECTED}.")
+        timed.append(prompt)
+        return " "
+
+    rest = _TIMED.sub(take, text)
+    if broken := _MEANT.search(rest):
+        raise InputError(f"the prompt has {broken[0]!r}, which can't be read; {_EXPECTED}.")
+    base = " ".join(rest.split()) if timed else text
+    return base, sorted(timed, key=lambda prompt: prompt.start)
+
+
+def _check(timed: list[TimedPrompt], seconds: float) -> None:
+    for prompt in timed:
+        if prompt.stop is not None and prompt.stop <= prompt.start:
+            raise InputError(f"the prompt {prompt} ends before it begins; {_EXPECTED}.")
+        if prompt.start >= seconds or (prompt.stop or 0) > seconds:
+            raise InputError(f"the prompt {prompt} goes beyond the video's end at {seconds:.2f} s.")
+    for one, other in pairwise(timed):
+        if other.start < (one.stop or 0) or other.start == one.start:
+            raise InputError(f"the prompts {one} and {other} overlap; let the first end where the second begins.")
+
+
+def _at(second: float, timed: list[TimedPrompt]) -> TimedPrompt | None:
+    begun = [prompt for prompt in timed if prompt.start <= second]
+    return begun[-1] if begun and (begun[-1].stop is None or second < begun[-1].stop) else None
+
+
+def _blended(prompts: list[str], blend_sections: int) -> list[SectionPrompt]:
+    result: list[SectionPrompt] = []
+    before = ""
+    for prompt, group in groupby(prompts):
+        count = len(list(group))
+        steps = min(blend_sections, count - 1) if before else 0
+        result += [SectionPrompt(before, prompt, (step + 1) / (steps + 1)) for step in range(steps)]
+        result += [SectionPrompt(prompt)] * (count - steps)
+        before = prompt
+    return result

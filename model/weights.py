@@ -1,0 +1,153 @@
+"""Weight files at the door: which ones a folder holds, their headers and their digests. No torch, no large reads.
+
+The digest of a large file is worked out once and kept under ``FARM_HOME``; a file of the Hugging Face cache carries its
+own in the name of its blob.
+"""
+
+import hashlib
+import json
+import os
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from farm.errors import CheckpointError
+from farm.home import farm_home
+
+INDEX_SUFFIX = ".safetensors.index.json"
+LARGE = 64 * 2**20
+"""Bytes from which on a digest is kept on disk."""
+
+_HEADER_LIMIT = 100_000_000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor as its file's header tells it; ``dtype`` in safetensors' spelling, such as ``BF16`` or ``F8_E4M3``."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def weight_files(path: Path, remedy: str) -> tuple[Path, ...]:
+    """The safetensors files of a component: a single file, the shards that its folder's index names, or all there are.
+
+    Raises:
+        CheckpointError: there is none, a shard is missing, or the index can't be read.
+    """
+    if path.is_file():
+        return (path,)
+    found = sorted(path.glob("*.safetensors"))
+    indexes = sorted(path.glob(f"*{INDEX_SUFFIX}"))
+    if indexes and not any(file.name == index.name.removesuffix(".index.json") for file in found for index in indexes):
+        shards = read_json(indexes[0], remedy).get("weight_map")
+        if not isinstance(shards, dict) or not shards:
+            raise CheckpointError(f"checkpoint file {indexes[0]} names no files; {remedy}.")
+        found = [path / str(name) for name in sorted(set(shards.values()))]
+        for file in found:
+            if not file.is_file():
+                raise CheckpointError(f"checkpoint file {file} is missing; {remedy}.")
+    if not found:
+        raise CheckpointError(f"checkpoint {path} holds no safetensors file; {remedy}.")
+    return tuple(found)
+
+
+def read_header(file: Path, remedy: str) -> dict[str, Entry]:
+    """Names, dtypes and shapes of a safetensors file, which must be exactly as long as it says.
+
+    Raises:
+        CheckpointError: the file is cut short, too long, or no safetensors file.
+    """
+    stat = file.stat()
+    return _header(file, stat.st_size, stat.st_mtime_ns, remedy)
+
+
+@lru_cache(maxsize=64)
+def _header(file: Path, size: int, changed: int, remedy: str) -> dict[str, Entry]:
+    with file.open("rb") as stream:
+        prefix = stream.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else -1
+        if not 0 < length <= min(size - 8, _HEADER_LIMIT):
+            raise CheckpointError(
+                f"checkpoint file {file} is cut short or no safetensors file ({size} bytes); {remedy}."
+            )
+        try:
+            header = json.loads(stream.read(length))
+            tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            ends = [entry["data_offsets"][1] for entry in tensors.values()]
+            entries = {name: Entry(str(entry["dtype"]), tuple(entry["shape"])) for name, entry in tensors.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"checkpoint file {file} has a broken header ({error}); {remedy}.") from error
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise CheckpointError(f"checkpoint file {file} has {size} bytes where {expected} are expected; {remedy}.")
+    return entries
+
+
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        CheckpointError: the file is missing, can't be read, or holds something else.
+    """
+    try:
+        value = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint file {file} is missing; {remedy}.") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint file {file} can't be read ({error}); {remedy}.") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"checkpoint file {file} holds no JSON object; {remedy}.")
+    return value
+
+
+def file_sha256(file: Path) -> str:
+    """Hex digest of a file's content, read now."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def known_sha256(file: Path) -> str:
+    """Hex digest of a file's content; a large file is read once, then again only when its size or time changes."""
+    blob = file.resolve()
+    if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
+        return blob.name
+    stat = blob.stat()
+    if stat.st_size < LARGE:
+        return file_sha256(blob)
+    key, stamp = str(blob), [stat.st_size, stat.st_mtime_ns]
+    kept = _kept_digests().get(key, [])
+    if kept[:-1] == stamp:
+        return str(kept[-1])
+    digest = file_sha256(blob)
+    _keep_digests({**_kept_digests(), key: [*stamp, digest]})
+    return digest
+
+
+def _digests_file() -> Path:
+    return farm_home() / "cache" / "sha256.json"
+
+
+def _kept_digests() -> dict[str, list[Any]]:
+    try:
+        kept = json.loads(_digests_file().read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep_digests(digests: Mapping[str, list[Any]]) -> None:
+    """Replace the file at once; a home that can't be written costs the same work again next time, no more."""
+    file = _digests_file()
+    aside = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside.write_text(json.dumps(digests, indent=0))
+        aside.replace(file)
+    except OSError:
+        aside.unlink(missing_ok=True)
