@@ -131,8 +131,8 @@ def magcache(
     """
     from rich.progress import Progress
 
-    from farm.cli.jobs import parse_fields
     from farm.cli.media import read_file
+    from farm.cli.options import parse_fields
     from farm.jobs.graph import plan_for
     from farm.jobs.submission import build_request
     from model.caches.calibration import calibrate_magcache

@@ -1,12 +1,11 @@
 """Commands that talk to a running farm about its jobs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.cli import media, output
-from model.choices import CACHES
+from farm.cli import media, options, output
 
 if TYPE_CHECKING:
     from farm.client import FarmClient
@@ -34,46 +33,34 @@ def connect(url: str | None, token: str | None) -> "FarmClient":
 
 
 def submit(
+    context: typer.Context,
     prompt: media.Prompt,
     image: media.Image = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model family; `farm models` lists them.")] = None,
-    order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same video; -1 draws one.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="unipc, unipc_bh2, euler or a scheduler of diffusers.")] = None,
-    cache: Annotated[str | None, typer.Option(help=f"Step cache: {', '.join(CACHES)}; all but none skip work.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Size class; `farm plan --image` shows what it gives.")] = None,
-    output_fps: Annotated[int | None, typer.Option(help="Frame rate of the file; the length stays.")] = None,
-    motion_bias: Annotated[
-        float | None, typer.Option(help="-1 moves motion to the beginning of the clip, 1 to its end.")
-    ] = None,
-    consistency_boost: Annotated[
-        float | None, typer.Option(help="0 to 1: holds colours to the start image and evens out seams.")
-    ] = None,
-    tail: Annotated[
-        str | None, typer.Option(help="Frames beyond the context: auto, td (dropped), ta (pooled), tc (averaged).")
-    ] = None,
-    exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
+    seconds: options.Seconds = None,
+    preset: options.Preset = None,
+    model: options.Model = None,
+    order: options.Order = None,
+    seed: options.Seed = None,
+    steps: options.Steps = None,
+    sampler: options.Sampler = None,
+    cache: options.Cache = None,
+    resolution: options.Resolution = None,
+    output_fps: options.OutputFps = None,
+    motion_bias: options.MotionBias = None,
+    consistency_boost: options.ConsistencyBoost = None,
+    tail: options.Tail = None,
+    exact_length: options.ExactLength = False,
     end_image: media.EndImage = None,
     end_strength: media.EndStrength = None,
     keyframe: media.Keyframes = None,
     extend: media.Extend = None,
     extend_at: media.ExtendAt = None,
     extend_output: media.ExtendOutput = None,
-    exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
+    exporter: options.Exporter = None,
     name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
     priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
-    lora: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
-    ] = None,
+    lora: options.Loras = None,
+    set_: options.Fields = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Sending twice with one key makes one job.")
     ] = None,
@@ -86,32 +73,8 @@ def submit(
 
     Example: farm submit dancer.png -p "The puppet dances" -s 10 --preset dance --watch
     """
-    fields: dict[str, Any] = {
-        "prompt": prompt,
-        "total_second_length": seconds,
-        "preset": preset,
-        "model_type": model,
-        "order": order,
-        "seed": seed,
-        "steps": steps,
-        "sampler": sampler,
-        "cache": cache,
-        "resolution": resolution,
-        "output_fps": output_fps,
-        "motion_bias": motion_bias,
-        "consistency_boost": consistency_boost,
-        "tail": tail,
-        "exact_length": exact_length or None,
-        "exporter": exporter,
-        "loras": lora or None,
-        "end_image_strength": end_strength,
-        "extend": extend_at,
-        "extend_output": extend_output,
-        "name": name,
-        "priority": priority,
-    }
     files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
-    fields = {k: v for k, v in fields.items() if v is not None} | found | parse_fields(set_ or [])
+    fields = options.request_fields(context.params) | found
     with connect(url, token) as client:
         job = client.submit(files, fields, key)
         if as_json:
@@ -300,24 +263,6 @@ def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None
         )
     if state == "cancelled":
         raise CancelledError(f"job {job_id} was cancelled")
-
-
-def parse_fields(pairs: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs as request fields; a value that reads as JSON is taken as such, else as text."""
-    import json
-
-    from farm.errors import InputError
-
-    fields: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set takes KEY=VALUE, such as gs=8, not {pair!r}")
-        try:
-            fields[name] = json.loads(value)
-        except ValueError:
-            fields[name] = value
-    return fields
 
 
 def running_url(run_dir: Path) -> str | None:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.cli import media
-from farm.cli.jobs import parse_fields
-from model.choices import CACHES
+from farm.cli import media, options
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -19,50 +17,38 @@ DEFAULT_SEED = 31337
 
 
 def render(
+    context: typer.Context,
     prompt: media.Prompt,
     image: media.Image = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Named settings; `farm presets` lists them.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model family; `farm models` lists them.")] = None,
-    order: Annotated[str | None, typer.Option(help="Order in which sections are rendered.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same video; -1 draws one.")] = DEFAULT_SEED,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps per section.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="unipc, unipc_bh2, euler or a scheduler of diffusers.")] = None,
-    cache: Annotated[str | None, typer.Option(help=f"Step cache: {', '.join(CACHES)}; all but none skip work.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Size class; `farm plan --image` shows what it gives.")] = None,
-    output_fps: Annotated[int | None, typer.Option(help="Frame rate of the file; the length stays.")] = None,
-    motion_bias: Annotated[
-        float | None, typer.Option(help="-1 moves motion to the beginning of the clip, 1 to its end.")
-    ] = None,
-    consistency_boost: Annotated[
-        float | None, typer.Option(help="0 to 1: holds colours to the start image and evens out seams.")
-    ] = None,
-    tail: Annotated[
-        str | None, typer.Option(help="Frames beyond the context: auto, td (dropped), ta (pooled), tc (averaged).")
-    ] = None,
-    exact_length: Annotated[bool, typer.Option("--exact-length", help="Trim the end to the length asked for.")] = False,
+    seconds: options.Seconds = None,
+    preset: options.Preset = None,
+    model: options.Model = None,
+    order: options.Order = None,
+    seed: options.Seed = DEFAULT_SEED,
+    steps: options.Steps = None,
+    sampler: options.Sampler = None,
+    cache: options.Cache = None,
+    resolution: options.Resolution = None,
+    output_fps: options.OutputFps = None,
+    motion_bias: options.MotionBias = None,
+    consistency_boost: options.ConsistencyBoost = None,
+    tail: options.Tail = None,
+    exact_length: options.ExactLength = False,
     end_image: media.EndImage = None,
     end_strength: media.EndStrength = None,
     keyframe: media.Keyframes = None,
     extend: media.Extend = None,
     extend_at: media.ExtendAt = None,
     extend_output: media.ExtendOutput = None,
-    exporter: Annotated[str | None, typer.Option(help="Output format.")] = None,
+    exporter: options.Exporter = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The video file; default: named after the image, here.")
     ] = None,
     replicas: Annotated[
         int | None, typer.Option(min=1, max=256, help="Copies of the model; default: one per GPU or CPU core.")
     ] = None,
-    lora: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")
-    ] = None,
+    lora: options.Loras = None,
+    set_: options.Fields = None,
 ) -> None:
     """Render a video on this machine. Writes OUT, and beside it OUT.contact.png and OUT.json (how it was made).
 
@@ -84,31 +70,9 @@ def render(
     from plugins.manager import get_manager
 
     settings = Settings.from_environment()
-    fields: dict[str, Any] = {
-        "prompt": prompt,
-        "total_second_length": seconds,
-        "preset": preset,
-        "model_type": model,
-        "order": order,
-        "seed": seed,
-        "steps": steps,
-        "sampler": sampler,
-        "cache": cache,
-        "resolution": resolution,
-        "output_fps": output_fps,
-        "motion_bias": motion_bias,
-        "consistency_boost": consistency_boost,
-        "tail": tail,
-        "exact_length": exact_length or None,
-        "exporter": exporter,
-        "loras": lora or None,
-        "end_image_strength": end_strength,
-        "extend": extend_at,
-        "extend_output": extend_output,
-    }
     files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
     manager = get_manager(settings)
-    request = build_request(fields | found | parse_fields(set_ or []), files, plugins=manager)
+    request = build_request(options.request_fields(context.params) | found, files, plugins=manager)
     targets = output_files(
         out or Path(f"{(image or extend or Path('farm')).stem}.video"),
         manager.exporter(request.exporter).extension,

@@ -83,6 +83,15 @@ class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.decode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(decoder_blocks)])
         self.decode_out = _Lift(width, 4 * width, patch)
 
+    def deepen_decoder(self, blocks: int) -> None:
+        """Append residual blocks until the decoder has ``blocks``; new ones change nothing until they learn."""
+        for _ in range(blocks - len(self.decode_blocks)):
+            block = _ResidualBlock(self.config.width)
+            for weight in block.mix.parameters():
+                nn.init.zeros_(weight)
+            self.decode_blocks.append(block)
+        self.register_to_config(decoder_blocks=len(self.decode_blocks))
+
     def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
         """Encode pictures [batch, 3, 1 + 4n, height, width] in [-1, 1] to latents [batch, channels, 1 + n, h/8, w/8].
 

@@ -45,13 +45,14 @@ class _Strict(BaseModel):
 class CodecRecipe(_Strict):
     steps: int = Field(ge=0)
     decoder_steps: int = Field(ge=0)
+    decoder_blocks: int = Field(default=0, ge=0)
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
 
 
 class TransformerRecipe(_Strict):
-    steps: int = Field(gt=0)
+    steps: int = Field(ge=0)
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     warmup: int = Field(ge=0)
@@ -317,6 +318,7 @@ def train_puppet(
     for module in parts.trained:
         module.eval()
     if recipe.codec.decoder_steps:
+        parts.vae.deepen_decoder(recipe.codec.decoder_blocks)
         metrics = codec("decoder", recipe.codec.decoder_steps, decoder_only=True)
     facts = {
         **({"codec_psnr_db": round(metrics["psnr"], 2)} if metrics else {}),
