@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,11 +59,20 @@ class Settings:
             database_url=_database_url(values.get("FARM_DATABASE_URL") or default.database_url),
             artifacts_url=_artifacts_url(values.get("FARM_ARTIFACTS_URL") or default.artifacts_url),
             url=_http_url(values.get("FARM_URL") or default.url),
-            gpu_memory_preservation=_gigabytes(
+            gpu_memory_preservation=_number(
+                values,
                 "FARM_GPU_MEMORY_PRESERVATION",
-                values.get("FARM_GPU_MEMORY_PRESERVATION") or str(default.gpu_memory_preservation),
+                default.gpu_memory_preservation,
+                lambda gigabytes: 0 <= gigabytes <= 1000,
+                "a number of GB from 0 to 1000, such as 2.5",
             ),
-            exporter_seconds=_seconds("FARM_EXPORTER_SECONDS", values.get("FARM_EXPORTER_SECONDS"), EXPORTER_SECONDS),
+            exporter_seconds=_number(
+                values,
+                "FARM_EXPORTER_SECONDS",
+                default.exporter_seconds,
+                lambda seconds: 0 < seconds < math.inf,
+                f"a number of seconds above 0, such as {EXPORTER_SECONDS:g}",
+            ),
             memory_plan=_memory_plan(values.get("FARM_MEMORY_PLAN") or ""),
         )
 
@@ -129,14 +138,17 @@ class Settings:
         return self
 
 
-def _gigabytes(name: str, value: str) -> float:
+def _number(
+    values: Mapping[str, str], name: str, default: float, fits: Callable[[float], bool], expected: str
+) -> float:
+    value = values.get(name) or str(default)
     try:
-        size = float(value)
+        number = float(value)
     except ValueError:
-        size = math.nan
-    if not 0 <= size <= 1000:
-        raise InputError(f"{name} is {value!r}; expected a number of GB from 0 to 1000, such as 2.5.")
-    return size
+        number = math.nan
+    if not fits(number):
+        raise InputError(f"{name} is {value!r}; expected {expected}.")
+    return number
 
 
 def _memory_plan(value: str) -> str:
@@ -183,16 +195,6 @@ def _http_url(value: str) -> str:
     if not usable:
         raise InputError(f"FARM_URL is {value!r}; expected a URL such as {DEFAULT_URL}.")
     return value.rstrip("/")
-
-
-def _seconds(name: str, value: str | None, default: float) -> float:
-    try:
-        seconds = float(value or default)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"{name} is {value!r}; expected a number of seconds above 0, such as {default:g}.")
-    return seconds
 
 
 def _without_password(url: str) -> str:

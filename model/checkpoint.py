@@ -43,6 +43,11 @@ class Part:
         """Its weight files."""
         return tuple(self.path if self.path.is_file() else self.path / name for name in self.digests)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of its weight files."""
+        return sum(file.stat().st_size for file in self.files)
+
 
 @dataclass(frozen=True)
 class Checkpoint:

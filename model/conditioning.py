@@ -111,21 +111,23 @@ def of_section(conditioning: Tensors, section: Section) -> Tensors:
         changed["image"] = torch.stack(shares).sum(dim=0)
     if section.blend:
         target = prompt_key(section.prompt)
-        keys = [(_encoded(conditioning, prompt), weight) for prompt, weight in section.prompts]
-        masks = [conditioning[f"mask.{key}"] for key, _ in keys]
-        texts = [
-            weight * conditioning[f"text.{key}"] * mask[:, None]
-            for (key, weight), mask in zip(keys, masks, strict=True)
-        ]
+        parts = [(*text_inputs(conditioning, prompt), weight) for prompt, weight in section.prompts]
+        texts = [weight * text[0] * mask[0, :, None] for text, mask, _, weight in parts]
         changed[f"text.{target}"] = torch.stack(texts).sum(dim=0)
-        changed[f"mask.{target}"] = torch.stack(masks).any(dim=0)
-        pooled = [weight * conditioning[f"pooled.{key}"] for key, weight in keys]
-        changed[f"pooled.{target}"] = torch.stack(pooled).sum(dim=0)
+        changed[f"mask.{target}"] = torch.cat([mask for _, mask, _, _ in parts]).any(dim=0)
+        changed[f"pooled.{target}"] = torch.stack([weight * pooled[0] for _, _, pooled, weight in parts]).sum(dim=0)
     return {**conditioning, **changed} if changed else conditioning
 
 
-def _encoded(conditioning: Tensors, prompt: str) -> str:
-    key = prompt_key(prompt)
+def text_inputs(
+    conditioning: Tensors, prompt: str, key: str | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A prompt's token embeddings [1, tokens, dim], their mask [1, tokens] and its pooled embedding [1, dim].
+
+    Raises:
+        InputError: the prompt was not encoded.
+    """
+    key = key or prompt_key(prompt)
     if f"text.{key}" not in conditioning:
         raise InputError(f"the conditioning holds no embedding of the prompt {prompt!r}; run the encode task again.")
-    return key
+    return conditioning[f"text.{key}"][None], conditioning[f"mask.{key}"][None], conditioning[f"pooled.{key}"][None]

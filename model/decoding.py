@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from farm.errors import InputError
 
-from .plan.plan import FRAMES_PER_LATENT, Plan
+from .plan.plan import FRAMES_PER_LATENT, Plan, pixel_frames
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Decoding:
         section = plan.sections[index]
         first = section.start - self.before if index else 0
         latents = range(max(first, 0), min(section.stop + self.after, plan.latent_frames))
-        decoded = range(FRAMES_PER_LATENT * latents.start, FRAMES_PER_LATENT * (latents.stop - 1) + 1)
+        decoded = range(FRAMES_PER_LATENT * latents.start, pixel_frames(latents.stop))
         return Chunk(index, latents, decoded if self.blend else section.frames)
 
     def overlaps(self, plan: Plan, index: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from farm.errors import InputError, StorageError
 
 from .hub import HubError, hub_errors
 from .sources import Source
+from .weights import file_sha256
 
 SPARE_BYTES = 2**30
 """Left free on the disk beside what is downloaded."""
@@ -231,8 +232,7 @@ def _intact(path: Path, file: _File, quick: bool = False) -> bool:
     if quick:
         return True
     if file.sha256:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+        return file_sha256(path) == file.sha256
     data = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == file.blob  # git's name for its content
 

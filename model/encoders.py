@@ -1,17 +1,15 @@
 """The text and image encoders: read when conditioning is computed, kept only where there is room."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Part
 from .components import load_processor, load_weights
+from .device import HOST, free_memory, total_memory
 
 ROOM = 0.25
 """Share of the device's memory up to which the encoders stay in it between two jobs."""
-
-
 FITS = 1.1
 """Free memory that an encoder needs to run on a GPU, as a multiple of its weights."""
 
@@ -49,7 +47,7 @@ class Encoders:
             return self.release()
         held = [self._loaded[name] for name in self._loaded if name in self._dtypes]
         size = sum(tensor.nbytes for module in held for tensor in module.parameters())
-        if size > ROOM * _memory(self._device):
+        if size > ROOM * total_memory(self._device):
             self.release()
 
     def _load(self, name: str) -> Any:
@@ -57,24 +55,13 @@ class Encoders:
         from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
         models = {"text_encoder": LlamaModel, "text_encoder_2": CLIPTextModel, "image_encoder": SiglipVisionModel}
-        path = self._checkpoint.parts[name].path
+        part = self._checkpoint.parts[name]
+        path = part.path
         if name in models:
-            return load_weights(models[name], path, self._device_for(path), self._dtypes[name])
+            return load_weights(models[name], path, self._device_for(part), self._dtypes[name])
         return load_processor(SiglipImageProcessorPil if name == "feature_extractor" else AutoTokenizer, path)
 
-    def _device_for(self, path: Path) -> torch.device:
-        """The device, or the CPU when the weights in ``path`` don't fit what is free there now."""
-        if self._device.type == "cuda":
-            size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
-            if size * FITS > torch.cuda.mem_get_info(self._device)[0]:
-                return torch.device("cpu")
-        return self._device
-
-
-def _memory(device: torch.device) -> int:
-    """All bytes of the device; on the CPU, those of the machine."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    import os
-
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    def _device_for(self, part: Part) -> torch.device:
+        """The device, or the CPU when the weights of ``part`` don't fit what is free there now."""
+        fits = self._device.type == "cpu" or part.weight_bytes * FITS <= free_memory(self._device)
+        return self._device if fits else HOST

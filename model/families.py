@@ -74,8 +74,9 @@ def load(name: str, device: str = "cpu", threads: int = 1, budget: MemoryBudget 
         CheckpointError: its checkpoint is missing, broken or can't be read.
         FarmError: it does not fit the device.
     """
+    from .device import open_device
     from .placement import choose_placement
-    from .renderer import FramePackRenderer, open_device
+    from .renderer import FramePackRenderer
 
     opened = checkpoint(name)
     placement = choose_placement(opened, open_device(device), budget)

@@ -12,7 +12,7 @@ from .buckets import Bucket, crop_to_bucket
 from .images import open_image
 from .media import Media
 from .plan.anchors import END_IMAGE, SOURCE_VIDEO, Given, keyframe_name
-from .plan.plan import FRAMES_PER_LATENT
+from .plan.plan import pixel_frames
 from .video import seam_pictures
 
 BLANKS = {"noise": "random colours", "white": "white", "black": "black", "green": "a green screen"}
@@ -61,14 +61,14 @@ def open_footage(
     given = given or Given()
     anchors: dict[str, Sequence[Image.Image]] = {}
     if media.end_image is not None:
-        anchors[END_IMAGE] = (_open(media.end_image, "end image"),)
+        anchors[END_IMAGE] = (open_image(media.end_image, "end image"),)
     for i, data in enumerate(media.keyframes):
-        anchors[keyframe_name(i)] = (_open(data, f"keyframe {i + 1}"),)
+        anchors[keyframe_name(i)] = (open_image(data, f"keyframe {i + 1}"),)
     if media.video is not None and given.extend:
-        count = 1 + FRAMES_PER_LATENT * (given.context_latents - 1)
+        count = pixel_frames(given.context_latents)
         anchors[SOURCE_VIDEO] = seam_pictures(media.video, fps, count, last=given.extend == "end")
     if media.image is not None:
-        start = _open(media.image, "start image")
+        start = open_image(media.image, "start image")
     elif SOURCE_VIDEO in anchors:
         start = anchors[SOURCE_VIDEO][-1 if given.extend == "end" else 0]
     elif not given.start_image:
@@ -88,10 +88,3 @@ def blank_picture(kind: str, bucket: Bucket, seed: int) -> Image.Image:
         noise = np.random.Generator(np.random.PCG64(seed)).integers(0, 256, (height, width, 3), dtype=np.uint8)
         return Image.fromarray(noise)
     return Image.new("RGB", (width, height), {"white": "white", "black": "black", "green": "#00ff00"}[kind])
-
-
-def _open(data: bytes, what: str) -> Image.Image:
-    try:
-        return open_image(data)
-    except InputError as error:
-        raise InputError(f"{what}: {error}") from None

@@ -13,8 +13,8 @@ MAX_PIXELS = 50_000_000
 LIMIT = f"{MAX_PIXELS // 10**6} megapixels"
 
 
-def open_image(data: bytes) -> Image.Image:
-    """Decode a picture file of at most 50 megapixels.
+def open_image(data: bytes, what: str = "") -> Image.Image:
+    """Decode a picture file of at most 50 megapixels; errors begin with ``what`` it is, if that is given.
 
     Returns:
         An RGB image turned upright by its EXIF orientation. Transparency lies over white; an animation gives its
@@ -23,6 +23,13 @@ def open_image(data: bytes) -> Image.Image:
     Raises:
         InputError: not a picture in one of ``FORMATS``, truncated, a side under 16 pixels, or too large.
     """
+    try:
+        return _decode(data)
+    except InputError as error:
+        raise InputError(f"{what}: {error}" if what else str(error)) from None
+
+
+def _decode(data: bytes) -> Image.Image:
     if not data:
         raise InputError("the image is empty (0 bytes); expected a PNG, JPEG or WebP file.")
     try:

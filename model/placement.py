@@ -1,19 +1,17 @@
 """Keeps on a device what a memory plan allows there: all of a model at once, or one part after the other."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
 from .checkpoint import Checkpoint
+from .device import GB, HOST, free_memory
 from .memory import HUNYUAN_13B, PLACEMENTS, MemoryBudget, Placement, plan_memory
 from .transformer import PackedTransformer
 
 Move = Callable[[torch.device], object]
 """Moves a part to a device."""
 
-HOST = torch.device("cpu")
-GB = 10**9
 LARGE = 2 * GB
 """Bytes of weights from which a model is planned for; smaller ones stay resident anywhere."""
 
@@ -73,17 +71,10 @@ def choose_placement(checkpoint: Checkpoint, device: torch.device, budget: Memor
     """
     if device.type != "cuda" or weight_bytes(checkpoint) < LARGE:
         return PLACEMENTS[budget.plan or "resident"]
-    import psutil
-
-    card = torch.cuda.mem_get_info(device)[0] / GB
-    host = psutil.virtual_memory().available / GB
+    card, host = free_memory(device) / GB, free_memory() / GB
     return plan_memory(HUNYUAN_13B, card, host, preserve=budget.preserve, smallest=budget.plan).placement
 
 
 def weight_bytes(checkpoint: Checkpoint) -> int:
     """Bytes of all weight files."""
-    return sum(file.stat().st_size for part in checkpoint.parts.values() for file in _files(part.path))
-
-
-def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    return sum(part.weight_bytes for part in checkpoint.parts.values())

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from farm.errors import FarmError, InputError
+from farm.errors import FarmError
 
 from .adapters import Adapters
 from .caches import StepCache, step_cache
@@ -20,19 +20,22 @@ from .conditioning import (
     encode_text,
     of_section,
     prompt_key,
+    text_inputs,
 )
+from .device import HOST, device_class, open_device
 from .encoders import Encoders
 from .family import FamilyInfo, OnLook, OnStep, SamplingParams, Step, Tensors
 from .footage import Footage, open_footage
 from .media import Media
 from .memory import PLACEMENTS, Placement
-from .placement import HOST, Turns, transformer_move
+from .placement import Turns, transformer_move
 from .plan.plan import Section
 from .preview import LatentColours, colours_of
 from .sampling import SAMPLERS, flow_shift, flow_sigmas, guidance_of, timestep_of
 from .transformer import PackedTransformer, SectionInputs, SectionMemo, accelerate, extra_kernels, gather_context
 
 NEGATIVE = "negative"
+"""The key of the negative prompt's embeddings, whatever its text."""
 
 
 class FramePackRenderer:
@@ -83,7 +86,7 @@ class FramePackRenderer:
         self._transformer.proj_out.float()  # the flow in fp32, as in the reference program
         acceleration = accelerate(self._transformer, self.device, self._dtype)
         self.attention = acceleration.attention
-        self.device_class = _device_class(self.device, threads, self.dtypes) + acceleration.suffix
+        self.device_class = device_class(self.device, threads, self.dtypes) + acceleration.suffix
         self._vae = load_weights(_codec_class(parts["vae"]), parts["vae"].path, HOST, self.dtypes["vae"])
         self._adapters = Adapters(self._transformer, self._dtype)
         self._turns = Turns(placement, self.device)
@@ -210,7 +213,7 @@ class FramePackRenderer:
     ) -> Callable[[torch.Tensor, float], torch.Tensor]:
         """The flow as a function of (x, sigma), with guidance; what is constant over the steps is prepared here."""
         channels, _, height, width = conditioning["start_latent"].shape
-        text, mask, pooled = _text_inputs(conditioning, prompt_key(section.prompt), section.prompt)
+        text, mask, pooled = text_inputs(conditioning, section.prompt)
         guidance = None
         if self._transformer.config.guidance_embeds:
             guidance = torch.tensor([guidance_of(params.gs, self._dtype)])
@@ -226,7 +229,7 @@ class FramePackRenderer:
         positive = positive.paced(section.time_step).on(self.device, self._dtype)
         negative = None
         if params.cfg > 1:
-            text, mask, pooled = _text_inputs(conditioning, NEGATIVE, "")
+            text, mask, pooled = text_inputs(conditioning, NEGATIVE, key=NEGATIVE)
             negative = positive.told(text, mask, pooled)
         memo = SectionMemo([timestep_of(sigma, self._dtype) for sigma in sigmas[:-1]])
 
@@ -282,13 +285,6 @@ def classifier_free_guidance(
     return rescale * matched + (1 - rescale) * guided
 
 
-def _text_inputs(conditioning: Tensors, key: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A prompt's token embeddings, their mask and its pooled embedding, as a batch of one."""
-    if f"text.{key}" not in conditioning:
-        raise InputError(f"the conditioning holds no embedding of the prompt {prompt!r}; run the encode task again.")
-    return conditioning[f"text.{key}"][None], conditioning[f"mask.{key}"][None], conditioning[f"pooled.{key}"][None]
-
-
 def _codec_class(vae: Part) -> Any:
     if vae.kind[1] == "AutoencoderKLHunyuanVideo":
         from diffusers import AutoencoderKLHunyuanVideo
@@ -297,27 +293,3 @@ def _codec_class(vae: Part) -> Any:
     from .puppet.codec import AutoencoderPuppet
 
     return AutoencoderPuppet
-
-
-def open_device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} can't be used ({str(error).splitlines()[0]}); try 'cpu'.") from error
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-    return device
-
-
-def _device_class(device: torch.device, threads: int, dtypes: Mapping[str, str]) -> str:
-    """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it."""
-    first, *others = dtypes.values()
-    kinds = [first] if set(others) == {first} else [first, *(others if len(set(others)) > 1 else others[:1])]
-    if device.type == "cpu":
-        return f"cpu-{threads}t-{'-'.join(kinds)}"
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return f"{name.lower().replace(' ', '-')}-{'-'.join(kinds)}"

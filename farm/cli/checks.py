@@ -50,7 +50,9 @@ def _software(_: Settings) -> Check:
 
 
 def _machine(settings: Settings) -> Check:
-    memory = host_memory()
+    from model.device import free_memory
+
+    memory = free_memory()
     found = f"{os.cpu_count()} cores, {memory / GB:.1f} GB of memory free"
     if memory < LEAST_MEMORY:
         return Check("machine", State.WARNING, found, "a replica on the CPU needs 1.5 GB; close other programs.")
@@ -60,13 +62,14 @@ def _machine(settings: Settings) -> Check:
 def _devices(_: Settings) -> Check:
     import torch
 
-    if not torch.cuda.is_available():
+    from model.device import free_memory, graphics_cards
+
+    if not graphics_cards():
         return Check("devices", State.OK, "no GPU; replicas use CPU cores, which is enough for the family puppet")
     found, old = [], []
-    for index in range(torch.cuda.device_count()):
-        card = torch.cuda.get_device_properties(index)
-        free, total = torch.cuda.mem_get_info(index)
-        found.append(f"{card.name} ({free / GB:.1f} of {total / GB:.1f} GB free)")
+    for device in graphics_cards():
+        card = torch.cuda.get_device_properties(device)
+        found.append(f"{card.name} ({free_memory(device) / GB:.1f} of {card.total_memory / GB:.1f} GB free)")
         if card.major < 8:
             old.append(card.name)
     if old:
@@ -151,13 +154,6 @@ def _service(settings: Settings) -> Check:
     if health["status"] != "ok":
         return Check("service", State.WARNING, found, f"see the logs in {settings.logs_dir}.")
     return Check("service", State.OK, found)
-
-
-def host_memory() -> int:
-    """Bytes of memory that programs can still get on this machine."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 CHECKS: dict[str, Callable[[Settings], Check]] = {

@@ -62,11 +62,10 @@ def doctor(
 def _plans(card: float | None, host: float | None, preserve: float) -> "list[tuple[str, MemoryPlan | str]]":
     """(title, plan or the reason why there is none) of the card asked about, or of every GPU here."""
     from farm.errors import FarmError
+    from model.device import GB, free_memory
     from model.memory import HUNYUAN_13B, plan_memory
 
-    from .checks import GB, host_memory
-
-    memory = host_memory() / GB if host is None else host
+    memory = free_memory() / GB if host is None else host
     found: list[tuple[str, MemoryPlan | str]] = []
     cards = _cards() if card is None else [(f"a card of {card:g} GB", card)]
     for name, size in cards:
@@ -82,10 +81,9 @@ def _cards() -> list[tuple[str, float]]:
     """Name and free memory in GB of every GPU."""
     import torch
 
-    from .checks import GB
+    from model.device import GB, free_memory, graphics_cards
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return [(torch.cuda.get_device_name(i), torch.cuda.mem_get_info(i)[0] / GB) for i in range(count)]
+    return [(torch.cuda.get_device_name(device), free_memory(device) / GB) for device in graphics_cards()]
 
 
 def _print_plan(title: str, plan: "MemoryPlan | str") -> None:

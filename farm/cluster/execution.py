@@ -53,15 +53,15 @@ class TaskExecutor:
         device: str = "cpu",
         threads: int = 1,
         replica: str = "local",
-        settings: "Settings | None" = None,
+        settings: Settings | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._settings = settings
+        self._settings = settings or Settings.from_environment()
         self._device = device
         self._threads = threads
         self._replica = replica
         self._renderer: Renderer | None = None
-        self._budget = _budget(settings)
+        self._budget = _budget(self._settings)
         self._notes: list[str] = []
         self._kinds = {
             TaskKind.ENCODE: self._encode,
@@ -212,9 +212,8 @@ class TaskExecutor:
 
         from .export import export_job
 
-        settings = self._settings or Settings.from_environment()
-        exporter = get_manager(settings).exporter(spec.request.exporter)
-        return export_job(self._artifacts, exporter, spec, plan, step_done, settings)
+        exporter = get_manager(self._settings).exporter(spec.request.exporter)
+        return export_job(self._artifacts, exporter, spec, plan, step_done, self._settings)
 
     def _tensors(self, spec: AttemptSpec, name: str) -> dict[str, "torch.Tensor"]:
         return self._artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
@@ -244,12 +243,10 @@ class TaskExecutor:
         return self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", tensors, metadata, name=name)
 
 
-def _budget(settings: "Settings | None") -> "MemoryBudget":
-    from farm.settings import Settings
+def _budget(settings: Settings) -> "MemoryBudget":
     from model.memory import MemoryBudget
 
-    chosen = settings or Settings.from_environment()
-    return MemoryBudget(chosen.gpu_memory_preservation, chosen.memory_plan or None)
+    return MemoryBudget(settings.gpu_memory_preservation, settings.memory_plan or None)
 
 
 def _free_memory() -> None:

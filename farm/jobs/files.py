@@ -8,12 +8,12 @@ from farm.errors import InputError
 from model.family import FamilyInfo
 from model.images import open_image
 from model.media import Media
-from model.plan.plan import FRAMES_PER_LATENT
+from model.plan.plan import pixel_frames
 from model.video import check_video
 
 from .request import RenderRequest
 
-_TITLES = {"image": "start image", "end_image": "end image"}
+_TITLES = {"image": "", "end_image": "end image"}
 
 
 def file_fields(given: Mapping[str, Any], media: Media) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def file_fields(given: Mapping[str, Any], media: Media) -> dict[str, Any]:
     fields: dict[str, Any] = {"keyframes": _keyframes(given.get("keyframes", ()), media.keyframes)}
     for name, data in (("image", media.image), ("end_image", media.end_image), ("video", media.video)):
         if data is not None and name != "video":
-            _check_picture(data, name)
+            open_image(data, _TITLES[name])
         fields[f"{name}_sha256"] = _sha256(data, given.get(f"{name}_sha256"), name)
     return fields
 
@@ -52,10 +52,8 @@ def check_files(request: RenderRequest, media: Media, family: FamilyInfo) -> Non
         raise InputError(
             "a video that is extended at its end has its last frame as start image; leave out the other image."
         )
-    frames, needed = (
-        check_video(media.video, family.fps).frames,
-        1 + FRAMES_PER_LATENT * (request.num_cleaned_frames - 1),
-    )
+    frames = check_video(media.video, family.fps).frames
+    needed = pixel_frames(request.num_cleaned_frames)
     if frames < needed:
         raise InputError(
             f"the video has {frames} frames at {family.fps} fps; num_cleaned_frames {request.num_cleaned_frames} needs "
@@ -73,16 +71,9 @@ def _keyframes(given: object, pictures: Sequence[bytes]) -> list[dict[str, objec
     found: list[dict[str, object]] = []
     for number, (item, data) in enumerate(zip(given, pictures, strict=True), start=1):
         record = dict(item) if isinstance(item, Mapping) else {"second": item}
-        _check_picture(data, f"keyframe {number}")
+        open_image(data, f"keyframe {number}")
         found.append(record | {"image_sha256": _sha256(data, record.get("image_sha256"), f"keyframe {number}")})
     return found
-
-
-def _check_picture(data: bytes, name: str) -> None:
-    try:
-        open_image(data)
-    except InputError as error:
-        raise error if name == "image" else InputError(f"{_TITLES.get(name, name)}: {error}") from None
 
 
 def _sha256(data: bytes | None, claimed: object, name: str) -> str | None:

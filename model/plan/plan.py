@@ -48,8 +48,7 @@ class Section:
     @property
     def frames(self) -> range:
         """The pixel frames that it makes; frame 0 is the start image's and belongs to section 0."""
-        first = FRAMES_PER_LATENT * (self.start - 1) + 1
-        return range(first if self.index else 0, FRAMES_PER_LATENT * (self.stop - 1) + 1)
+        return range(pixel_frames(self.start) if self.index else 0, pixel_frames(self.stop))
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Plan:
     @property
     def frames(self) -> int:
         """Pixel frames rendered: 36n + 1."""
-        return FRAMES_PER_LATENT * (self.latent_frames - 1) + 1
+        return pixel_frames(self.latent_frames)
 
     @property
     def output_frames(self) -> int:
@@ -210,6 +209,11 @@ def _unless_plain(section: Section) -> dict[str, object]:
     if section.images:
         record["images"] = section.images
     return record
+
+
+def pixel_frames(latent_frames: int) -> int:
+    """Pixel frames of so many latent frames: one of the first, four of every further one."""
+    return 1 + FRAMES_PER_LATENT * (latent_frames - 1)
 
 
 def frames_of(seconds: float, fps: int) -> int:

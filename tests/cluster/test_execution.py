@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from farm.errors import CancelledError, InputError, StorageError
 from farm.jobs.records import AttemptSpec, Job
 from model.renderer import FramePackRenderer
 
-from .conftest import Farm
+from .conftest import Farm, wait_for
 
 BROKEN = """
 from plugins.hookspecs import hookimpl
@@ -80,14 +79,14 @@ def test_section_shows_itself_while_it_renders_and_afterwards(alone: Farm):
     job = alone.job()
     render_until(alone, job, "section-000")
     spec = begin(alone, job, "section-000")
-    shown: list[int] = []
+    shown: list[Path] = []
 
     def look(step: int, steps: int) -> None:
-        shown.append(len(list(alone.settings.artifacts_dir.rglob("preview-000.jpg"))))
-        time.sleep(0.05)
+        if step == steps:
+            shown.extend(wait_for(lambda: [*alone.settings.artifacts_dir.rglob("preview-000.jpg")], "no preview"))
 
     latents, preview = TaskExecutor(alone.artifacts).run(spec, look)
-    assert shown[-1] == 1
+    assert len(shown) == 1
     assert (preview.name, preview.key) == ("preview-000", f"{spec.output_prefix}/preview-000.jpg")
     assert Image.open(io.BytesIO(alone.artifacts.read(preview.key))).size == (9 * 96, 96)
     facts = alone.artifacts.tensor_metadata(latents.key)

@@ -390,7 +390,7 @@ def test_encoders_are_freed_where_memory_is_short(
     renderer = families.load(I2V)
     before = renderer.encode(picture, ("A cat.",), "")
     assert "text_encoder" in renderer._encoders.loaded
-    monkeypatch.setattr(encoders, "_memory", lambda device: 1000)
+    monkeypatch.setattr(encoders, "total_memory", lambda device: 1000)
     again = renderer.encode(picture, ("A cat.",), "")
     assert not {"text_encoder", "text_encoder_2", "image_encoder"} & set(renderer._encoders.loaded)
     assert all(again[name].equal(before[name]) for name in before)
