@@ -1,7 +1,8 @@
 """Building the puppet: real classes with small configs, saved in the layout of a diffusers pipeline."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ class PuppetConfig:
 
 @dataclass
 class Components:
-    """All modules of a puppet, named as in a HunyuanVideo pipeline folder; their own configs tell their sizes."""
+    """All modules of a puppet, named as in a HunyuanVideo pipeline folder; their own configs tell their sizes.
+
+    ``training`` are the facts of their training so far, empty for random weights.
+    """
 
     config: PuppetConfig
     transformer: PackedTransformer
@@ -66,6 +70,7 @@ class Components:
     tokenizer: PreTrainedTokenizerFast
     tokenizer_2: PreTrainedTokenizerFast
     feature_extractor: SiglipImageProcessorPil
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def trained(self) -> tuple[nn.Module, ...]:
@@ -142,6 +147,7 @@ def read(path: Path) -> Components:
         PuppetConfig(resolution=family["buckets"][0][0], max_text_tokens=family["max_text_tokens"]),
         **{name: load_weights(kind, path / name, cpu).requires_grad_(True) for name, kind in modules.items()},
         **{name: load_processor(kind, path / name) for name, kind in processors.items()},
+        training=family.get("training", {}),
     )
 
 

@@ -276,7 +276,7 @@ def train_puppet(
     ``parts`` are what it starts from; by default they are built anew.
 
     Returns:
-        Facts for the model card: seconds, hardware, metrics.
+        Facts for the model card: steps and seconds, those before ``parts`` included; hardware, metrics.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = parts or build(seed=recipe.seed)
@@ -320,11 +320,13 @@ def train_puppet(
     if recipe.codec.decoder_steps:
         parts.vae.deepen_decoder(recipe.codec.decoder_blocks)
         metrics = codec("decoder", recipe.codec.decoder_steps, decoder_only=True)
+    before = parts.training
     facts = {
+        **before,
         **({"codec_psnr_db": round(metrics["psnr"], 2)} if metrics else {}),
-        "codec_steps": recipe.codec.steps + recipe.codec.decoder_steps,
-        "transformer_steps": recipe.transformer.steps,
-        "transformer_seconds": round(trainer.seconds),
+        "codec_steps": before.get("codec_steps", 0) + recipe.codec.steps + recipe.codec.decoder_steps,
+        "transformer_steps": before.get("transformer_steps", 0) + recipe.transformer.steps,
+        "transformer_seconds": before.get("transformer_seconds", 0) + round(trainer.seconds),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     }
     parts.save(folder / "checkpoint", facts={"training": facts})

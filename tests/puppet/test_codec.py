@@ -32,3 +32,13 @@ def test_a_video_decodes_in_pieces(codec):
 def test_wrong_sizes_are_refused(codec, shape):
     with pytest.raises(ValueError, match=r"1 \+ 4n frames"):
         codec.encode(torch.zeros(shape))
+
+
+@torch.no_grad()
+def test_a_deeper_decoder_starts_as_the_same_function(codec):
+    deeper = AutoencoderPuppet.from_config(codec.config)
+    deeper.load_state_dict(codec.state_dict())
+    deeper.deepen_decoder(3)
+    latents = torch.randn(1, 16, 2, 4, 4)
+    assert deeper.config.decoder_blocks == len(deeper.decode_blocks) == 3
+    assert torch.equal(deeper.decode(latents).sample, codec.decode(latents).sample)

@@ -9,10 +9,10 @@ from farm.errors import InputError
 from model.families import describe, load
 from model.family import SamplingParams
 from model.plan import Layout, make_plan
-from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build
+from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, read
 from model.puppet.dataset import sample_context
 from model.puppet.quality import start_image
-from model.puppet.train import DEFAULT_CONFIG, Recipe, train_puppet
+from model.puppet.train import DEFAULT_CONFIG, CodecRecipe, Recipe, train_puppet
 from model.puppet.world import sample_puppet
 
 TINY = PuppetConfig(
@@ -75,6 +75,22 @@ def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
             assert torch.equal(one[name], other[name]), name
 
 
+def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_path):
+    folder, before = trained
+    more = recipe(0).model_copy(update={"codec": CodecRecipe(
+        steps=0, decoder_steps=2, decoder_blocks=3, batch=2, rate=1e-2, pool=2
+    )})  # fmt: skip
+    facts = train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint"))
+    assert facts["transformer_steps"] == 4 and facts["codec_steps"] == before["codec_steps"] + 2
+    old, new = (read(path / "checkpoint") for path in (folder, tmp_path))
+    assert new.vae.config.decoder_blocks == 3
+    weights = new.vae.state_dict()
+    changed = [name for name, weight in old.vae.state_dict().items() if not torch.equal(weight, weights[name])]
+    assert changed and all(name.startswith("decode") for name in changed)
+    for one, other in zip(old.trained, new.trained, strict=True):
+        assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
+
+
 def test_contexts_cover_every_kind_that_orders_need():
     """None, past, future, both; near and far: all that a plan asks for is drawn in training."""
     layout, rng = Layout.parse(LAYOUT), random.Random(0)
@@ -93,8 +109,9 @@ def test_contexts_cover_every_kind_that_orders_need():
             assert kind(section) in drawn, (order, section.index)
 
 
-def test_the_shipped_recipe_is_valid():
-    assert Recipe.read(DEFAULT_CONFIG).transformer.steps > 0
+@pytest.mark.parametrize("name", ["train.toml", "refine.toml"])
+def test_the_shipped_recipes_are_valid(name):
+    assert Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer.steps > 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""Devices: opened so that results repeat, named by what decides their bits, and asked for their memory."""
+
+from collections.abc import Mapping
+
+import torch
+
+from farm.errors import InputError
+
+GB = 10**9
+HOST = torch.device("cpu")
+
+
+def open_device(name: str) -> torch.device:
+    """Torch's device ``name``, with algorithms that give the same bits every time.
+
+    Raises:
+        InputError: torch has no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} can't be used ({str(error).splitlines()[0]}); try 'cpu'.") from error
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    return device
+
+
+def device_class(device: torch.device, threads: int, dtypes: Mapping[str, str]) -> str:
+    """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it."""
+    first, *others = dtypes.values()
+    kinds = [first] if set(others) == {first} else [first, *(others if len(set(others)) > 1 else others[:1])]
+    if device.type == "cpu":
+        return f"cpu-{threads}t-{'-'.join(kinds)}"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{name.lower().replace(' ', '-')}-{'-'.join(kinds)}"
+
+
+def free_memory(device: torch.device = HOST) -> int:
+    """Bytes that can still be had on ``device``; on the CPU, those that programs can still get on this machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def total_memory(device: torch.device = HOST) -> int:
+    """All bytes of ``device``; on the CPU, those of this machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def graphics_cards() -> tuple[torch.device, ...]:
+    """Every CUDA device of this machine."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return tuple(torch.device("cuda", index) for index in range(count))
