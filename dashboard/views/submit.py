@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from dashboard import farm_access
-from dashboard.views import media, pixels, plan_preview, sampling
+from dashboard.views import advanced, media, pixels, plan_preview, sampling
 from farm.errors import FarmError, InputError
 from farm.jobs.request import MAX_PROMPT, RenderRequest
 from model.images import open_image
@@ -16,18 +16,8 @@ from model.media import Media
 
 LONGEST_SLIDER = 60.0
 
-ADVANCED = ("steps", "gs", "cfg", "rs", *sampling.FIELDS, *pixels.FIELDS, "tail", "mp4_crf")
-"""Fields that a preset may set and that have a widget; each widget's key is ``draft_`` and the field's name."""
-
-TAILS = {
-    "auto": "as the model was trained",
-    "td": "dropped",
-    "ta": "each as a few pooled tokens (experimental)",
-    "tc": "averaged into one frame (experimental)",
-}
-
 KEPT = (
-    *ADVANCED, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
+    *advanced.FIELDS, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
     "n_prompt", "exporter", "exact_length", "priority", "loras",
 )  # fmt: skip
 
@@ -79,7 +69,7 @@ def page() -> None:
         model = usable[st.session_state["draft_model_type"]]
         _length(float(model["max_seconds"]))
         _order_and_seed(orders, model)
-        _advanced(models, exporters, [lora["name"] for lora in loras])
+        advanced.show(models, exporters, [lora["name"] for lora in loras])
     with left:
         media.show(model)
         plan = plan_preview.show(model, image.size if image else None)
@@ -119,7 +109,7 @@ def _apply_preset(presets: list[dict[str, Any]]) -> None:
     """Set what the preset sets, and put the rest back to its default; the prompt stays the user's."""
     state = st.session_state
     values = next(preset["values"] for preset in presets if preset["name"] == state["draft_preset"])
-    for field in (*ADVANCED, *media.FIELDS):
+    for field in (*advanced.FIELDS, *media.FIELDS):
         state[f"draft_{field}"] = values.get(field, _default(field))
     for field in ("n_prompt", "total_second_length", "order", "exporter", "exact_length", "priority", "model_type"):
         if field in values:
@@ -205,7 +195,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
         names.append(state["draft_order"])
     summaries = {order["name"].replace(":k", ":4"): order["summary"] for order in orders}
     trained = model["orders"]
-    order, seed, dice = st.columns([5, 4, 3], vertical_alignment="bottom")
+    order, seed, dice = st.columns([4, 4, 3], vertical_alignment="bottom")
     order.selectbox(
         "Order",
         sorted(names, key=lambda name: name not in trained),
@@ -223,71 +213,6 @@ def _draw_seed() -> None:
     """Turning Random off leaves a fresh seed to start from."""
     if not st.session_state["draft_random_seed"]:
         st.session_state["draft_seed"] = random.randrange(2**31)
-
-
-def _advanced(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: list[str]) -> None:
-    state = st.session_state
-    with st.expander("Advanced", icon=":material/tune:"):
-        first, second = st.columns(2)
-        first.slider("Steps", 1, 100, key="draft_steps", help="Denoising steps per section. 25 is what models expect.")
-        second.slider(
-            "Distilled CFG scale",
-            1.0,
-            32.0,
-            step=0.5,
-            format="%.1f",
-            key="draft_gs",
-            help="How closely to follow the prompt.",
-        )
-        first.slider("CFG scale", 1.0, 10.0, step=0.1, format="%.1f", key="draft_cfg", help="Above 1 doubles the time.")
-        second.slider("CFG re-scale", 0.0, 1.0, step=0.05, key="draft_rs")
-        sampling.show()
-        st.text_area(
-            "Negative prompt", key="draft_n_prompt", height=68, max_chars=MAX_PROMPT, disabled=state["draft_cfg"] <= 1
-        )
-        if state["draft_cfg"] <= 1:
-            st.caption("A negative prompt needs a CFG scale above 1.")
-        pixels.show(next(model for model in models if model["name"] == state["draft_model_type"]))
-        first, second = st.columns(2)
-        first.slider(
-            "Sections to blend between prompts",
-            0,
-            10,
-            key="draft_prompt_blend_sections",
-            help="For prompts with times: over so many sections a new prompt comes in.",
-        )
-        first, second = st.columns(2)
-        first.selectbox("Exporter", [exporter["name"] for exporter in exporters], key="draft_exporter")
-        second.slider(
-            "MP4 compression (CRF)", 0, 51, key="draft_mp4_crf", help="Lower is better and larger; 16 is good."
-        )
-        first.selectbox(
-            "Frames beyond the context",
-            list(TAILS),
-            key="draft_tail",
-            format_func=TAILS.__getitem__,
-            help="What a section of a long video sees of frames that are too far for its context slots.",
-        )
-        first.text_input("Name", key="draft_name", max_chars=120, placeholder="for lists and file names")
-        second.slider("Priority", 0, 100, key="draft_priority", help="Higher goes first.")
-        first.toggle("Exact length", key="draft_exact_length", help="Cut the video to the length asked for.")
-        _model(models)
-        st.text_input(
-            "LoRAs",
-            key="draft_loras",
-            placeholder="style:0.8, dancer",
-            help="Name and weight of each, separated by commas. On this farm: " + (", ".join(loras) or "none") + ".",
-        )
-
-
-def _model(models: list[dict[str, Any]]) -> None:
-    """The choice between the models that can be used, and what the others lack."""
-    titles = {model["name"]: model["title"] for model in models if not model["error"]}
-    if len(titles) > 1:
-        st.selectbox("Model", list(titles), key="draft_model_type", format_func=titles.__getitem__)
-    for model in models:
-        if model["error"]:
-            st.caption(f":material/download: {model['error']}")
 
 
 def _lora_text(loras: list[dict[str, Any]]) -> str:
