@@ -16,6 +16,8 @@ from farm.settings import DEFAULT_URL
 from model.media import Media
 
 RECONNECT_SECONDS = 1.0
+IDLE_SECONDS = 2.0
+"""How long an idle connection is kept for the next request; servers hang up after 5 s, perhaps just then."""
 
 Json = dict[str, Any]
 
@@ -49,6 +51,7 @@ class FarmClient:
             base_url=f"{self.base_url}/api/v1",
             headers=[(b"Authorization", b"Bearer " + token.encode())] if token else None,
             timeout=httpx.Timeout(timeout, connect=5.0),
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=url.host not in ("127.0.0.1", "localhost", "::1"),  # never through a proxy
         )
 
@@ -243,11 +246,17 @@ class _Answer:
 
     def __init__(self, client: FarmClient, method: str, path: str, options: dict[str, Any]) -> None:
         self._url = client.base_url
-        self._stream = client._http.stream(method, path, **options)
+        self._begin = lambda: client._http.stream(method, path, **options)
+        self._harmless = method == "GET"
 
     def __enter__(self) -> httpx.Response:
         try:
-            response = self._stream.__enter__()
+            try:
+                response = self._enter()
+            except httpx.RemoteProtocolError:  # hung up on without an answer, as by a farm that restarts
+                if not self._harmless:
+                    raise
+                response = self._enter()
             if response.status_code >= 400:
                 response.read()
                 self._stream.__exit__(None, None, None)
@@ -255,6 +264,10 @@ class _Answer:
             return response
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
+
+    def _enter(self) -> httpx.Response:
+        self._stream = self._begin()
+        return self._stream.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stream.__exit__(kind, error, tb)
