@@ -4,8 +4,9 @@ Long videos drift: brightness, contrast and tint wander from section to section.
 and both functions of finished frames alone, so that neither the order of tasks nor the cluster matters:
 
 *Colours.* Per section and colour channel, mean and contrast (standard deviation) are averaged over its frames, and an
-affine map brings them back to those of the video's first frame. The map holds at the middle of its section; in between
-maps are interpolated, from no change at all at the first frame, so that the correction itself has no seams.
+affine map brings them back to those of the anchor: the video's first frame, or what a new beginning leads to. The map
+holds at the middle of its section; in between maps are interpolated, and at the anchor nothing changes, so that the
+correction itself has no seams.
 
 *Seams.* What the frames on both sides of a seam differ by, beyond a usual step and seen through a coarse grid, is
 spread over ``SPREAD`` frames on each side: low spatial frequencies pass over slowly while outlines stay where they are,
@@ -16,7 +17,7 @@ the same on every machine.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,11 +53,15 @@ NO_CHANGE = ColourMap(np.ones(3), np.zeros(3))
 
 @dataclass(frozen=True)
 class _Section:
-    """A section's ``frames`` [n, h, w, 3] and the map that would bring it to the anchor's colours."""
+    """A section's ``frames`` [n, h, w, 3] and the map that would bring it to the anchor's colours.
+
+    It ``starts`` with the anchor, or it ``ends`` where the anchor follows: there nothing is changed.
+    """
 
     frames: Frames
     colours: ColourMap
-    is_first: bool
+    starts: bool = False
+    ends: bool = False
 
     @property
     def middle(self) -> float:
@@ -69,28 +74,30 @@ class _Section:
         return np.stack([_grid(self.frames[max(0, min(count - 1, i))]) for i in (0, 1, count - 2, count - 1)])
 
 
-def consistent(sections: Iterable[Frames], boost: float) -> Iterator[Frames]:
+def consistent(sections: Iterable[Frames], boost: float, then: Frames | None = None) -> Iterator[Frames]:
     """Correct the sections of a video in viewer order; three of them are in memory at a time.
 
     Args:
-        sections: frames [n, height, width, 3], one piece per section; the first frame of all is the anchor.
+        sections: frames [n, height, width, 3], one piece per section.
         boost: 0 to 1.
+        then: the picture [height, width, 3] that comes after the last frame, if there is one: it is the anchor in place
+            of the first frame, and the change fades out towards it.
     """
     if boost == 0:
         yield from sections
         return
-    anchor: tuple[Values, Values] | None = None
+    anchor = None if then is None else _look(then[None])
     before: _Section | None = None
     here: _Section | None = None
     for frames in sections:
-        is_first = anchor is None
+        starts = anchor is None
         anchor = anchor or _look(frames[:1])
-        after = _Section(frames, _map_to(anchor, frames, boost), is_first)
+        after = _Section(frames, _map_to(anchor, frames, boost), starts)
         if here is not None:
             yield _corrected(before, here, after, boost)
         before, here = here, after
     if here is not None:
-        yield _corrected(before, here, None, boost)
+        yield _corrected(before, replace(here, ends=then is not None), None, boost)
 
 
 def in_sections(pieces: Iterable[Frames], counts: Iterable[int]) -> Iterator[Frames]:
@@ -144,8 +151,8 @@ def _corrected(before: _Section | None, here: _Section, after: _Section | None, 
 def _map_at(before: _Section | None, here: _Section, after: _Section | None, index: int) -> ColourMap:
     """The map of a frame: between those of the section's own middle and the neighbour's on the frame's side."""
     distance = index - here.middle
-    if distance < 0 and here.is_first:
-        return here.colours.towards(NO_CHANGE, -distance / here.middle)
+    if (here.starts and distance < 0) or (here.ends and distance > 0):
+        return here.colours.towards(NO_CHANGE, abs(distance) / here.middle)
     neighbour = before if distance < 0 else after
     if neighbour is None:
         return here.colours

@@ -15,6 +15,7 @@ import numpy as np
 
 from farm.errors import PluginError
 from farm.jobs.records import Artifact, AttemptSpec
+from farm.jobs.request import RenderRequest
 from farm.settings import Settings
 from model.buckets import Bucket, crop_to_bucket
 from model.families import describe
@@ -54,11 +55,14 @@ def export_job(
     fps = request.output_fps or plan.fps
     pieces = _pieces(artifacts, spec, plan, step_done)
     first = next(pieces)
-    source = _Source.of(artifacts, spec, plan.fps, (first.shape[1], first.shape[2]))
-    count = plan.output_frames + (source.frames if source else 0)
+    height, width = first.shape[1:3]
+    source = _Source.of(artifacts, spec, plan.fps, (height, width))
+    pieces = _consistent(chain([first], pieces), plan, request, source)
+    joined = source if request.joins_video else None
+    count = plan.output_frames + (joined.count() if joined else 0)
     info = ExportInfo(
-        width=first.shape[2],
-        height=first.shape[1],
+        width=width,
+        height=height,
         fps=fps,
         frames=frame_count(count, plan.fps, fps),
         crf=request.mp4_crf,
@@ -68,10 +72,10 @@ def export_job(
     sheet = ContactSheet(info)
     with tempfile.TemporaryDirectory(prefix="farm-export-") as folder:
         video, contact = Path(folder, f"video{exporter.extension}"), Path(folder, "contact_sheet.png")
-        made = (frame for piece in chain([first], pieces) for frame in piece)
+        made = (frame for piece in pieces for frame in piece)
         frames: Iterator[Frame] = islice(made, plan.first_frame, plan.first_frame + plan.output_frames)
-        if source:
-            frames = chain(source, frames) if request.extend == "end" else chain(frames, source)
+        if joined:
+            frames = chain(joined, frames) if request.extend == "end" else chain(frames, joined)
         shown = at_rate(frames, count, plan.fps, fps, request.frame_interpolation)
         export_apart(exporter.name, sheet.tap(shown), video, info, settings)
         if not video.is_file():
@@ -92,15 +96,17 @@ class _Source:
     data: bytes
     fps: int
     bucket: Bucket
-    frames: int
 
     @classmethod
     def of(cls, artifacts: "ArtifactStore", spec: AttemptSpec, fps: int, bucket: Bucket) -> "_Source | None":
-        """The one that the finished video contains, if any."""
-        if not spec.request.joins_video:
+        """The one that the job extends, if any."""
+        if SOURCE_VIDEO not in spec.inputs:
             return None
-        data = artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO))
-        return cls(data, fps, bucket, check_video(data, fps).frames)
+        return cls(artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO)), fps, bucket)
+
+    def count(self) -> int:
+        """Its frames."""
+        return check_video(self.data, self.fps).frames
 
     def __iter__(self) -> Iterator[Frame]:
         return (np.asarray(crop_to_bucket(picture, self.bucket)) for picture in read_video(self.data, self.fps))
@@ -114,8 +120,7 @@ def _put(artifacts: "ArtifactStore", spec: AttemptSpec, name: str, content: Path
 def _pieces(
     artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", step_done: Callable[[int, int], None]
 ) -> "Iterator[Frames]":
-    """The video as pieces [n, h, w, 3] uint8 in viewer order."""
-    from model.consistency import consistent, in_sections
+    """The video, as it was decoded, in pieces [n, h, w, 3] uint8 in viewer order."""
     from model.pixels import joined
 
     def chunks() -> "Iterator[dict[str, torch.Tensor]]":
@@ -124,9 +129,20 @@ def _pieces(
             yield artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
             step_done(section.index + 1, len(plan.sections))
 
-    pieces = (piece.numpy() for piece in joined(chunks()))
-    boost = spec.request.consistency_boost
-    return consistent(in_sections(pieces, [len(s.frames) for s in plan.sections]), boost) if boost else pieces
+    return (piece.numpy() for piece in joined(chunks()))
+
+
+def _consistent(
+    pieces: "Iterator[Frames]", plan: "Plan", request: RenderRequest, source: _Source | None
+) -> "Iterator[Frames]":
+    """``pieces`` with the request's ``consistency_boost``."""
+    if not request.consistency_boost:
+        return pieces
+    from model.consistency import consistent, in_sections
+
+    then = next(iter(source)) if source and request.extend == "start" else None
+    sections = in_sections(pieces, [len(section.frames) for section in plan.sections])
+    return consistent(sections, request.consistency_boost, then)
 
 
 def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info: ExportInfo) -> dict[str, Any]:

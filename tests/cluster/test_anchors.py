@@ -13,6 +13,7 @@ from farm.jobs.records import Job
 from farm.jobs.submission import build_request
 from model.conditioning import prompt_key
 from model.media import Media
+from model.video import read_video
 from tests.support.api import picture
 from tests.support.clips import clip, flat
 
@@ -72,6 +73,18 @@ def test_a_video_gets_a_beginning(alone: Farm):
     found = frames(alone, job)
     assert len(found) == 37 + 24
     assert abs(float(np.median(found[37 + 20])) - 160) < 12
+
+
+@pytest.mark.parametrize("output", ["joined", "extension"])
+def test_a_beginning_takes_the_colours_of_the_video_it_leads_to(alone: Farm, output: str):
+    media, fields = Media(picture(), video=clip(24)), {"extend": "start", "extend_output": output}
+    plain, held = (
+        frames(alone, render(alone, media, total_second_length=2.4, consistency_boost=boost, **fields))[:36]
+        for boost in (0, 1)
+    )
+    first = np.asarray(next(iter(read_video(clip(24), 30))), dtype=float).mean(axis=(0, 1))
+    away = [abs(found.mean(axis=(0, 1, 2)) - first).mean() for found in (plain, held)]
+    assert away[1] < away[0] / 2, away
 
 
 def test_what_the_model_sees_of_a_video_is_encoded_in_one_piece(alone: Farm):

@@ -60,6 +60,16 @@ def test_first_frame_is_the_anchor_and_stays() -> None:
     assert np.array_equal(next(consistent(given, 1.0))[0], given[0][0])
 
 
+def test_a_new_beginning_takes_the_colours_of_what_follows() -> None:
+    given = clip(tint=12, contrast=0.1)
+    follows = given[-1][-1]
+    made = list(consistent(given, 1.0, then=follows))
+    assert np.array_equal(made[-1][-1], follows)
+    wanted = follows.mean(axis=(0, 1))
+    assert abs(means(given)[0] - wanted)[0] > 30
+    assert abs(means(made)[0] - wanted).max() < 2
+
+
 def test_jumps_at_seams_are_spread_and_make_no_new_ones() -> None:
     given = clip(tint=12)
     before, after = steps(given), steps(list(consistent(given, 1.0)))
