@@ -4,7 +4,6 @@ Known are diffusers' names (the official ones), the same under a prefix, the nam
 8-bit weights with or without a scale of their own. ComfyUI files are of this kind.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from accelerate import init_empty_weights
 from safetensors import safe_open
 
 from farm.errors import CheckpointError
+
+from .weights import read_json
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")
 
@@ -49,10 +50,7 @@ def read_single_file(kind: Any, file: Path, config: Mapping[str, Any], dtype: to
 def _config_beside(file: Path) -> dict[str, Any] | None:
     for path in (file.with_suffix(".json"), file.parent / "config.json"):
         if path.is_file():
-            config = json.loads(path.read_bytes())
-            if not isinstance(config, dict):
-                raise CheckpointError(f"checkpoint file {path} holds no JSON object; correct or remove it.")
-            return config
+            return read_json(path, "correct or remove it")
     return None
 
 
