@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import HunyuanVideoFramepackTransformer3DModel
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
@@ -34,7 +35,7 @@ ORDERS = ("vanilla", "inverted", "endpoints", "bisect", "fanout:2", "fanout:4", 
 
 @dataclass(frozen=True)
 class PuppetConfig:
-    """Sizes of a puppet. The defaults are those of the shipped checkpoint."""
+    """Sizes of a puppet. The defaults are those of the shipped checkpoint before its decoder was deepened."""
 
     resolution: int = 64
     codec_width: int = 192
@@ -80,15 +81,20 @@ class Components:
     def save(self, path: Path, dtype: torch.dtype = torch.float16, facts: dict[str, Any] | None = None) -> None:
         """Write the folder: one sub-folder per component, ``model_index.json`` and ``family.json``.
 
+        The transformer is written as diffusers' class, which has the same weights and can read it.
         Weights are stored as ``dtype``; the modules in memory keep theirs.
         """
         index: dict[str, Any] = {"_class_name": "HunyuanVideoFramepackPipeline"}
         for name in ("transformer", "vae", "text_encoder", "text_encoder_2", "image_encoder"):
             module = getattr(self, name)
+            saved_as = HunyuanVideoFramepackTransformer3DModel if name == "transformer" else type(module)
             (path / name).mkdir(parents=True, exist_ok=True)
             if name in ("transformer", "vae"):
                 config = json.loads(module.to_json_string())
                 config.pop("_name_or_path", None)  # where it was read from
+                if name == "transformer":
+                    del config["extra_kernels"]  # the puppet's layout needs none
+                    config["_class_name"] = saved_as.__name__
                 _write_json(path / name / "config.json", config)
                 file = "diffusion_pytorch_model.safetensors"
             else:
@@ -96,7 +102,7 @@ class Components:
                 file = "model.safetensors"
             weights = {key: value.detach().cpu().to(dtype).contiguous() for key, value in module.state_dict().items()}
             save_file(weights, path / name / file, metadata={"format": "pt"})
-            index[name] = [type(module).__module__.split(".")[0], type(module).__name__]
+            index[name] = [saved_as.__module__.split(".")[0], saved_as.__name__]
         for name in ("tokenizer", "tokenizer_2", "feature_extractor"):
             getattr(self, name).save_pretrained(path / name)
             index[name] = ["transformers", type(getattr(self, name)).__name__]

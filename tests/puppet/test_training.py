@@ -1,9 +1,11 @@
 """`farm train puppet`: runs, resumes to the same weights, and writes a checkpoint that renders."""
 
+import json
 import random
 
 import pytest
 import torch
+from diffusers import HunyuanVideoFramepackTransformer3DModel
 
 from farm.errors import InputError
 from model.families import describe, load
@@ -62,6 +64,15 @@ def test_a_training_leaves_states_samples_and_a_checkpoint_that_renders(trained,
     start = {0: conditioning["start_latent"][:, 0]}
     made = renderer.denoise(plan.sections[0], start, conditioning, SamplingParams(steps=2), lambda done, steps: None)
     assert made.shape == (16, 9, 8, 8) and torch.isfinite(made).all()
+
+
+def test_diffusers_reads_the_transformer_of_the_checkpoint(trained):
+    folder, _ = trained
+    index = json.loads((folder / "checkpoint" / "model_index.json").read_text())
+    assert index["transformer"] == ["diffusers", "HunyuanVideoFramepackTransformer3DModel"]
+    theirs = HunyuanVideoFramepackTransformer3DModel.from_pretrained(folder / "checkpoint" / "transformer")
+    ours = read(folder / "checkpoint").transformer.state_dict()
+    assert all(torch.equal(weight.float(), ours[name]) for name, weight in theirs.state_dict().items())
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
