@@ -139,14 +139,12 @@ class Renderer(Protocol):
     attention: str
     """The attention backend, such as ``native``; part of the device class where it is not PyTorch's own choice."""
 
-    def encode(
-        self, image: "bytes | Footage", prompts: tuple[str, ...], n_prompt: str, resolution: int | None = None
-    ) -> dict[str, "torch.Tensor"]:
+    def encode(self, image: "bytes | Footage", prompts: tuple[str, ...], n_prompt: str) -> dict[str, "torch.Tensor"]:
         """Conditioning of a job: ``start_latent`` [channels, 1, h, w], each anchor's latents under ``anchor.<name>``,
         image and text embeddings; flat, CPU tensors.
 
-        The only call that needs text encoders. ``image`` is footage, or a picture file, which is cropped to the nearest
-        bucket of ``resolution``.
+        The only call that needs text encoders. ``image`` is footage, or the file of a start image, which is cropped to
+        the nearest bucket.
         """
 
     def denoise(

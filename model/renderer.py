@@ -97,18 +97,16 @@ class FramePackRenderer:
         self._encoders = Encoders(checkpoint, self.device, self.dtypes)
 
     @torch.no_grad()
-    def encode(
-        self, image: bytes | Footage, prompts: tuple[str, ...], n_prompt: str, resolution: int | None = None
-    ) -> dict[str, torch.Tensor]:
+    def encode(self, image: bytes | Footage, prompts: tuple[str, ...], n_prompt: str) -> dict[str, torch.Tensor]:
         """See ``Renderer.encode``. Text embeddings are stored under a digest of their prompt.
 
         Raises:
-            InputError: the image can't be used, or the family has no such resolution.
+            InputError: the image can't be used.
         """
         self._apply_threads()
         footage = image
         if isinstance(footage, bytes):
-            footage = open_footage(Media(footage), lambda height, width: self.info.bucket(height, width, resolution))
+            footage = open_footage(Media(footage), self.info.bucket)
         encoders = self._encoders
         self._turns.bring("vae")
         tensors = {"start_latent": encode_frames([footage.start], self._vae)}
