@@ -13,6 +13,9 @@ from .base import ExportInfo, Frame, checked, written_aside
 THREADS = 4
 """Encoder threads: a constant, because libx264's output depends on their number and must not depend on the machine."""
 
+LEAST_CRF = 1
+"""x264 takes 0 as lossless, in a profile that browsers don't play; 1 looks the same and plays."""
+
 BT709 = 1
 """Code of BT.709 for primaries and transfer in H.264's tables."""
 
@@ -36,7 +39,8 @@ class Mp4Exporter:
                 for key, value in {"title": info.title, **info.metadata}.items():
                     if value:
                         container.metadata[key] = value
-                stream = container.add_stream("libx264", rate=Fraction(info.fps), options={"crf": str(info.crf)})
+                quality = {"crf": str(max(info.crf, LEAST_CRF))}
+                stream = container.add_stream("libx264", rate=Fraction(info.fps), options=quality)
                 stream.width = info.width + info.width % 2
                 stream.height = info.height + info.height % 2
                 stream.pix_fmt = "yuv420p"

@@ -86,6 +86,13 @@ class TestMp4:
         data = video.read_bytes()
         assert 0 < data.find(b"moov") < data.find(b"mdat"), "the index must stand before the pictures"
 
+    def test_best_quality_still_plays_in_browsers(self, tmp_path: Path):
+        """A crf of 0 would be lossless, which x264 writes in the profile High 4:4:4 Predictive."""
+        Mp4Exporter().export(frames(), tmp_path / "best.mp4", replace(INFO, crf=0))
+        with av.open(str(tmp_path / "best.mp4")) as container:
+            codec = container.streams.video[0].codec_context
+            assert (codec.profile, codec.pix_fmt) == ("High", "yuv420p")
+
     def test_decoded_pictures_are_those_that_went_in(self, video: Path):
         with av.open(str(video)) as container:
             decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
