@@ -1,9 +1,12 @@
 """`farm doctor` looks at the real machine, names remedies, and explains how a large model would use a card."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from farm.cli.checks import CHECKS, State
 from farm.settings import Settings
 
 
@@ -27,6 +30,20 @@ def test_a_broken_plug_in_is_a_warning_that_says_why(run, settings: Settings):
     (settings.plugins_dir / "broken.py").write_text("import nothing_of_that_name\n")
     outcome = run("doctor")
     assert outcome.code == 0 and "nothing_of_that_name" in outcome.out
+
+
+def test_a_card_without_bf16_is_a_warning_that_says_what_it_can_not_render(settings: Settings, monkeypatch):
+    def card(device: torch.device) -> SimpleNamespace:
+        return SimpleNamespace(
+            name="RTX 2080 Ti" if device.index else "RTX 3060", major=8 - device.index, total_memory=0
+        )
+
+    monkeypatch.setattr("model.device.graphics_cards", lambda: (torch.device("cuda", 0), torch.device("cuda", 1)))
+    monkeypatch.setattr("model.device.free_memory", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+    check = CHECKS["devices"](settings)
+    assert check.state is State.WARNING
+    assert check.remedy.startswith("RTX 2080 Ti: no bf16, which the 13B models need")
 
 
 def test_a_card_that_is_not_here_can_be_asked_about(run, farm_home):

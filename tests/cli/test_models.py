@@ -53,6 +53,9 @@ def environ(loopback: Hub, tmp_path: Path, more: dict[str, str]) -> dict[str, st
 def test_pull_fetches_only_what_is_needed_then_the_family_is_ready(farm: Farm, loopback: Hub, tmp_path: Path) -> None:
     before = json.loads(farm("models", "list", "framepack", "--json").stdout)[0]
     assert not before["ready"] and "`farm models pull framepack` downloads about 42.4 GB" in before["error"]
+    licences = {part["part"]: part["licence"] for part in before["parts"]}
+    assert licences["image_encoder"] == "FLUX.1 [dev] Non-Commercial"
+    assert licences["transformer"] == licences["vae"] == "Tencent Hunyuan Community"
     assert loopback.asked == []
 
     pulled = farm("models", "pull", "framepack")

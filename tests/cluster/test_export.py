@@ -115,6 +115,15 @@ def test_frame_rate_of_the_file_is_independent_of_the_models(alone: Farm, rate: 
     assert abs(video["seconds"] - 73 / 30) <= 0.5 / rate
 
 
+def test_exact_length_keeps_the_start_image_and_cuts_the_end(alone: Farm):
+    job = render(alone, total_second_length=2.0, exact_length=True, mp4_crf=1)
+    whole = torch.cat(list(joined(chunks(alone, job)))).numpy()
+    shown = frames(alone, job)
+    assert (len(shown), len(whole)) == (60, 73)
+    error = {shift: np.abs(whole[shift : shift + 60].astype(int) - shown).mean() for shift in range(14)}
+    assert min(error, key=error.__getitem__) == 0
+
+
 def test_consistency_boost_changes_the_file_and_nothing_before_it(alone: Farm):
     plain, boosted = render(alone), render(alone, consistency_boost=1.0)
     for one, other in zip(chunks(alone, plain), chunks(alone, boosted), strict=True):

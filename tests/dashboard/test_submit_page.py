@@ -64,10 +64,21 @@ def test_a_preset_sets_values_and_leaves_the_prompt(start):
     page.text_area(key="draft_prompt").set_value("mine").run()
     page.selectbox(key="draft_preset").set_value("Hand Movement").run()
     assert page.slider(key="draft_steps").value == 35
+    assert page.slider(key="draft_gs").value == 14
     assert page.selectbox(key="draft_cache").value == "none"
     assert page.text_area(key="draft_prompt").value == "mine"
     button(page, "He greets with a wave of the hand, with a smile.").click().run()
     assert page.text_area(key="draft_prompt").value == "He greets with a wave of the hand, with a smile."
+
+
+def test_opens_with_the_values_of_its_preset(start):
+    page = start()
+    opened = {widget.key: widget.value for widget in (*page.slider, *page.selectbox, *page.toggle)}
+    for name in ("Dance", "Default"):
+        page.selectbox(key="draft_preset").set_value(name).run()
+        assert not errors(page)
+        shown = {widget.key: widget.value for widget in (*page.slider, *page.selectbox, *page.toggle)}
+        assert (shown == opened) is (name == "Default")
 
 
 def test_a_cache_brings_its_own_settings_and_no_others_are_sent(start):

@@ -1,6 +1,6 @@
 """Chunks of a video: what they read, what they give, and pixels beside FramePack's own way of joining them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -143,6 +143,19 @@ def test_blending_happens_before_rounding() -> None:
     first, second = pack_chunk(frames, 0, 2), pack_chunk(frames + 0.0011, 2, 0)
     assert first["tail"].dtype == torch.float32 and first["frames"].dtype == torch.uint8
     assert torch.cat(list(joined([first, second]))).shape == (4, 2, 2, 3)
+
+
+def test_chunks_are_joined_as_they_come() -> None:
+    """One chunk and one overlap are in memory, however long the video is."""
+    taken: list[int] = []
+
+    def chunks() -> Iterator[dict[str, torch.Tensor]]:
+        for index in range(4):
+            taken.append(index)
+            yield pack_chunk(torch.zeros(9, 2, 2, 3), 2 if index else 0, 2 if index < 3 else 0)
+
+    pieces = [(len(taken), len(piece)) for piece in joined(chunks())]
+    assert pieces == [(1, 7), (2, 2), (2, 5), (3, 2), (3, 5), (4, 2), (4, 7)]
 
 
 def test_tiles_depend_on_size_and_wish_alone() -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import model.families as families
 from model.family import SamplingParams
+from model.lora import Lora
 from model.memory import PLACEMENTS, MemoryBudget
 from model.placement import Turns
 from model.plan.make import make_plan
@@ -20,7 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return released_folder(tmp_path_factory.mktemp("released"))
 
 
-def render(folder: Path, plan: str, picture: bytes) -> tuple[torch.Tensor, torch.Tensor, str]:
+def render(
+    folder: Path, plan: str, picture: bytes, loras: tuple[Lora, ...] = ()
+) -> tuple[torch.Tensor, torch.Tensor, str]:
     """Latents and frames of a section rendered under a memory plan, and the device class."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARM_FRAMEPACK_PATH", str(folder))
@@ -28,9 +32,8 @@ def render(folder: Path, plan: str, picture: bytes) -> tuple[torch.Tensor, torch
     conditioning = renderer.encode(picture, (PROMPT,), "")
     info = renderer.info
     section = make_plan(layout=info.layout, order="inverted", seconds=1, seed=1, prompt=PROMPT).sections[0]
-    made = [
-        renderer.denoise(section, {}, conditioning, SamplingParams(steps=3), lambda done, steps: None) for _ in range(2)
-    ]
+    params = SamplingParams(steps=3, loras=loras)
+    made = [renderer.denoise(section, {}, conditioning, params, lambda done, steps: None) for _ in range(2)]
     assert torch.equal(*made)
     return made[0], renderer.decode(made[0][:, :3]), renderer.device_class
 
@@ -45,6 +48,20 @@ def test_plans_that_keep_the_dtype_give_the_same_bits(folder, picture, resident,
     latents, frames, device_class = render(folder, plan, picture)
     assert torch.equal(latents, resident[0]) and torch.equal(frames, resident[1])
     assert device_class == resident[2]
+
+
+def test_loras_give_the_same_bits_while_blocks_are_streamed(folder, picture, resident, farm_home: Path):
+    """Offloading hooks and PEFT both wrap layers; the weights of a LoRA must travel with its block."""
+    weights = {}
+    for block in range(2):
+        down = torch.randn(2, 32, generator=torch.Generator().manual_seed(block))
+        weights[f"transformer.transformer_blocks.{block}.attn.to_q.lora_A.weight"] = down
+        weights[f"transformer.transformer_blocks.{block}.attn.to_q.lora_B.weight"] = down.T.contiguous()
+    (farm_home / "loras").mkdir(parents=True)
+    save_file(weights, farm_home / "loras" / "style.safetensors")
+    expected, _, _ = render(folder, "resident", picture, (Lora("style"),))
+    assert torch.equal(render(folder, "streamed", picture, (Lora("style"),))[0], expected)
+    assert not torch.equal(expected, resident[0])
 
 
 @pytest.mark.parametrize("plan", ["fp8", "streamed-fp8"])

@@ -14,6 +14,9 @@ from safetensors.torch import load_file, save_file
 
 import model.families as families
 from farm.errors import CheckpointError, InputError
+from model.checkpoint import WITH_WEIGHTS
+from model.components import part_dtypes
+from model.conditioning import prompt_key
 from model.family import SamplingParams
 from model.plan import make_plan
 from model.released import released_facts
@@ -106,6 +109,32 @@ def test_text_is_read_behind_the_template(folder: Path, picture: bytes) -> None:
     masks = [conditioning[name] for name in sorted(conditioning) if name.startswith("mask.")]
     assert all(mask.shape == (256,) for mask in masks)
     assert len({int(mask.sum()) for mask in masks}) == 3
+
+
+def test_prompt_is_read_as_diffusers_pipeline_reads_it(folder: Path, picture: bytes) -> None:
+    """Llama's third layer from the end behind the cut template; CLIP's pooled embedding of the bare prompt."""
+    from diffusers import HunyuanVideoFramepackPipeline
+
+    prompt = "A cat {dances} on a wide and empty stage."
+    renderer = families.load(I2V)
+    parts = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+    others = dict.fromkeys(("transformer", "vae", "scheduler", "image_encoder", "feature_extractor"))
+    pipeline = HunyuanVideoFramepackPipeline(**{name: renderer._encoders[name] for name in parts}, **others)
+    with torch.no_grad():
+        text, pooled, mask = pipeline.encode_prompt(prompt)
+    conditioning, key = renderer.encode(picture, (prompt,), ""), prompt_key(prompt)
+    assert conditioning[f"mask.{key}"].equal(mask[0].bool()) and 0 < mask.sum() < 256
+    assert conditioning[f"text.{key}"].equal(text[0])
+    assert conditioning[f"pooled.{key}"].equal(pooled[0])
+
+
+def test_on_a_gpu_the_transformer_is_bf16_and_the_rest_fp16() -> None:
+    """As in the reference: the transformer's values are too large for fp16."""
+    for family in (I2V, F1):
+        trained = released_facts(family)["dtypes"]
+        dtypes = part_dtypes(WITH_WEIGHTS, {}, trained, "cuda")
+        assert dtypes == dict.fromkeys(WITH_WEIGHTS, "fp16") | {"transformer": "bf16"}
+        assert set(part_dtypes(WITH_WEIGHTS, {}, trained, "cpu").values()) == {"fp32"}
 
 
 def test_describe_is_quick_and_imports_no_torch(folder: Path) -> None:

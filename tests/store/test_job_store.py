@@ -251,6 +251,18 @@ class TestCommands:
         assert store.retry_job(job.id).state is JobState.PENDING
         assert run_all(store, job.id).state is JobState.COMPLETED
 
+    def test_cancel_keeps_what_is_finished_for_a_retry(self, store: JobStore):
+        job = submit(store)
+        for name in ("encode", "section-000", "decode-000"):
+            run_task(store, job.id, name)
+        store.cancel_job(job.id)
+        assert {"out-section-000", "out-decode-000"} <= store.artifacts(job.id).keys()
+        audit(store, job.id)
+        store.retry_job(job.id)
+        assert ready(store, job.id) == ["section-003"]
+        assert run_all(store, job.id).state is JobState.COMPLETED
+        assert {attempt.number for attempt in store.attempts(job.id)} == {1}
+
     def test_pause_lets_running_attempts_commit(self, store: JobStore):
         job = submit(store)
         attempt = store.start_attempt(f"{job.id}.encode", "r1")

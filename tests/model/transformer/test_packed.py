@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import HunyuanVideoFramepackTransformer3DModel
+from torch import nn
 
 from farm.errors import InputError
 from model.plan.layout import Kernel, Layout
@@ -205,6 +206,14 @@ def test_averaged_tail_is_its_mean_frame_and_appended_tail_one_token_a_frame(pac
     pooled = average_pool(inputs.context[0].latents, (1, 32, 32))
     torch.testing.assert_close(tokens[0], packed.clean_x_embedder.proj(pooled).flatten(2).transpose(1, 2))
     assert tokens[0].shape[1] == 29
+
+
+def test_no_layer_of_torch_is_replaced(packed: Any) -> None:
+    """The official program swaps the forward pass of torch's norms for every model in the process."""
+    norms = [module for module in packed.modules() if isinstance(module, nn.LayerNorm)]
+    assert norms and not any("forward" in vars(norm) for norm in norms)
+    for kind in (nn.LayerNorm, nn.RMSNorm):
+        assert kind.forward.__module__ == "torch.nn.modules.normalization"
 
 
 @torch.no_grad()
