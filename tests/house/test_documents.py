@@ -1,5 +1,6 @@
 """Documents name only what exists: commands, options, make targets, files."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -59,6 +60,39 @@ def test_messages_and_docstrings_name_only_commands_that_exist():
     for path in SOURCES:
         for name in re.findall(r"`farm ([a-z]+)", path.read_text(encoding="utf-8")):
             assert name in ROOT_COMMAND.commands, f"{path.relative_to(ROOT)}: no command {name}"
+
+
+def test_pitfalls_are_numbered_without_a_gap():
+    tables = (ROOT / "docs/pitfalls.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    numbers = [[int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] for table in tables]
+    assert numbers == [list(range(1, count + 1)) for count in (40, 12, 9)]
+
+
+def test_every_pitfall_names_tests_and_paragraphs_that_exist():
+    page = ROOT / "docs/pitfalls.md"
+    for row in re.findall(r"^\| \d+ \|.*$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        tests = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", row)
+        links = re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", row)
+        assert tests or links, f"neither test nor reason: {row}"
+        assert row.count("`tests/") == len(tests), f"can't be read: {row}"
+        for path, name in tests:
+            assert name in names_of_tests(ROOT / path), f"{path}: no test {name}"
+        for path, heading in links:
+            assert not heading or heading in headings_of(page.parent / path), f"{path}: no heading #{heading}"
+
+
+def names_of_tests(path: Path) -> set[str]:
+    """Names of the test functions in a file, those of classes as ``Class::name``."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    scopes = [("", tree), *((f"{node.name}::", node) for node in tree.body if isinstance(node, ast.ClassDef))]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {prefix + node.name for prefix, scope in scopes for node in scope.body if isinstance(node, functions)}
+
+
+def headings_of(page: Path) -> set[str]:
+    """What a page's headings are called in links: lower case, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_command_has_a_docstring_that_ends_its_first_sentence():
