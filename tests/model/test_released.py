@@ -128,6 +128,15 @@ def test_prompt_is_read_as_diffusers_pipeline_reads_it(folder: Path, picture: by
     assert conditioning[f"pooled.{key}"].equal(pooled[0])
 
 
+def test_start_latent_is_not_left_to_chance(folder: Path, picture: bytes) -> None:
+    """The official program draws it from the codec's posterior, without a seed."""
+    renderer = families.load(I2V)
+    torch.manual_seed(1)
+    first = renderer.encode(picture, ("A cat.",), "")["start_latent"]
+    torch.manual_seed(2)
+    assert renderer.encode(picture, ("A cat.",), "")["start_latent"].equal(first)
+
+
 def test_on_a_gpu_the_transformer_is_bf16_and_the_rest_fp16() -> None:
     """As in the reference: the transformer's values are too large for fp16."""
     for family in (I2V, F1):
