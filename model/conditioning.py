@@ -37,6 +37,7 @@ def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSetting
         settings.template.format(prompt),
         max_length=settings.crop + settings.max_tokens,
         padding="max_length",
+        padding_side="right",
         truncation=True,
         return_tensors="pt",
     )
@@ -55,6 +56,7 @@ def encode_pooled(prompt: str, tokenizer: Any, encoder: Any) -> torch.Tensor:
         prompt,
         max_length=encoder.config.max_position_embeddings,
         padding="max_length",
+        padding_side="right",
         truncation=True,
         return_tensors="pt",
     )

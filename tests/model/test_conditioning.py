@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from farm.errors import InputError
-from model.conditioning import given_latents, of_section, prompt_key
+from model.conditioning import TextSettings, encode_text, given_latents, of_section, prompt_key
 from model.media import Media
 from model.plan import Given, make_plan
 from tests.support.clips import clip, flat
@@ -40,6 +40,13 @@ def test_images_are_mixed_linearly(scene) -> None:
 def test_prompt_that_was_not_encoded_is_named(scene) -> None:
     with pytest.raises(InputError, match="'never encoded'"):
         scene.denoise(replace(scene.section(), next_prompt="never encoded", blend=0.5))
+
+
+def test_text_is_padded_on_the_right_whatever_the_tokenizer_prefers(scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = scene.renderer._encoders["tokenizer"]
+    monkeypatch.setattr(tokenizer, "padding_side", "left")
+    _, mask = encode_text("A cat.", tokenizer, scene.renderer._encoders["text_encoder"], TextSettings(max_tokens=20))
+    assert mask[0] and not mask[-1]
 
 
 def test_given_latents_are_numbered_as_the_plan_names_them(scene) -> None:
