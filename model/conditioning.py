@@ -45,6 +45,7 @@ def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSetting
         input_ids=tokens.input_ids.to(encoder.device),
         attention_mask=tokens.attention_mask.to(encoder.device),
         output_hidden_states=True,
+        use_cache=False,
     )
     hidden = output.hidden_states[-(settings.skip_layers + 1)][0, settings.crop :]
     return hidden.float(), tokens.attention_mask[0, settings.crop :].bool()

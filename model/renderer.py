@@ -153,7 +153,8 @@ class FramePackRenderer:
         sigmas = flow_sigmas(params.steps, shift, params.sigma_exponent)
         if self._adapters.active != params.loras:
             self._turns.bring()  # they join and leave where all weights of the transformer lie together
-            self._adapters.use(params.loras)
+            with self._transformer.on_host():
+                self._adapters.use(params.loras)
         known = {0: conditioning["start_latent"][:, 0], **latents}
         self._turns.bring("transformer")
         with step_cache(self._transformer, params, self.info) as cache:

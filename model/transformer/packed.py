@@ -1,13 +1,19 @@
 """The packed transformer: diffusers' FramePack block stack with a packing of any layout in front."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
 from diffusers import HunyuanVideoFramepackTransformer3DModel
 from diffusers.configuration_utils import register_to_config
+from diffusers.hooks import HookRegistry
+from diffusers.hooks.group_offloading import (
+    _GROUP_OFFLOADING,
+    _LAYER_EXECUTION_TRACKER,
+    _LAZY_PREFETCH_GROUP_OFFLOADING,
+)
 from torch import nn
 
 from farm.errors import InputError
@@ -15,7 +21,7 @@ from model.plan.layout import Kernel
 
 from .inputs import ContextGroup, SectionInputs
 from .memo import SectionMemo, Step
-from .modulation import Modulations, brought_to, modulate
+from .modulation import Modulations, brought_to
 from .patchify import RELEASED, average_pool, make_projections, own_kernel, pad_to
 
 Phases = tuple[torch.Tensor, torch.Tensor]
@@ -38,6 +44,8 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
 
     _repeated_blocks = ["HunyuanVideoTransformerBlock", "HunyuanVideoSingleTransformerBlock"]
     _skip_layerwise_casting_patterns = ["x_embedder", "context_embedder", "norm", "^proj_out$"]
+
+    _streamed_to: torch.device | None = None
 
     @register_to_config
     def __init__(
@@ -181,13 +189,14 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
             finally:
                 for name in names:
                     setattr(self, name, constant[name])
-        for module in (*constant.values(), *(norm.linear for norm in self._modulations.norms)):
+        for module in (*constant.values(), *self._modulations.layers):
             module.to(device if constants_on is None else constants_on)
 
     def stream_to(self, device: torch.device) -> None:
         """Keep the weights on the host, in pinned memory; copy each block to ``device`` while the one before computes.
 
-        Done by diffusers' group offloading. What works ahead of the steps is brought over a layer at a time.
+        Done by diffusers' group offloading. What works ahead of the steps is brought over a layer at a time: offloading
+        knows nothing of it, so it has to be absent whenever its hooks run.
         """
         with self._modulations.absent():
             self.enable_group_offload(
@@ -197,6 +206,27 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
                 num_blocks_per_group=1,
                 use_stream=device.type == "cuda",
             )
+        self._streamed_to = device
+
+    @contextmanager
+    def on_host(self) -> Iterator[None]:
+        """Inside the block a streamed transformer lies on the host without hooks, so that layers may join and leave."""
+        device, self._streamed_to = self._streamed_to, None
+        if device is not None:
+            hooks = HookRegistry.check_if_exists_or_initialize(self)
+            for name in (_GROUP_OFFLOADING, _LAYER_EXECUTION_TRACKER, _LAZY_PREFETCH_GROUP_OFFLOADING):
+                hooks.remove_hook(name, recurse=True)
+            self.to("cpu")
+        try:
+            yield
+        finally:
+            if device is not None:
+                self.stream_to(device)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """``forward``, around which hooks run; see there."""
+        with nullcontext() if self._streamed_to is None else self._modulations.absent():
+            return super().__call__(*args, **kwargs)
 
     def _constant_modules(self) -> list[tuple[str, nn.Module]]:
         """The modules beside the modulation layers that work once per section."""
@@ -229,7 +259,7 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
         device = inputs.text.device
         with brought_to(self.context_embedder, device), brought_to(self.time_text_embed, device):
             steps = [self._step(inputs, torch.full((batch,), time, device=device), image) for time in timesteps]
-        modulations = modulate(self._modulations.norms, [step.embedding for step in steps])
+        modulations = self._modulations.ahead([step.embedding for step in steps])
         return [Step(step.embedding, step.text, values) for step, values in zip(steps, modulations, strict=True)]
 
     def _step(self, inputs: SectionInputs, timestep: torch.Tensor, image: torch.Tensor | None) -> Step:
