@@ -28,6 +28,7 @@ def gpu(folder: Path, farm_home: Path, monkeypatch: pytest.MonkeyPatch):
     """The families' weights, a LoRA named style, and a pretended GPU."""
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
     monkeypatch.setenv("FARM_FRAMEPACK_F1_PATH", str(folder))
+    monkeypatch.setenv("FARM_ATTENTION", "native")  # diffusers keeps the last choice for the process
     (farm_home / "loras").mkdir(parents=True)
     layers = {"transformer_blocks.0.attn.to_q": 32, "transformer_blocks.0.norm1.linear": 192}
     weights: dict[str, torch.Tensor] = {}
