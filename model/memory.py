@@ -2,7 +2,7 @@
 
 Sizes are in GB of 10**9 bytes. A plan is the fastest one whose peak fits; when a section runs out of memory all the
 same, the replica goes on with ``next_smaller``. Figures of the 13B model: parameters counted on its configuration,
-working memory measured by others at 608x640 or derived (docs/models.md says which).
+working memory at 608x640 counted without a card (docs/memory.md).
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Footprint:
             modulations, embedders of text and time, token refiner.
         block: parameters of its largest block, in billions.
         text, image, vae: parameters of the text encoders, the image encoder and the codec, in billions.
+        outside: what a streamed transformer holds outside of its blocks, in GB.
         activations: working memory of a denoising step, in GB.
         decoding, tile: working memory of decoding a chunk in one piece, and in tiles, in GB.
     """
@@ -35,6 +36,7 @@ class Footprint:
     text: float
     image: float
     vae: float
+    outside: float
     activations: float
     decoding: float
     tile: float
@@ -46,7 +48,16 @@ class Footprint:
 
 
 HUNYUAN_13B = Footprint(
-    hot=9.07, ahead=3.80, block=0.34, text=7.63, image=0.43, vae=0.25, activations=2.3, decoding=21.0, tile=1.5
+    hot=9.07,
+    ahead=3.80,
+    block=0.34,
+    text=7.63,
+    image=0.43,
+    vae=0.25,
+    outside=0.3,
+    activations=2.35,
+    decoding=21.0,
+    tile=2.8,
 )
 
 
@@ -161,12 +172,12 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
     f, p = footprint, placement
     weights, ahead = p.weight_bytes * f.hot, 2 * f.ahead
     text, image, vae = 2 * f.text, 2 * f.image, 2 * f.vae
-    transformer = 2 * p.weight_bytes * f.block if p.streamed else weights + (0 if p.drops_ahead else ahead)
+    transformer = _transformer(f, p)
     staying = transformer + text + image + vae if p.keeps else 0.0
     alone = CUDA_CONTEXT + staying
     text_on_card = p.keeps or alone + text <= usable
     one_piece = alone + (0 if p.keeps else vae) + f.decoding <= usable
-    denoising = CUDA_CONTEXT + (staying or transformer) + f.activations
+    denoising = CUDA_CONTEXT + (staying - transformer if p.keeps else 0.0) + transformer_peak(f, p)
     encoding = alone + (0 if p.keeps else max(text if text_on_card else 0.0, image + vae))
     decoding = alone + (0 if p.keeps else vae) + f.tile
     waiting = 0.0 if p.keeps else weights + ahead
@@ -182,6 +193,18 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
     )
     host = PROCESS + 2 * p.weight_bytes * f.block + max(waiting, 0.0 if text_on_card else text)
     return MemoryPlan(p, one_piece, text_on_card, rows, max(denoising, encoding, decoding), host)
+
+
+def transformer_peak(footprint: Footprint, placement: Placement) -> float:
+    """GB that the transformer takes on the card in a denoising step: its weights there, and working memory."""
+    return _transformer(footprint, placement) + footprint.activations
+
+
+def _transformer(footprint: Footprint, placement: Placement) -> float:
+    """GB of the transformer's weights on the card."""
+    if placement.streamed:
+        return 2 * placement.weight_bytes * footprint.block + footprint.outside
+    return placement.weight_bytes * footprint.hot + (0 if placement.drops_ahead else 2 * footprint.ahead)
 
 
 def _where(placement: Placement) -> str:

@@ -1,18 +1,23 @@
 """What a replica does on a GPU, with a GPU that is only pretended: devices and dtypes fit together."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKLHunyuanVideo
 from safetensors.torch import save_file
 
 import model.families as families
 from model.family import SamplingParams
 from model.lora import Lora
-from model.memory import PLACEMENTS, MemoryBudget
-from model.plan import make_plan
-from tests.support.pretended_cuda import pretended_cuda
+from model.memory import HUNYUAN_13B, PLACEMENTS, MemoryBudget, transformer_peak
+from model.placement import transformer_move
+from model.plan import Layout, make_plan
+from model.released import released_facts
+from model.transformer import PackedTransformer, SectionInputs, SectionMemo, gather_context
+from tests.support.pretended_cuda import GB, Pretending, pretended_cuda
 from tests.support.released import released_folder
 
 PROMPT = "The girl dances."
@@ -24,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def gpu(folder: Path, farm_home: Path, monkeypatch: pytest.MonkeyPatch):
+def gpu(folder: Path, farm_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretending]:
     """The families' weights, a LoRA named style, and a pretended GPU."""
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
     monkeypatch.setenv("FARM_FRAMEPACK_F1_PATH", str(folder))
@@ -36,8 +41,8 @@ def gpu(folder: Path, farm_home: Path, monkeypatch: pytest.MonkeyPatch):
         weights[f"transformer.{layer}.lora_A.weight"] = torch.randn(2, 32)
         weights[f"transformer.{layer}.lora_B.weight"] = torch.randn(size, 2)
     save_file(weights, farm_home / "loras" / "style.safetensors")
-    with pretended_cuda():
-        yield
+    with pretended_cuda() as pretending:
+        yield pretending
 
 
 def denoise(renderer: Any, conditioning: Any, **params: Any) -> torch.Tensor:
@@ -70,6 +75,66 @@ def test_step_caches_skip_blocks_that_are_streamed(picture: bytes, cache: str):
     conditioning = renderer.encode(picture, (PROMPT,), "")
     denoise(renderer, conditioning, steps=6, cache=cache)
     denoise(renderer, conditioning, steps=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hot", "streamed", "streamed-fp8"])
+def test_memory_plans_are_what_the_13b_transformer_takes(gpu: Pretending, name: str):
+    """Allocations of two steps at 608x640 are counted; the plan may be a little above them, never below."""
+    placement, card = PLACEMENTS[name], torch.device("cuda:0")
+    config = released_facts("framepack")["transformer_config"]
+    transformer = without_data(PackedTransformer, config, torch.bfloat16, gpu)
+    if placement.weight_bytes == 1:
+        transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    transformer.proj_out.float()
+    transformer_move(transformer, placement, card)(card)
+    layout = Layout.parse(released_facts("framepack")["layout"])
+    section = make_plan(layout=layout, order="inverted", seconds=5, seed=1, prompt=PROMPT).sections[1]
+    known = {slot.latent: torch.zeros(16, 76, 80) for slot in section.slots if slot.latent is not None}
+    inputs = SectionInputs(
+        text=torch.zeros(1, 512, 4096),
+        text_mask=torch.ones(1, 512, dtype=torch.bool),
+        pooled=torch.zeros(1, 768),
+        image=torch.zeros(1, 729, 1152),
+        guidance=torch.tensor([9984.0]),
+        indices=tuple(range(section.window_index, section.window_index + 9)),
+        context=gather_context(section.slots, known, 16, 76, 80),
+    ).on(card, torch.bfloat16)
+    x = torch.zeros(1, 16, 9, 76, 80).to(card, torch.bfloat16)
+    times = [1000.0 - 40 * step for step in range(25)]
+    memo = SectionMemo(times)
+    gpu.peak = 0
+    with torch.no_grad():
+        for time in times[:2]:
+            transformer(x, time, inputs, memo)
+    planned = transformer_peak(HUNYUAN_13B, placement)
+    assert 0.85 * planned <= gpu.peak / GB <= planned
+
+
+@pytest.mark.slow
+def test_memory_plans_are_what_decoding_in_tiles_takes(gpu: Pretending):
+    """The 18 latents that a section of the released families decodes, at 608x640."""
+    codec = without_data(AutoencoderKLHunyuanVideo, {}, torch.float16, gpu).to("cuda:0")
+    codec.enable_tiling()
+    latents = torch.zeros(1, 16, 18, 76, 80).to("cuda:0", torch.float16)
+    gpu.peak = 0
+    with torch.no_grad():
+        codec.decode(latents)
+    planned = 2 * HUNYUAN_13B.vae + HUNYUAN_13B.tile
+    assert 0.85 * planned <= gpu.peak / GB <= planned
+
+
+def without_data(kind: Any, config: dict[str, Any], dtype: torch.dtype, gpu: Pretending) -> Any:
+    """A model of class ``kind`` whose weights, on the CPU, take no room."""
+    with torch.device("meta"):
+        model = kind.from_config(config).eval().requires_grad_(False)
+    with gpu.fakes:
+        for module in model.modules():
+            for name, weight in module._parameters.items():
+                if weight is not None:
+                    empty = torch.empty(weight.shape, dtype=dtype)
+                    module._parameters[name] = torch.nn.Parameter(empty, requires_grad=False)
+    return model
 
 
 def test_a_mixed_up_device_is_noticed():

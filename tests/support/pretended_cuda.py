@@ -1,7 +1,7 @@
 """A CUDA device that is not there, for machines without a GPU: it finds out where code mixes devices or dtypes.
 
 Its tensors are torch's fake ones, with shape, dtype and device but no data. Tensors of the CPU stay real; what comes
-back from the card is zeros.
+back from the card is zeros. The memory that its tensors take is counted.
 """
 
 import ctypes
@@ -18,11 +18,14 @@ from typing import Any
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_any, tree_map_only
 
 GB = 10**9
 NAME = "Pretended GPU"
+LARGE = 5_000_000
+"""Values from which a tensor stays without data on the CPU too."""
 
 _GUARD = """
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -30,16 +33,16 @@ namespace { C10_REGISTER_GUARD_IMPL(CUDA, c10::impl::NoOpDeviceGuardImpl<c10::De
 """
 """Torch without CUDA knows no current CUDA device, which many methods of a tensor ask for."""
 
-_OF_ONE_DTYPE = {
-    getattr(torch.ops.aten, name)
-    for name in ("mm", "addmm", "bmm", "baddbmm", "linear", "convolution", "scaled_dot_product_attention")
-}
+_OF_ONE_DTYPE = {getattr(torch.ops.aten, name) for name in ("mm", "addmm", "bmm", "baddbmm", "linear", "convolution")}
+
+_SDPA = torch.nn.functional.scaled_dot_product_attention
 
 
 @contextmanager
-def pretended_cuda(free: int = 22 * GB) -> Iterator[None]:
+def pretended_cuda(free: int = 22 * GB) -> Iterator["Pretending"]:
     """Inside the block there is one CUDA device, ``cuda:0``, with ``free`` bytes.
 
+    Attention takes no room but its result there, as that of fused kernels.
     Skips the test where there is a GPU, or no C++ compiler.
     """
     if torch.cuda.is_available():
@@ -52,24 +55,31 @@ def pretended_cuda(free: int = 22 * GB) -> Iterator[None]:
         patch.setattr(torch.Tensor, "is_pinned", lambda self, *args: True)
         for kind in (float, int, bool):
             patch.setattr(FakeTensor, f"__{kind.__name__}__", lambda self, kind=kind: kind(self.item()), raising=False)
+        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", _attention)
         patch.setattr(torch.nn.Module, "_apply", _apply)
         patch.setattr(torch.nn.Parameter, "data", _DATA, raising=False)
         patch.setattr(FakeTensor, "data", _DATA, raising=False)
         lifts = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
         try:
-            with _Pretending():
-                yield
+            with Pretending() as pretending:
+                yield pretending
         finally:
             torch._C._set_only_lift_cpu_tensors(lifts)
 
 
-class _Pretending(TorchDispatchMode):
-    """Operations with a fake tensor, or for the card, are pretended; all others are done."""
+class Pretending(TorchDispatchMode):
+    """Operations with a fake tensor, or for the card, are pretended; all others are done.
+
+    ``peak``: the most bytes that tensors took on the card; may be set to 0, to begin anew.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._fakes = FakeTensorMode()
+        self.fakes = FakeTensorMode()
+        self.peak = 0
+        self._used = 0
+        self._storages: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -83,10 +93,30 @@ class _Pretending(TorchDispatchMode):
             dtypes = {arg.dtype for arg in args if isinstance(arg, torch.Tensor) and arg.is_floating_point()}
             if len(dtypes) > 1:
                 raise RuntimeError(f"{func} of more than one dtype: {', '.join(sorted(map(str, dtypes)))}")
-        with self._fakes:
+        with self.fakes:
             args, kwargs = tree_map_only(torch.Tensor, _faked, (args, kwargs))
             result = func(*args, **kwargs)
-        return tree_map_only(FakeTensor, _returned, result)
+        return tree_map_only(FakeTensor, self._returned, result)
+
+    def _returned(self, tensor: FakeTensor) -> torch.Tensor:
+        if tensor.device.type != "cuda":
+            return tensor if tensor.numel() > LARGE else torch.zeros(tensor.shape, dtype=tensor.dtype)
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._storages or self._storages[storage._cdata][0].expired():
+            self._forget(storage._cdata)
+            self._storages[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+            self._used += storage.nbytes()
+            if self._used > self.peak:
+                self._sweep()
+                self.peak = max(self.peak, self._used)
+        return tensor
+
+    def _sweep(self) -> None:
+        for key in [key for key, (reference, _) in self._storages.items() if reference.expired()]:
+            self._forget(key)
+
+    def _forget(self, key: int) -> None:
+        self._used -= self._storages.pop(key, (None, 0))[1]
 
 
 def _faked(tensor: torch.Tensor) -> torch.Tensor:
@@ -95,8 +125,12 @@ def _faked(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=tensor.device)
 
 
-def _returned(tensor: FakeTensor) -> torch.Tensor:
-    return tensor if tensor.device.type == "cuda" else torch.zeros(tensor.shape, dtype=tensor.dtype)
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+    """As a fused kernel: no matrix of scores."""
+    if not isinstance(query, FakeTensor):
+        return _SDPA(query, key, value, *args, **options)
+    assert len({(tensor.device, tensor.dtype) for tensor in (query, key, value)}) == 1, "attention mixes its inputs"
+    return query.new_empty((*query.shape[:-1], value.shape[-1]))
 
 
 def _set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:
