@@ -50,14 +50,23 @@ def denoise(renderer: Any, conditioning: Any, **params: Any) -> torch.Tensor:
     info = renderer.info
     plan = make_plan(layout=info.layout, order=info.default_order, seconds=1, seed=1, prompt=PROMPT)
     known = {0: conditioning["start_latent"][:, 0]}
-    made = renderer.denoise(plan.sections[0], known, conditioning, SamplingParams(**params), lambda done, steps: None)
+    seen: list[torch.Tensor] = []
+    made = renderer.denoise(
+        plan.sections[0],
+        known,
+        conditioning,
+        SamplingParams(**params),
+        lambda done, steps: None,
+        lambda step: seen.append(renderer.preview(step.x0)),
+    )
+    assert {picture.device.type for picture in seen} == {"cpu"}
     assert (made.device.type, made.dtype) == ("cpu", torch.float32)
     return made
 
 
 @pytest.mark.parametrize("plan", PLACEMENTS)
 def test_every_memory_plan_renders(picture: bytes, plan: str):
-    renderer = families.load("framepack", device="cuda:0", budget=MemoryBudget(plan=plan))
+    renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan=plan))
     assert renderer.device_class.startswith("pretended-gpu-")
     conditioning = renderer.encode(picture, (PROMPT,), "blurry")
     assert {tensor.device.type for tensor in conditioning.values()} == {"cpu"}
@@ -71,7 +80,7 @@ def test_every_memory_plan_renders(picture: bytes, plan: str):
 
 @pytest.mark.parametrize("cache", ["tea", "first_block", "taylor"])
 def test_step_caches_skip_blocks_that_are_streamed(picture: bytes, cache: str):
-    renderer = families.load("framepack-f1", device="cuda:0", budget=MemoryBudget(plan="streamed"))
+    renderer = families.load("framepack-f1", device="cuda", budget=MemoryBudget(plan="streamed"))
     conditioning = renderer.encode(picture, (PROMPT,), "")
     denoise(renderer, conditioning, steps=6, cache=cache)
     denoise(renderer, conditioning, steps=2)
