@@ -11,6 +11,7 @@ from PIL import Image
 
 from farm.errors import InputError
 
+from .encoders import works_on
 from .family import Tensors
 from .plan.anchors import START_IMAGE
 from .plan.plan import Plan, Section
@@ -41,9 +42,10 @@ def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSetting
         truncation=True,
         return_tensors="pt",
     )
+    device = works_on(encoder)
     output = encoder(
-        input_ids=tokens.input_ids.to(encoder.device),
-        attention_mask=tokens.attention_mask.to(encoder.device),
+        input_ids=tokens.input_ids.to(device),
+        attention_mask=tokens.attention_mask.to(device),
         output_hidden_states=True,
         use_cache=False,
     )

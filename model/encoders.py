@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+from diffusers.hooks import apply_group_offloading
+from diffusers.hooks.group_offloading import _get_group_onload_device, _is_group_offload_enabled
 
 from .checkpoint import Checkpoint, Part
 from .components import load_processor, load_weights
@@ -58,10 +60,30 @@ class Encoders:
         part = self._checkpoint.parts[name]
         path = part.path
         if name in models:
-            return load_weights(models[name], path, self._device_for(part), self._dtypes[name])
+            model = load_weights(models[name], path, self._device_for(part), self._dtypes[name])
+            return self._streamed(model) if name == "text_encoder" and model.device != self._device else model
         return load_processor(SiglipImageProcessorPil if name == "feature_extractor" else AutoTokenizer, path)
+
+    def _streamed(self, model: Any) -> Any:
+        """``model``, which lies on the host, set up to compute on the card, to which its layers come one by one."""
+        if self._device.type == "cuda":
+            apply_group_offloading(
+                model,
+                onload_device=self._device,
+                offload_device=HOST,
+                offload_type="leaf_level",
+                use_stream=True,
+                low_cpu_mem_usage=True,  # pinned a layer at a time: it is read once a job
+            )
+        return model
 
     def _device_for(self, part: Part) -> torch.device:
         """The device, or the CPU when the weights of ``part`` don't fit what is free there now."""
         fits = self._device.type == "cpu" or part.weight_bytes * FITS <= free_memory(self._device)
         return self._device if fits else HOST
+
+
+def works_on(encoder: Any) -> torch.device:
+    """Where an encoder computes: where it lies, or the card to which its layers come."""
+    device: torch.device = _get_group_onload_device(encoder) if _is_group_offload_enabled(encoder) else encoder.device
+    return device

@@ -215,4 +215,4 @@ def _where(placement: Placement) -> str:
 def _visitor(keeps: bool, on_card: bool) -> str:
     if keeps:
         return "card"
-    return "card while encoding" if on_card else "host, computed there"
+    return "card while encoding" if on_card else "host, streamed while encoding"

@@ -199,6 +199,9 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
         knows nothing of it, so it has to be absent whenever its hooks run.
         """
         with self._modulations.absent():
+            if device.type == "cuda":
+                for weight in (*self.parameters(), *self.buffers()):  # one by one, for they would be there twice
+                    weight.data = weight.data.pin_memory()
             self.enable_group_offload(
                 onload_device=device,
                 offload_device=torch.device("cpu"),

@@ -10,6 +10,7 @@ from diffusers import AutoencoderKLHunyuanVideo
 from safetensors.torch import save_file
 
 import model.families as families
+from model.encoders import works_on
 from model.family import SamplingParams
 from model.lora import Lora
 from model.memory import HUNYUAN_13B, PLACEMENTS, MemoryBudget, transformer_peak
@@ -144,6 +145,15 @@ def without_data(kind: Any, config: dict[str, Any], dtype: torch.dtype, gpu: Pre
                     empty = torch.empty(weight.shape, dtype=dtype)
                     module._parameters[name] = torch.nn.Parameter(empty, requires_grad=False)
     return model
+
+
+def test_text_encoder_that_does_not_fit_the_card_works_on_it_all_the_same(picture: bytes, gpu: Pretending):
+    gpu.free = 0
+    renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan="streamed"))
+    renderer.encode(picture, (PROMPT,), "")
+    encoder = renderer._encoders["text_encoder"]
+    assert {weight.device.type for weight in encoder.parameters()} == {"cpu"}
+    assert works_on(encoder).type == "cuda"
 
 
 def test_a_mixed_up_device_is_noticed():

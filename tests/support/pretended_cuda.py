@@ -39,8 +39,8 @@ _SDPA = torch.nn.functional.scaled_dot_product_attention
 
 
 @contextmanager
-def pretended_cuda(free: int = 22 * GB) -> Iterator["Pretending"]:
-    """Inside the block there is one CUDA device, ``cuda:0``, with ``free`` bytes.
+def pretended_cuda() -> Iterator["Pretending"]:
+    """Inside the block there is one CUDA device, ``cuda:0``, of 24 GB.
 
     Attention takes no room but its result there, as that of fused kernels.
     Skips the test where there is a GPU, or no C++ compiler.
@@ -49,7 +49,8 @@ def pretended_cuda(free: int = 22 * GB) -> Iterator["Pretending"]:
         pytest.skip("there is a real GPU")
     _register_guard()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in _cuda(free).items():
+        pretending = Pretending()
+        for name, value in _cuda(pretending).items():
             patch.setattr(torch.cuda, name, value)
         patch.setattr(torch.Tensor, "pin_memory", lambda self, *args: self)
         patch.setattr(torch.Tensor, "is_pinned", lambda self, *args: True)
@@ -62,7 +63,7 @@ def pretended_cuda(free: int = 22 * GB) -> Iterator["Pretending"]:
         lifts = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
         try:
-            with Pretending() as pretending:
+            with pretending:
                 yield pretending
         finally:
             torch._C._set_only_lift_cpu_tensors(lifts)
@@ -71,13 +72,15 @@ def pretended_cuda(free: int = 22 * GB) -> Iterator["Pretending"]:
 class Pretending(TorchDispatchMode):
     """Operations with a fake tensor, or for the card, are pretended; all others are done.
 
-    ``peak``: the most bytes that tensors took on the card; may be set to 0, to begin anew.
+    ``peak``: the most bytes that tensors took on the card; may be set to 0, to begin anew. ``free``: what the card says
+    is free.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.fakes = FakeTensorMode()
         self.peak = 0
+        self.free = 22 * GB
         self._used = 0
         self._storages: dict[int, tuple[StorageWeakRef, int]] = {}
 
@@ -161,7 +164,7 @@ def _apply(module: torch.nn.Module, change: Any, recurse: bool = True) -> torch.
     return module
 
 
-def _cuda(free: int) -> dict[str, Any]:
+def _cuda(pretending: Pretending) -> dict[str, Any]:
     class Stream:
         def __init__(self, *args: Any, **options: Any) -> None: ...
         def synchronize(self) -> None: ...
@@ -174,7 +177,7 @@ def _cuda(free: int) -> dict[str, Any]:
         "get_device_name": lambda device=None: card.name,
         "get_device_capability": lambda device=None: (card.major, card.minor),
         "get_device_properties": lambda device=None: card,
-        "mem_get_info": lambda device=None: (free, card.total_memory),
+        "mem_get_info": lambda device=None: (pretending.free, card.total_memory),
         "empty_cache": lambda: None,
         "Stream": Stream,
         "current_stream": lambda device=None: Stream(),
