@@ -60,22 +60,23 @@ class Encoders:
         part = self._checkpoint.parts[name]
         path = part.path
         if name in models:
-            model = load_weights(models[name], path, self._device_for(part), self._dtypes[name])
-            return self._streamed(model) if name == "text_encoder" and model.device != self._device else model
+            device = self._device_for(part)
+            model = load_weights(models[name], path, device, self._dtypes[name])
+            if name == "text_encoder" and device != self._device:
+                self._stream(model)
+            return model
         return load_processor(SiglipImageProcessorPil if name == "feature_extractor" else AutoTokenizer, path)
 
-    def _streamed(self, model: Any) -> Any:
-        """``model``, which lies on the host, set up to compute on the card, to which its layers come one by one."""
-        if self._device.type == "cuda":
-            apply_group_offloading(
-                model,
-                onload_device=self._device,
-                offload_device=HOST,
-                offload_type="leaf_level",
-                use_stream=True,
-                low_cpu_mem_usage=True,  # pinned a layer at a time: it is read once a job
-            )
-        return model
+    def _stream(self, model: Any) -> None:
+        """Have ``model``, which lies on the host, compute on the card, to which its layers come one by one."""
+        apply_group_offloading(
+            model,
+            onload_device=self._device,
+            offload_device=HOST,
+            offload_type="leaf_level",
+            use_stream=True,
+            low_cpu_mem_usage=True,  # pinned a layer at a time: it is read once a job
+        )
 
     def _device_for(self, part: Part) -> torch.device:
         """The device, or the CPU when the weights of ``part`` don't fit what is free there now."""

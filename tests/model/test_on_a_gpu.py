@@ -147,12 +147,15 @@ def without_data(kind: Any, config: dict[str, Any], dtype: torch.dtype, gpu: Pre
     return model
 
 
-def test_text_encoder_that_does_not_fit_the_card_works_on_it_all_the_same(picture: bytes, gpu: Pretending):
-    gpu.free = 0
+@pytest.mark.parametrize(("free", "where"), [(22 * GB, "cuda"), (0, "cpu")])
+def test_text_encoder_works_on_the_card_whether_it_fits_there_or_not(
+    picture: bytes, gpu: Pretending, free: int, where: str
+):
+    gpu.free = free
     renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan="streamed"))
     renderer.encode(picture, (PROMPT,), "")
     encoder = renderer._encoders["text_encoder"]
-    assert {weight.device.type for weight in encoder.parameters()} == {"cpu"}
+    assert {weight.device.type for weight in encoder.parameters()} == {where}
     assert works_on(encoder).type == "cuda"
 
 
