@@ -129,6 +129,8 @@ def text_inputs(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A prompt's token embeddings [1, tokens, dim], their mask [1, tokens] and its pooled embedding [1, dim].
 
+    They lie under ``key``, which is by default the prompt's own.
+
     Raises:
         InputError: the prompt was not encoded.
     """

@@ -20,10 +20,10 @@ def open_device(name: str) -> torch.device:
     Raises:
         InputError: torch has no such device here.
     """
-    if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
-        os.environ.setdefault("PYTORCH_ALLOC_CONF", EXACT_PINNING)
     try:
         device = torch.device(name)
+        if device.type == "cuda" and "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
+            os.environ.setdefault("PYTORCH_ALLOC_CONF", EXACT_PINNING)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} can't be used ({str(error).splitlines()[0]}); try 'cpu'.") from error

@@ -172,12 +172,12 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
     f, p = footprint, placement
     weights, ahead = p.weight_bytes * f.hot, 2 * f.ahead
     text, image, vae = 2 * f.text, 2 * f.image, 2 * f.vae
-    transformer = _transformer(f, p)
+    transformer = 2 * p.weight_bytes * f.block + f.outside if p.streamed else weights + (0 if p.drops_ahead else ahead)
     staying = transformer + text + image + vae if p.keeps else 0.0
     alone = CUDA_CONTEXT + staying
     text_on_card = p.keeps or alone + text <= usable
     one_piece = alone + (0 if p.keeps else vae) + f.decoding <= usable
-    denoising = CUDA_CONTEXT + (staying - transformer if p.keeps else 0.0) + transformer_peak(f, p)
+    denoising = CUDA_CONTEXT + (staying or transformer) + f.activations
     encoding = alone + (0 if p.keeps else max(text if text_on_card else 0.0, image + vae))
     decoding = alone + (0 if p.keeps else vae) + f.tile
     waiting = 0.0 if p.keeps else weights + ahead
@@ -193,18 +193,6 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
     )
     host = PROCESS + 2 * p.weight_bytes * f.block + max(waiting, 0.0 if text_on_card else text)
     return MemoryPlan(p, one_piece, text_on_card, rows, max(denoising, encoding, decoding), host)
-
-
-def transformer_peak(footprint: Footprint, placement: Placement) -> float:
-    """GB that the transformer takes on the card in a denoising step: its weights there, and working memory."""
-    return _transformer(footprint, placement) + footprint.activations
-
-
-def _transformer(footprint: Footprint, placement: Placement) -> float:
-    """GB of the transformer's weights on the card."""
-    if placement.streamed:
-        return 2 * placement.weight_bytes * footprint.block + footprint.outside
-    return placement.weight_bytes * footprint.hot + (0 if placement.drops_ahead else 2 * footprint.ahead)
 
 
 def _where(placement: Placement) -> str:

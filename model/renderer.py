@@ -228,7 +228,7 @@ class FramePackRenderer:
         positive = positive.paced(section.time_step).on(self.device, self._dtype)
         negative = None
         if params.cfg > 1:
-            text, mask, pooled = text_inputs(conditioning, NEGATIVE, key=NEGATIVE)
+            text, mask, pooled = text_inputs(conditioning, "", NEGATIVE)
             negative = positive.told(text, mask, pooled)
         memo = SectionMemo([timestep_of(sigma, self._dtype) for sigma in sigmas[:-1]])
 

@@ -36,7 +36,7 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
         names.append("conditioning")
     elif task.kind is TaskKind.EXPORT:
         names += [name.replace("frames-", "latents-") for name in names]
-        if job.request.video_sha256 is not None:
+        if job.request.exports_video:
             names.append(SOURCE_VIDEO)
     missing = sorted(set(names) - artifacts.keys())
     if missing:

@@ -99,8 +99,8 @@ class _Source:
 
     @classmethod
     def of(cls, artifacts: "ArtifactStore", spec: AttemptSpec, fps: int, bucket: Bucket) -> "_Source | None":
-        """The one that the job extends, if any."""
-        if SOURCE_VIDEO not in spec.inputs:
+        """The one that the job extends, if it is needed here."""
+        if not spec.request.exports_video:
             return None
         return cls(artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO)), fps, bucket)
 

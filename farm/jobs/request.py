@@ -159,6 +159,12 @@ class RenderRequest(BaseModel):
         return self.video_sha256 is not None and self.extend_output == "joined"
 
     @property
+    def exports_video(self) -> bool:
+        """Whether the export reads the given video: to join it, or because new frames take on its colours."""
+        leads_to_it = self.video_sha256 is not None and self.extend == "start" and self.consistency_boost > 0
+        return self.joins_video or leads_to_it
+
+    @property
     def files(self) -> dict[str, str]:
         """The sha256 of every file that travels beside it, by the name of its artifact."""
         single = {START_IMAGE: self.image_sha256, END_IMAGE: self.end_image_sha256, SOURCE_VIDEO: self.video_sha256}

@@ -43,6 +43,8 @@ class _Strict(BaseModel):
 
 
 class CodecRecipe(_Strict):
+    """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``."""
+
     steps: int = Field(ge=0)
     decoder_steps: int = Field(ge=0)
     decoder_blocks: int = Field(default=0, ge=0)
