@@ -59,11 +59,13 @@ def show(model: dict[str, Any]) -> None:
     sizes = sorted({model["resolution"], *model["resolutions"]})
     if state["draft_resolution"] not in (None, *sizes):
         state["draft_resolution"] = None
+    own, as_made = f"{model['resolution']} (the model's own)", f"{model['fps']} (as made)"
     first.selectbox(
         "Resolution",
         [None, *sizes],
         key="draft_resolution",
-        format_func=lambda size: f"{model['resolution']} (the model's own)" if size is None else str(size),
+        format_func=lambda size: own if size is None else str(size),
+        placeholder=own,  # what Streamlit shows for None when it is chosen
         help="Size class: the longer side of a nearly square video. Far from the model's own, quality suffers.",
     )
     rate = state["draft_output_fps"]
@@ -71,7 +73,8 @@ def show(model: dict[str, Any]) -> None:
         "Frame rate of the file",
         RATES if rate in RATES else (*RATES, rate),
         key="draft_output_fps",
-        format_func=lambda fps: f"{model['fps']} (as made)" if fps is None else f"{fps} fps",
+        format_func=lambda fps: as_made if fps is None else f"{fps} fps",
+        placeholder=as_made,
         help="The length stays.",
     )
     if rate is not None:

@@ -169,6 +169,8 @@ def test_settings_of_the_picture_are_sent(start, farm: RunningFarm):
         page.selectbox(key="draft_output_fps").set_value(60).run()
         page.selectbox(key="draft_frame_interpolation").set_value("motion").run()
         assert page.selectbox(key="draft_resolution").options == ["64 (the model's own)", "64"]
+        assert page.selectbox(key="draft_resolution").proto.placeholder == "64 (the model's own)"
+        assert page.selectbox(key="draft_output_fps").proto.placeholder == "30 (as made)"
         button(page, "Queue video").click().run()
         assert not errors(page)
         job = farm.client.jobs(limit=1)["jobs"][0]
