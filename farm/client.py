@@ -13,7 +13,7 @@ import httpx
 from farm import errors
 from farm.errors import AuthError, ClusterError, FarmError, InputError, StorageError
 from farm.settings import DEFAULT_URL
-from model.media import Media
+from model.footage.media import Media
 
 RECONNECT_SECONDS = 1.0
 IDLE_SECONDS = 2.0

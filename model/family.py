@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from farm.errors import InputError
 
-from .buckets import Bucket, nearest_bucket, scaled_buckets
 from .decoding import Decoding
+from .footage.buckets import Bucket, nearest_bucket, scaled_buckets
 from .lora import Lora
 from .memory import Placement
 from .plan.layout import Layout
@@ -20,7 +20,7 @@ from .plan.plan import Section
 if TYPE_CHECKING:
     import torch
 
-    from .footage import Footage
+    from .footage.opening import Footage
 
 Tensors = Mapping[str, "torch.Tensor"]
 OnStep = Callable[[int, int], None]

@@ -25,8 +25,8 @@ from .conditioning import (
 from .device import HOST, device_class, open_device
 from .encoders import Encoders
 from .family import FamilyInfo, OnLook, OnStep, SamplingParams, Step, Tensors
-from .footage import Footage, open_footage
-from .media import Media
+from .footage.media import Media
+from .footage.opening import Footage, open_footage
 from .memory import PLACEMENTS, Placement
 from .placement import Turns, transformer_move
 from .plan.plan import Section

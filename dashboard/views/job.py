@@ -11,7 +11,7 @@ from dashboard.views import submit
 from dashboard.views.actions import act, thumbnail
 from farm.errors import FarmError, NotFoundError
 from farm.jobs.request import RenderRequest
-from model.media import Media
+from model.footage.media import Media
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5

@@ -6,8 +6,8 @@ import streamlit as st
 
 from farm.errors import InputError
 from farm.jobs.request import RenderRequest
-from model.images import open_image
-from model.media import Media
+from model.footage.media import Media
+from model.footage.pictures import open_image
 
 PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
 VIDEOS = ["mp4", "mov", "mkv", "webm"]

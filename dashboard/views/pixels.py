@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from model.buckets import crop_for, show_crop
+from model.footage.buckets import crop_for, show_crop
 
 FIELDS = ("resolution", "consistency_boost", "motion_bias", "output_fps", "frame_interpolation", "vae_tiling")
 """Fields of a request that are set here; each widget's key is ``draft_`` and the field's name."""

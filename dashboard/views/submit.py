@@ -11,8 +11,8 @@ from dashboard import farm_access
 from dashboard.views import advanced, media, pixels, plan_preview, sampling
 from farm.errors import FarmError, InputError
 from farm.jobs.request import MAX_PROMPT, RenderRequest
-from model.images import open_image
-from model.media import Media
+from model.footage.media import Media
+from model.footage.pictures import open_image
 
 LONGEST_SLIDER = 60.0
 

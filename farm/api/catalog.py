@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
 from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
-from model.buckets import crop_for
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
+from model.footage.buckets import crop_for
 from model.lora import available
 from model.plan import Given, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS

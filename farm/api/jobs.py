@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from farm.errors import InputError, NotFoundError
 from farm.jobs.graph import plan_for
 from farm.jobs.records import Job, JobState
-from model.media import Media
+from model.footage.media import Media
 
 from .context import Farm
 from .rendered import newest_preview, rendered_sections

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from farm.jobs.records import Artifact, Job, JobState
 from farm.jobs.request import RenderRequest, slug
-from model.buckets import Crop
 from model.family import FamilyInfo
+from model.footage.buckets import Crop
 from model.plan import Plan, Section
 
 

@@ -13,7 +13,7 @@ from farm.jobs.graph import plan_for, tasks_for
 from farm.jobs.records import Artifact, Job
 from farm.jobs.submission import build_request
 from model.families import describe
-from model.media import Media
+from model.footage.media import Media
 from model.plan.anchors import SOURCE_VIDEO
 
 from .context import FarmContext

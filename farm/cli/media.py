@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from model.media import Media
+    from model.footage.media import Media
 
 Image = Annotated[
     Path | None,
@@ -70,7 +70,7 @@ def read_media(
         InputError: a file can't be read, a keyframe is not SECOND=FILE, or there is no video to extend.
     """
     from farm.errors import InputError
-    from model.media import Media
+    from model.footage.media import Media
 
     if extend_at and video is None:
         raise InputError(f"--extend-at {extend_at} needs a video; name it with --extend VIDEO")

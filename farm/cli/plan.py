@@ -11,9 +11,9 @@ import typer
 from farm.cli import output
 from farm.cli.media import read_file
 from farm.errors import InputError
-from model.buckets import Crop, crop_for
 from model.families import describe
-from model.images import open_image
+from model.footage.buckets import Crop, crop_for
+from model.footage.pictures import open_image
 from model.plan import Given, Plan, find_order, make_plan, plan_svg, plan_table
 from model.plan.make import BLEND_SECTIONS
 from model.plan.table import DEVICES

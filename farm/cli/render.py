@@ -64,9 +64,9 @@ def render(
     from farm.jobs.records import JobState
     from farm.jobs.submission import build_request
     from farm.settings import Settings
-    from model.buckets import crop_for
     from model.families import describe
-    from model.images import open_image
+    from model.footage.buckets import crop_for
+    from model.footage.pictures import open_image
     from plugins.manager import get_manager
 
     settings = Settings.from_environment()

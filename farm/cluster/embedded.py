@@ -26,7 +26,7 @@ from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.families import describe
-from model.media import Media
+from model.footage.media import Media
 
 OBJECT_STORE_BYTES = 100_000_000
 """Pixels and weights never go through Ray's object store, so the smallest is large enough."""

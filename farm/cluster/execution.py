@@ -141,8 +141,8 @@ class TaskExecutor:
         return self._renderer
 
     def _encode(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
-        from model.footage import open_footage
-        from model.media import Media
+        from model.footage.media import Media
+        from model.footage.opening import open_footage
 
         request = spec.request
         renderer = self.renderer(request.model_type)

@@ -17,10 +17,10 @@ from farm.errors import PluginError
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.jobs.request import RenderRequest
 from farm.settings import Settings
-from model.buckets import Bucket, crop_to_bucket
 from model.families import describe
+from model.footage.buckets import Bucket, crop_to_bucket
+from model.footage.video import check_video, read_video
 from model.plan.anchors import SOURCE_VIDEO
-from model.video import check_video, read_video
 from plugins.contact_sheet import ContactSheet
 from plugins.exporters.base import Exporter, ExportInfo, Frame
 from plugins.exporters.frame_rate import at_rate, frame_count

@@ -6,10 +6,10 @@ from typing import Any
 
 from farm.errors import InputError
 from model.family import FamilyInfo
-from model.images import open_image
-from model.media import Media
+from model.footage.media import Media
+from model.footage.pictures import open_image
+from model.footage.video import check_video
 from model.plan.plan import pixel_frames
-from model.video import check_video
 
 from .request import RenderRequest
 

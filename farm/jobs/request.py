@@ -90,7 +90,7 @@ class RenderRequest(BaseModel):
     """A render job as asked for, after a preset's values were merged in at the door.
 
     Unknown keys are an error, never dropped. Names and ranges follow FramePack and FramePack-Studio.
-    Pictures and video travel beside it, as bytes (``model.media.Media``); the ``sha256`` fields name them.
+    Pictures and video travel beside it, as bytes (``model.footage.media.Media``); the ``sha256`` fields name them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from farm.errors import InputError, unknown_name
 from model.choices import no_calibration
 from model.families import checkpoint, describe
+from model.footage.media import Media
 from model.lora import resolve, shapes_of
-from model.media import Media
 from model.plan.orders import find_order
 from plugins.manager import PluginManager, get_manager
 from plugins.presets import merge_preset

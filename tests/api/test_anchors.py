@@ -4,7 +4,7 @@ import pytest
 
 from farm.client import FarmClient
 from farm.errors import InputError
-from model.media import Media
+from model.footage.media import Media
 from tests.support.api import picture
 from tests.support.clips import clip, flat
 

@@ -15,7 +15,7 @@ from farm.jobs.submission import build_request
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
-from model.media import Media
+from model.footage.media import Media
 from tests.support.api import picture
 from tests.support.tiny import tiny_checkpoint
 

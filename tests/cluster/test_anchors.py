@@ -12,8 +12,8 @@ from farm.cluster.local import render_in_process
 from farm.jobs.records import Job
 from farm.jobs.submission import build_request
 from model.conditioning import prompt_key
-from model.media import Media
-from model.video import read_video
+from model.footage.media import Media
+from model.footage.video import read_video
 from tests.support.api import picture
 from tests.support.clips import clip, flat
 

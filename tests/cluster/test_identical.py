@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.media import Media
+from model.footage.media import Media
 from tests.support.clips import clip, flat
 
 from .conftest import Cluster, wait_for

@@ -12,7 +12,7 @@ from dashboard.launch import OPTIONS
 from dashboard.views import pixels, sampling
 from farm.api.limits import MAX_BODY
 from farm.settings import Settings
-from model.media import Media
+from model.footage.media import Media
 from tests.dashboard.conftest import RunningFarm, free_port
 from tests.support.clips import clip, flat
 

@@ -13,7 +13,7 @@ from farm.jobs.request import RenderRequest
 from farm.jobs.submission import RANDOM_SEEDS, build_request
 from model.checkpoint import write_checksums
 from model.families import describe
-from model.media import Media
+from model.footage.media import Media
 from plugins.manager import PluginManager
 from tests.support.clips import clip, flat
 from tests.support.tiny import tiny_checkpoint

@@ -7,7 +7,7 @@ import torch
 
 from farm.errors import InputError
 from model.conditioning import TextSettings, encode_text, given_latents, of_section, prompt_key
-from model.media import Media
+from model.footage.media import Media
 from model.plan import Given, make_plan
 from tests.support.clips import clip, flat
 
@@ -50,7 +50,7 @@ def test_text_is_padded_on_the_right_whatever_the_tokenizer_prefers(scene, monke
 
 
 def test_given_latents_are_numbered_as_the_plan_names_them(scene) -> None:
-    from model.footage import open_footage
+    from model.footage.opening import open_footage
 
     media = Media(end_image=flat("red"), keyframes=(flat("blue"),), video=clip(24))
     given = Given(extend="end", end_strength=0.5, keyframes=(2.4,), context_latents=3)

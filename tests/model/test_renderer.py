@@ -16,8 +16,8 @@ from PIL import Image
 
 import model.families as families
 from farm.errors import CancelledError, FarmError, InputError
-from model.buckets import crop_to_bucket
 from model.family import SamplingParams
+from model.footage.buckets import crop_to_bucket
 from model.renderer import FramePackRenderer, classifier_free_guidance, prompt_key
 from model.sampling import flow_shift, flow_sigmas, unipc
 from model.transformer import SectionInputs, gather_context
@@ -239,7 +239,7 @@ from pathlib import Path
 from tests.support.tiny import tiny_checkpoint
 os.environ["FARM_PUPPET_PATH"] = str(tiny_checkpoint(Path(sys.argv[1])))
 from model.families import load
-from model.buckets import crop_to_bucket
+from model.footage.buckets import crop_to_bucket
 from model.family import SamplingParams
 from model.plan.context import place_context
 from model.plan.plan import Section

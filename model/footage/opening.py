@@ -8,11 +8,11 @@ from PIL import Image
 
 from farm.errors import InputError
 
+from ..plan.anchors import END_IMAGE, SOURCE_VIDEO, Given, keyframe_name
+from ..plan.plan import pixel_frames
 from .buckets import Bucket, crop_to_bucket
-from .images import open_image
 from .media import Media
-from .plan.anchors import END_IMAGE, SOURCE_VIDEO, Given, keyframe_name
-from .plan.plan import pixel_frames
+from .pictures import open_image
 from .video import seam_pictures
 
 BLANKS = {"noise": "random colours", "white": "white", "black": "black", "green": "a green screen"}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from farm.errors import InputError
-from model.images import open_image
+from model.footage.pictures import open_image
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from farm.errors import InputError
-from model.buckets import nearest_bucket
-from model.footage import BLANKS, blank_picture, open_footage
-from model.media import Media
+from model.footage.buckets import nearest_bucket
+from model.footage.media import Media
+from model.footage.opening import BLANKS, blank_picture, open_footage
 from model.plan import Given
 from tests.support.clips import clip, flat
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from farm.errors import InputError
-from model import video
-from model.video import check_video, read_video, seam_pictures
+from model.footage import video
+from model.footage.video import check_video, read_video, seam_pictures
 from tests.support.clips import clip, flat, frame
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from farm.errors import InputError
 
-from .images import LIMIT, MAX_PIXELS, MIN_SIDE
+from .pictures import LIMIT, MAX_PIXELS, MIN_SIDE
 
 MAX_VIDEO_SECONDS = 120
 ROUNDING = 0.002

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, keyframe_name
+from ..plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, keyframe_name
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from model.buckets import UNIT, crop_for, crop_to_bucket, nearest_bucket, scaled_buckets, show_crop
+from model.footage.buckets import UNIT, crop_for, crop_to_bucket, nearest_bucket, scaled_buckets, show_crop
 
 WIDE = [(416, 960), (448, 864), (480, 832), (512, 768), (544, 704), (576, 672), (608, 640)]
 REFERENCE = WIDE + [(width, height) for height, width in reversed(WIDE)]
