@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
+from PIL import Image
 
 from farm.cli.jobs import running_url
 from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, FarmError
 from farm.settings import Settings
+from model.footage.apart import open_image_apart
+from model.footage.opening import FileFacts
+
+PAGE_SIDE = 1024
+"""Longest side in pixels of a picture on a page."""
 
 
 @st.cache_resource(max_entries=4)
@@ -68,6 +74,12 @@ def show_error(error: FarmError) -> None:
         )
     else:
         st.error(str(error), icon=":material/error:")
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def look_at(data: bytes, what: str = "") -> tuple[FileFacts, Image.Image]:
+    """What is in a picture file that a person brought, and the picture, small enough for a page."""
+    return open_image_apart(data, what, side=PAGE_SIDE)
 
 
 @st.cache_data(ttl=30, show_spinner=False)

@@ -50,8 +50,9 @@ def title_of(request: dict[str, Any], limit: int = 90) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|~$:" else c for c in text)
+    """Text that Streamlit's Markdown shows as it is; colons are parted from what follows, or it becomes an icon."""
+    marked = "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|~$:" else c for c in text)
+    return marked.replace("\\:", "\\:\u2060")
 
 
 def when(text: str | None) -> datetime | None:

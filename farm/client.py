@@ -16,12 +16,21 @@ from farm.settings import DEFAULT_URL
 from model.footage.media import Media
 
 RECONNECT_SECONDS = 1.0
+DECODE_SECONDS = 150.0
+"""How long the farm may take to answer when it looks at files."""
 IDLE_SECONDS = 2.0
 """How long an idle connection is kept for the next request; servers hang up after 5 s, perhaps just then."""
 
 Json = dict[str, Any]
 
 _ERRORS = {cls.__name__: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, FarmError)}
+
+
+def _form(media: Media | bytes, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Files and fields as httpx sends them."""
+    files = [(part, (part, data, "application/octet-stream")) for part, data in _parts(Media.of(media))]
+    slow = httpx.Timeout(DECODE_SECONDS, connect=5.0)
+    return {"files": files, "data": {"request": json.dumps(dict(request))}, "timeout": slow}
 
 
 def _parts(media: Media) -> list[tuple[str, bytes]]:
@@ -73,13 +82,11 @@ class FarmClient:
         again returns the job made the first time.
         """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._json(
-            "POST",
-            "/jobs",
-            files=[(part, (part, data, "application/octet-stream")) for part, data in _parts(Media.of(media))],
-            data={"request": json.dumps(dict(request))},
-            headers=headers,
-        )
+        return self._json("POST", "/jobs", headers=headers, **_form(media, request))
+
+    def check(self, media: Media | bytes, request: Mapping[str, Any]) -> Json:
+        """What ``submit`` would queue, ``{"request", "plan", "notes"}``, without queueing it; raises as it does."""
+        return self._json("POST", "/plan", **_form(media, request))
 
     def jobs(
         self,

@@ -54,8 +54,33 @@ class StorageError(FarmError):
     status = 507
 
 
+class DatabaseError(StorageError):
+    """The database can't be reached, or is too busy, for now; the same call may well work later."""
+
+    status = 503
+
+
+class DamagedArtifactError(StorageError):
+    """A file in the artifact store is not what was committed: changed, cut short, or gone.
+
+    ``artifact`` names it within its job, so that what made it can be run again.
+    """
+
+    status = 503
+
+    def __init__(self, message: str, artifact: str = "") -> None:
+        super().__init__(message)
+        self.artifact = artifact
+
+
 class ClusterError(FarmError):
     """Ray, a node or a replica can't be reached or started."""
+
+    status = 503
+
+
+class ProcessLostError(FarmError):
+    """A helper process was killed from outside; what it did can be done again."""
 
     status = 503
 

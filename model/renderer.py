@@ -106,7 +106,7 @@ class FramePackRenderer:
         self._apply_threads()
         footage = image
         if isinstance(footage, bytes):
-            footage = open_footage(Media(footage), self.info.bucket)
+            footage = open_footage(Media(footage), self.info.buckets)
         encoders = self._encoders
         self._turns.bring("vae")
         tensors = {"start_latent": encode_frames([footage.start], self._vae)}

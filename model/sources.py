@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import Any
 
 from farm.errors import InputError, unknown_name
 from farm.home import farm_home
+from farm.texts import read_toml
 
 from .checkpoint import WITH_WEIGHTS, WITHOUT_WEIGHTS
 
@@ -119,10 +119,7 @@ def path_variable(family: str) -> str:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, changed: int, size: int, families: tuple[str, ...]) -> dict[str, FamilyConfiguration]:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{file}: not valid TOML: {error}.") from None
+    tables = read_toml(file, str(file))
     try:
         for name in tables:
             if name not in families:

@@ -19,6 +19,7 @@ import pluggy
 
 from farm.errors import PluginError, unknown_name
 from farm.settings import Settings
+from farm.texts import toml_files
 
 from . import builtin, hookspecs
 from .exporters.base import Exporter
@@ -172,7 +173,7 @@ def _presets_of(module: ModuleType) -> list[Preset]:
         if isinstance(given, Preset):
             presets.append(given)
         elif isinstance(given, Path):
-            presets.extend(map(read_preset, sorted(given.glob("*.toml")) if given.is_dir() else [given]))
+            presets.extend(map(read_preset, toml_files(given) if given.is_dir() else [given]))
         else:
             raise PluginError(f"farm_presets gave {type(given).__name__}; expected Preset or pathlib.Path.")
     return presets

@@ -1,6 +1,5 @@
 """Presets: TOML files that set some fields of a request and suggest prompts. Data, never code."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from farm.errors import PluginError, unknown_name
-from farm.jobs.request import UNKNOWN_NAME, RenderRequest
+from farm.jobs.request import ONE_LINE, PLAIN, UNKNOWN_NAME, RenderRequest
+from farm.texts import read_toml, toml_files
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "presets"
 
@@ -30,9 +30,9 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=60)]
-    description: Annotated[str, Field(min_length=1, max_length=400)]
-    prompts: tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...] = ()
+    name: Annotated[str, Field(min_length=1, max_length=60), ONE_LINE]
+    description: Annotated[str, Field(min_length=1, max_length=400), PLAIN]
+    prompts: tuple[Annotated[str, Field(min_length=1, max_length=2000), PLAIN], ...] = ()
     values: dict[str, Any] = {}
 
     @field_validator("values")
@@ -87,13 +87,9 @@ def read_preset(path: Path) -> Preset:
         PluginError: one line with file, key and what was expected.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = read_toml(path, path.name, PluginError)
     except FileNotFoundError:
         raise PluginError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PluginError(f"{path.name}: can't be read as text: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise PluginError(f"{path.name}: not valid TOML: {error}.") from None
     try:
         return Preset.model_validate(data)
     except ValidationError as error:
@@ -119,7 +115,7 @@ def load_presets(extra_dirs: Iterable[Path] = (), extra: Iterable[tuple[str, Pre
         sources[preset.name] = source
 
     for folder in (BUILT_IN, *extra_dirs):
-        for path in sorted(Path(folder).glob("*.toml")):
+        for path in toml_files(Path(folder)):
             try:
                 add(read_preset(path), "built-in" if folder == BUILT_IN else str(path))
             except PluginError as error:

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.ranges import ends, longest
 from dashboard.views import pixels, sampling
-from farm.jobs.request import MAX_PROMPT
 
 FIELDS = ("steps", "gs", "cfg", "rs", *sampling.FIELDS, *pixels.FIELDS, "tail", "mp4_crf")
 """Fields that a preset may set and that have a widget; each widget's key is ``draft_`` and the field's name."""
@@ -31,7 +31,12 @@ def show(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: l
         with guidance:
             _guidance()
         with steps:
-            st.slider("Steps", 1, 100, key="draft_steps", help="Denoising steps per section. 25 is what models expect.")
+            st.slider(
+                "Steps",
+                *ends("steps"),
+                key="draft_steps",
+                help="Denoising steps per section. 25 is what models expect.",
+            )
             sampling.show()
         with picture:
             pixels.show(chosen)
@@ -44,24 +49,22 @@ def show(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: l
 def _guidance() -> None:
     st.slider(
         "Distilled CFG scale",
-        1.0,
-        32.0,
+        *ends("gs"),
         step=0.5,
         format="%.1f",
         key="draft_gs",
         help="How closely to follow the prompt.",
     )
     first, second = st.columns(2)
-    first.slider("CFG scale", 1.0, 10.0, step=0.1, format="%.1f", key="draft_cfg", help="Above 1 doubles the time.")
-    second.slider("CFG re-scale", 0.0, 1.0, step=0.05, key="draft_rs", help="Against colours that CFG overdoes.")
+    first.slider("CFG scale", *ends("cfg"), step=0.1, format="%.1f", key="draft_cfg", help="Above 1 doubles the time.")
+    second.slider("CFG re-scale", *ends("rs"), step=0.05, key="draft_rs", help="Against colours that CFG overdoes.")
     off = st.session_state["draft_cfg"] <= 1
-    st.text_area("Negative prompt", key="draft_n_prompt", height=68, max_chars=MAX_PROMPT, disabled=off)
+    st.text_area("Negative prompt", key="draft_n_prompt", height=68, max_chars=longest("n_prompt"), disabled=off)
     if off:
         st.caption("A negative prompt needs a CFG scale above 1.")
     st.slider(
         "Sections to blend between prompts",
-        0,
-        10,
+        *ends("prompt_blend_sections"),
         key="draft_prompt_blend_sections",
         help="For prompts with times: over so many sections a new prompt comes in.",
     )
@@ -70,9 +73,11 @@ def _guidance() -> None:
 def _output(exporters: list[dict[str, Any]]) -> None:
     first, second = st.columns(2)
     first.selectbox("Exporter", [exporter["name"] for exporter in exporters], key="draft_exporter")
-    second.slider("MP4 compression (CRF)", 0, 51, key="draft_mp4_crf", help="Lower is better and larger; 16 is good.")
-    first.text_input("Name", key="draft_name", max_chars=120, placeholder="for lists and file names")
-    second.slider("Priority", 0, 100, key="draft_priority", help="Higher goes first.")
+    second.slider(
+        "MP4 compression (CRF)", *ends("mp4_crf"), key="draft_mp4_crf", help="Lower is better and larger; 16 is good."
+    )
+    first.text_input("Name", key="draft_name", max_chars=longest("name"), placeholder="for lists and file names")
+    second.slider("Priority", *ends("priority"), key="draft_priority", help="Higher goes first.")
     st.toggle("Exact length", key="draft_exact_length", help="Cut the video to the length asked for.")
 
 
@@ -86,11 +91,12 @@ def _model(models: list[dict[str, Any]], loras: list[str]) -> None:
     for model in models:
         if model["error"]:
             st.caption(f":material/download: {model['error']}")
-    st.text_input(
+    st.text_area(
         "LoRAs",
         key="draft_loras",
-        placeholder="style:0.8, dancer",
-        help="Name and weight of each, separated by commas. On this farm: " + (", ".join(loras) or "none") + ".",
+        height=68,
+        placeholder="style:0.8",
+        help="Name and weight of each, one a line. On this farm: " + (", ".join(loras) or "none") + ".",
     )
     st.selectbox(
         "Frames beyond the context",

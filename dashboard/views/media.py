@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from farm.errors import InputError
-from farm.jobs.request import RenderRequest
+from dashboard.farm_access import look_at
+from dashboard.ranges import default, ends
+from farm.errors import FarmError
 from model.footage.media import Media
-from model.footage.pictures import open_image
 
-PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
-VIDEOS = ["mp4", "mov", "mkv", "webm"]
+PICTURES = ["png", "jpg", "jpeg", "webp", "heic", "heif", "avif", "bmp", "tif", "tiff", "gif"]
+VIDEOS = ["mp4", "mov", "mkv", "webm", "avi", "gif", "webp"]
 
 FIELDS = ("prompt_blend_sections", "end_image_strength", "extend", "extend_output", "num_cleaned_frames", "latent_type")
 """Request fields with a widget here; each widget's key is ``draft_`` and the field's name."""
@@ -22,7 +22,7 @@ _BLANKS = {"noise": "Noise", "white": "White", "black": "Black", "green": "Green
 def begin() -> None:
     """Fill an empty draft."""
     for field in FIELDS:
-        st.session_state.setdefault(f"draft_{field}", RenderRequest.model_fields[field].get_default())
+        st.session_state.setdefault(f"draft_{field}", default(field))
     st.session_state.setdefault("draft_media", Media())
     st.session_state.setdefault("draft_seconds", [])
 
@@ -45,16 +45,10 @@ def draft() -> Media:
 
 def fields() -> dict[str, Any]:
     """The request fields that go with the draft's files."""
-    state, media = st.session_state, draft()
-    found: dict[str, Any] = {"prompt_blend_sections": state["draft_prompt_blend_sections"]}
-    if media.end_image is not None:
-        found["end_image_strength"] = state["draft_end_image_strength"]
-    if media.keyframes:
+    state = st.session_state
+    found: dict[str, Any] = {field: state[f"draft_{field}"] for field in FIELDS}
+    if draft().keyframes:
         found["keyframes"] = list(state["draft_seconds"])
-    if media.video is not None:
-        found |= {field: state[f"draft_{field}"] for field in ("extend", "extend_output", "num_cleaned_frames")}
-    if media.image is None and media.video is None:
-        found["latent_type"] = state["draft_latent_type"]
     return found
 
 
@@ -97,7 +91,7 @@ def _end_image() -> None:
     if media.end_image is None:
         return
     _picture(media.end_image, "end image")
-    st.slider("End image influence", 0.05, 1.0, step=0.05, key="draft_end_image_strength")
+    st.slider("End image influence", *ends("end_image_strength"), step=0.05, key="draft_end_image_strength")
     _remove("end", end_image=None)
 
 
@@ -138,7 +132,12 @@ def _video() -> None:
     st.video(media.video)
     st.radio("Make what comes", list(_SIDES), key="draft_extend", format_func=_SIDES.__getitem__, horizontal=True)
     st.radio("Write", list(_OUTPUTS), key="draft_extend_output", format_func=_OUTPUTS.__getitem__, horizontal=True)
-    st.slider("Number of context frames", 1, 19, key="draft_num_cleaned_frames", help="Latent frames that are seen.")
+    st.slider(
+        "Number of context frames",
+        *ends("num_cleaned_frames"),
+        key="draft_num_cleaned_frames",
+        help="Latent frames that are seen.",
+    )
     _remove("video", video=None)
 
 
@@ -168,8 +167,8 @@ def _remove(name: str, **files: Any) -> None:
 
 def _picture(data: bytes, what: str) -> None:
     try:
-        open_image(data)
-    except InputError as error:
-        st.error(f"{what}: {error}", icon=":material/broken_image:")
+        _, image = look_at(data, what)
+    except FarmError as error:
+        st.error(str(error), icon=":material/broken_image:")
         return
-    st.image(data, width=160)
+    st.image(image, width=160)

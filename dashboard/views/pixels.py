@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
+from dashboard.ranges import ends
 from model.footage.buckets import crop_for, show_crop
 
 FIELDS = ("resolution", "consistency_boost", "motion_bias", "output_fps", "frame_interpolation", "vae_tiling")
@@ -20,10 +21,11 @@ def reserve() -> None:
     st.session_state[_SLOT] = st.empty()
 
 
-def show_cropped(image: Image.Image, plan: dict[str, Any]) -> None:
-    """The start image with what the plan's bucket cuts off darkened."""
-    crop = crop_for(image.width, image.height, (plan["bucket"][0], plan["bucket"][1]))
-    shown = show_crop(image, crop)
+def show_cropped(image: Image.Image, size: tuple[int, int], plan: dict[str, Any]) -> None:
+    """The start image of ``size`` pixels with what the plan's bucket cuts off darkened; ``image`` may be smaller."""
+    bucket = (plan["bucket"][0], plan["bucket"][1])
+    crop = crop_for(*size, bucket)
+    shown = show_crop(image, crop_for(*image.size, bucket))
     if max(shown.size) < 256:
         scale = 384 // max(shown.size)
         shown = shown.resize((shown.width * scale, shown.height * scale), Image.Resampling.NEAREST)
@@ -40,8 +42,7 @@ def show(model: dict[str, Any]) -> None:
     first, second = st.columns(2)
     first.slider(
         "Consistency boost",
-        0.0,
-        1.0,
+        *ends("consistency_boost"),
         step=0.05,
         key="draft_consistency_boost",
         help="Holds colours and contrast to the start image, and evens out jumps between sections. 0 leaves frames as "
@@ -49,8 +50,7 @@ def show(model: dict[str, Any]) -> None:
     )
     second.slider(
         "Motion bias",
-        -1.0,
-        1.0,
+        *ends("motion_bias"),
         step=0.1,
         key="draft_motion_bias",
         help="Below 0 more happens at the beginning, above 0 at the end. Against a clip that stands still and then "
@@ -58,6 +58,7 @@ def show(model: dict[str, Any]) -> None:
     )
     sizes = sorted({model["resolution"], *model["resolutions"]})
     if state["draft_resolution"] not in (None, *sizes):
+        st.caption(f"Resolution {state['draft_resolution']} is none of this model's; its own is used.")
         state["draft_resolution"] = None
     own, as_made = f"{model['resolution']} (the model's own)", f"{model['fps']} (as made)"
     first.selectbox(

@@ -58,6 +58,8 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
             f"{asked:g} s asked for · {plan['frames']} frames · cropped to {bucket} · chain of {plan['depth']} sections"
         )
         st.caption(note)
+        for text in plan["notes"]:
+            st.caption(f":orange[:material/info:] {looks.plain(text)}")
         if plan["experimental"]:
             st.caption(":orange[:material/science: this model was not trained for this order]")
         if plan["anchors"]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard.ranges import ends
 from model.choices import CACHES, SAMPLERS
 
 FIELDS = (
@@ -28,9 +29,9 @@ def show() -> None:
     first, second = st.columns(2)
     first.number_input(
         "Shift",
-        0.1,
-        100.0,
+        *ends("shift"),
         step=0.5,
+        format="%g",
         key="draft_shift",
         placeholder="by resolution",
         help="Above 1 spends more steps at high noise, where layout and motion are decided. Empty: what FramePack "
@@ -38,24 +39,17 @@ def show() -> None:
     )
     second.slider(
         "Schedule exponent",
-        0.5,
-        2.0,
+        *ends("sigma_exponent"),
         step=0.05,
         key="draft_sigma_exponent",
         help="1 is what models are trained with. Above, more steps at both ends: for layout and for fine detail.",
     )
 
 
-def used(cache: str) -> set[str]:
-    """The fields among ``FIELDS`` that mean something with this cache."""
-    return {field for field in FIELDS if field not in _OF_CACHE or _OF_CACHE[field] == cache}
-
-
 def _tea() -> None:
     st.slider(
         "TeaCache threshold",
-        0.01,
-        1.0,
+        *ends("teacache_rel_l1_thresh"),
         step=0.01,
         key="draft_teacache_rel_l1_thresh",
         help=_HIGHER,
@@ -65,11 +59,20 @@ def _tea() -> None:
 def _mag() -> None:
     first, second, third = st.columns(3)
     first.slider(
-        "MagCache threshold", 0.001, 1.0, step=0.001, format="%.3f", key="draft_magcache_threshold", help=_HIGHER
+        "MagCache threshold",
+        *ends("magcache_threshold"),
+        step=0.001,
+        format="%.3f",
+        key="draft_magcache_threshold",
+        help=_HIGHER,
     )
-    second.slider("Skips in a row", 1, 10, key="draft_magcache_max_consecutive_skips")
+    second.slider("Skips in a row", *ends("magcache_max_consecutive_skips"), key="draft_magcache_max_consecutive_skips")
     third.slider(
-        "Kept at the start", 0.0, 1.0, step=0.05, key="draft_magcache_retention_ratio", help="Share of the steps."
+        "Kept at the start",
+        *ends("magcache_retention_ratio"),
+        step=0.05,
+        key="draft_magcache_retention_ratio",
+        help="Share of the steps.",
     )
     count = len(st.session_state["draft_magcache_ratios"])
     st.caption(
@@ -82,8 +85,7 @@ def _mag() -> None:
 def _first_block() -> None:
     st.slider(
         "FirstBlockCache threshold",
-        0.001,
-        1.0,
+        *ends("first_block_threshold"),
         step=0.001,
         format="%.3f",
         key="draft_first_block_threshold",
@@ -92,19 +94,10 @@ def _first_block() -> None:
 
 
 def _taylor() -> None:
-    st.slider("Steps per computed one", 2, 10, key="draft_taylor_interval", help=_HIGHER)
+    st.slider("Steps per computed one", *ends("taylor_interval"), key="draft_taylor_interval", help=_HIGHER)
 
 
 _KNOBS: dict[str, Callable[[], None]] = {"tea": _tea, "mag": _mag, "first_block": _first_block, "taylor": _taylor}
-_OF_CACHE = {
-    "teacache_rel_l1_thresh": "tea",
-    "magcache_threshold": "mag",
-    "magcache_max_consecutive_skips": "mag",
-    "magcache_retention_ratio": "mag",
-    "magcache_ratios": "mag",
-    "first_block_threshold": "first_block",
-    "taylor_interval": "taylor",
-}
 
 
 def _listed(known: dict[str, str]) -> str:

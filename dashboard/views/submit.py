@@ -2,28 +2,33 @@
 
 import random
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 from PIL import Image
 
-from dashboard import farm_access
-from dashboard.views import advanced, media, pixels, plan_preview, sampling
-from farm.errors import FarmError, InputError
-from farm.jobs.request import MAX_PROMPT, RenderRequest
+from dashboard import farm_access, looks
+from dashboard.ranges import default, ends, longest
+from dashboard.views import advanced, media, pixels, plan_preview
+from farm.errors import FarmError
 from model.footage.media import Media
-from model.footage.pictures import open_image
 
 LONGEST_SLIDER = 60.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """The start image: its size in pixels, and a picture of it that is small enough for the page."""
+
+    size: tuple[int, int]
+    shown: Image.Image
+
 
 KEPT = (
     *advanced.FIELDS, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
     "n_prompt", "exporter", "exact_length", "priority", "loras",
 )  # fmt: skip
-
-
-def _default(field: str) -> Any:
-    return RenderRequest.model_fields[field].get_default()
 
 
 def keep_draft() -> None:
@@ -40,7 +45,7 @@ def load_draft(request: dict[str, Any], files: Media) -> None:
     state = st.session_state
     for field in KEPT:
         if field not in ("random_seed", "loras"):
-            state[f"draft_{field}"] = request[field]
+            state[f"draft_{field}"] = str(request[field]) if field == "seed" else request[field]
     state["draft_loras"] = _lora_text(request["loras"])
     state["draft_random_seed"] = False
     media.load(request, files)
@@ -74,7 +79,7 @@ def page() -> None:
         media.show(model)
         plan = plan_preview.show(model, image.size if image else None)
         if image is not None and plan is not None:
-            pixels.show_cropped(image, plan)
+            pixels.show_cropped(image.shown, image.size, plan)
         _submit(preset, image is not None or media.draft().video is not None or model["text_to_video"])
 
 
@@ -91,13 +96,13 @@ def _begin(presets: list[dict[str, Any]], models: dict[str, Any]) -> None:
         "prompt": "",
         "name": "",
         "n_prompt": "",
-        "total_second_length": _default("total_second_length"),
+        "total_second_length": default("total_second_length"),
         "order": models[state["draft_model_type"]]["default_order"],
         "random_seed": True,
-        "seed": _default("seed"),
-        "exporter": _default("exporter"),
+        "seed": str(default("seed")),
+        "exporter": default("exporter"),
         "exact_length": False,
-        "priority": _default("priority"),
+        "priority": default("priority"),
         "loras": "",
     }.items():
         state.setdefault(f"draft_{field}", value)
@@ -110,19 +115,21 @@ def _apply_preset(presets: list[dict[str, Any]]) -> None:
     state = st.session_state
     values = next(preset["values"] for preset in presets if preset["name"] == state["draft_preset"])
     for field in (*advanced.FIELDS, *media.FIELDS):
-        state[f"draft_{field}"] = values.get(field, _default(field))
+        state[f"draft_{field}"] = values.get(field, default(field))
     for field in ("n_prompt", "total_second_length", "order", "exporter", "exact_length", "priority", "model_type"):
         if field in values:
             state[f"draft_{field}"] = values[field]
     if "loras" in values:
         state["draft_loras"] = _lora_text(values["loras"])
+    if "seed" in values:
+        state["draft_seed"], state["draft_random_seed"] = str(values["seed"]), False
 
 
-def _image() -> Image.Image | None:
+def _image() -> Start | None:
     """The start image; its bytes outlive the upload widget, which Streamlit empties when the page is left."""
     state = st.session_state
     upload = st.file_uploader(
-        "Start image", type=media.PICTURES, help="PNG, JPEG or WebP. The first frame of the video."
+        "Start image", type=media.PICTURES, help="PNG, JPEG, WebP, HEIC or AVIF. The first frame of the video."
     )
     if upload is not None:
         state["draft_image"], state["draft_image_name"] = upload.getvalue(), upload.name
@@ -132,13 +139,13 @@ def _image() -> Image.Image | None:
             st.markdown(":material/image: The video starts from a picture. Drop one above.")
         return None
     try:
-        image = open_image(data)
-    except InputError as error:
+        facts, shown = farm_access.look_at(data)
+    except FarmError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
     pixels.reserve()
-    st.caption(f"{state['draft_image_name']} · {image.width}x{image.height} pixels")
-    return image
+    st.caption(f"{looks.plain(state['draft_image_name'])} · {facts.width}x{facts.height} pixels")
+    return Start((facts.width, facts.height), shown)
 
 
 def _prompt_and_preset(presets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -156,7 +163,7 @@ def _prompt_and_preset(presets: list[dict[str, Any]]) -> dict[str, Any]:
         "Prompt",
         key="draft_prompt",
         height=96,
-        max_chars=MAX_PROMPT,
+        max_chars=longest("prompt"),
         placeholder="Subject, then motion, then how: The girl dances gracefully, with clear movements, full of charm.",
         help="Prompts with times go in brackets: The girl. [0s-2s: She waves.] [2s: She walks away.]",
     )
@@ -172,15 +179,24 @@ def _use_prompt(prompt: str) -> None:
     st.session_state["draft_prompt"] = prompt
 
 
-def _length(longest: float) -> None:
+def _length(most: float) -> None:
     state = st.session_state
-    state["draft_total_second_length"] = min(max(float(state["draft_total_second_length"]), 0.1), longest)
-    limit = min(longest, LONGEST_SLIDER)
-    state["draft_slider"] = min(state["draft_total_second_length"], limit)
+    asked = float(state["draft_total_second_length"])
+    state["draft_total_second_length"] = min(asked, most)
+    if asked > most:
+        st.caption(f"{asked:g} s is more than this model makes; {most:g} s is the most.")
+    limit = min(most, LONGEST_SLIDER)
+    state["draft_slider"] = min(max(asked, 0.1), limit)
     slider, number = st.columns([4, 1], vertical_alignment="bottom")
     slider.slider("Video length (seconds)", 0.1, limit, step=0.1, format="%.1f", key="draft_slider", on_change=_slid)
     number.number_input(
-        "seconds", 0.1, longest, step=0.1, format="%.1f", key="draft_total_second_length", label_visibility="collapsed"
+        "seconds",
+        ends("total_second_length")[0],
+        most,
+        step=0.1,
+        format="%g",
+        key="draft_total_second_length",
+        label_visibility="collapsed",
     )
 
 
@@ -203,8 +219,10 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
         format_func=lambda name: name if name in trained else f"{name} (experimental)",
         help="Which sections are rendered when; decides how many can run at the same time.",
     )
-    seed.number_input("Seed", 0, 2**53 - 1, key="draft_seed", step=1, disabled=state["draft_random_seed"])
+    seed.text_input("Seed", key="draft_seed", disabled=state["draft_random_seed"])
     dice.toggle("Random", key="draft_random_seed", on_change=_draw_seed)
+    if not state["draft_random_seed"] and _seed() is None:
+        st.caption(f":orange[The seed is a whole number from 0 to {ends('seed')[1] - 1}.]")
     if summary := summaries.get(state["draft_order"]):
         st.caption(summary)
 
@@ -212,33 +230,42 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
 def _draw_seed() -> None:
     """Turning Random off leaves a fresh seed to start from."""
     if not st.session_state["draft_random_seed"]:
-        st.session_state["draft_seed"] = random.randrange(2**31)
+        st.session_state["draft_seed"] = str(random.randrange(2**31))
 
 
-def _lora_text(loras: list[dict[str, Any]]) -> str:
-    """LoRAs of a request as a line to edit."""
-    return ", ".join(lora["name"] if lora["weight"] == 1 else f"{lora['name']}:{lora['weight']:g}" for lora in loras)
+def _seed() -> int | None:
+    """The seed as it stands there, which browsers' numbers could not hold; None when it is none."""
+    text = st.session_state["draft_seed"].strip()
+    low, high = ends("seed")
+    return int(text) if text.isdecimal() and low <= int(text) < high else None
+
+
+def _lora_text(loras: list[Any]) -> str:
+    """LoRAs of a request or a preset, one a line to edit."""
+    pairs = [(lora["name"], lora["weight"]) if isinstance(lora, dict) else (lora.name, lora.weight) for lora in loras]
+    return "\n".join(name if weight == 1 and ":" not in name else f"{name}:{weight!r}" for name, weight in pairs)
 
 
 def _request(preset: dict[str, Any]) -> dict[str, Any]:
     """The draft as request fields; every value that the page shows is sent."""
     state = st.session_state
     fields = {field: state[f"draft_{field}"] for field in KEPT if field not in ("random_seed", "seed")}
-    fields["loras"] = [name.strip() for name in state["draft_loras"].split(",") if name.strip()]
-    for field in set(sampling.FIELDS) - sampling.used(state["draft_cache"]):
-        fields.pop(field)
+    fields["loras"] = [line.strip() for line in state["draft_loras"].splitlines() if line.strip()]
     if "owner" in preset["values"]:
         fields["owner"] = preset["values"]["owner"]
     fields |= media.fields()
-    fields["seed"] = -1 if state["draft_random_seed"] else int(state["draft_seed"])
+    fields["seed"] = -1 if state["draft_random_seed"] else _seed()
     return fields
 
 
 def _submit(preset: dict[str, Any], can_start: bool) -> None:
     state = st.session_state
-    missing = [
-        name for name, there in (("a start image", can_start), ("a prompt", state["draft_prompt"].strip())) if not there
-    ]
+    needed = {
+        "a start image": can_start,
+        "a prompt": state["draft_prompt"].strip(),
+        "a seed": state["draft_random_seed"] or _seed() is not None,
+    }
+    missing = [name for name, there in needed.items() if not there]
     if st.button("Queue video", type="primary", icon=":material/send:", width="stretch", disabled=bool(missing)):
         try:
             job = farm_access.client().submit(media.draft(), _request(preset), state["draft_key"])

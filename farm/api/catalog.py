@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
-from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
+from farm.intake.notes import crop_notes, prompt_notes
+from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT, PLAIN
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
 from model.footage.buckets import crop_for
@@ -52,7 +53,7 @@ def preview_plan(
     height: Annotated[int, Query(ge=1, le=100_000)] = 640,
     resolution: Annotated[int | None, Query(description="Class of buckets; default: the model's own")] = None,
     svg: Annotated[bool, Query(description="Draw it")] = False,
-    prompt: Annotated[str, Query(max_length=MAX_PROMPT, description="With timed prompts, if any")] = "",
+    prompt: Annotated[str, Query(max_length=MAX_PROMPT, description="With timed prompts, if any"), PLAIN] = "",
     prompt_blend_sections: Annotated[int, Query(ge=0, le=10)] = BLEND_SECTIONS,
     start_image: Annotated[bool, Query(description="Whether there is one")] = True,
     end_image: Annotated[bool, Query(description="Whether there is one")] = False,
@@ -85,7 +86,8 @@ def preview_plan(
     tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
     picture = plan_svg(plan) if svg else ""
     crop = crop_for(width, height, bucket)
-    return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture)
+    notes = [*prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture")]
+    return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes)
 
 
 @router.get("/presets", summary="List presets")

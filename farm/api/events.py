@@ -5,9 +5,8 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +15,7 @@ from farm.errors import NotFoundError, StorageError
 from farm.jobs.records import Job, JobState, TaskKind, TaskState
 
 from .context import Farm, FarmContext
-from .jobs import JobId
+from .params import MOST, After, JobId, LastEventId
 from .schemas import EventView, ProgressView, progress_of
 
 POLL_SECONDS = 0.25
@@ -43,14 +42,14 @@ EXAMPLE = (
 async def follow(
     farm: Farm,
     job_id: JobId,
-    last_event_id: Annotated[str | None, Header(description="Go on after this event")] = None,
-    after: Annotated[int, Query(ge=0, description="The same as Last-Event-ID, for plain HTTP clients")] = 0,
+    last_event_id: LastEventId = None,
+    after: After = 0,
 ) -> StreamingResponse:
     """History events carry ids, so that a stream that broke off is taken up where it ended. `progress` events say where
     the job is now; `end` comes last. Comments keep the connection alive."""
     await run_in_threadpool(farm.store.get_job, job_id)
-    if last_event_id and last_event_id.isdecimal():
-        after = int(last_event_id)
+    if last_event_id:
+        after = min(int(last_event_id), MOST)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(farm, job_id, after), media_type="text/event-stream", headers=headers)
 

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Header, Path, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from farm.errors import InputError, NotFoundError
@@ -12,14 +12,23 @@ from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
 from .context import Farm
+from .params import ArtifactName, IdempotencyKey, JobId, Offset, Owner, Section, Words
 from .rendered import newest_preview, rendered_sections
-from .schemas import ArtifactView, AttemptView, JobDetail, JobList, JobView, PlanView, TaskView, filename_of
-from .submission import submit_job
+from .schemas import (
+    ArtifactView,
+    AttemptView,
+    JobCheck,
+    JobCreated,
+    JobDetail,
+    JobList,
+    JobView,
+    PlanView,
+    TaskView,
+    filename_of,
+)
+from .submission import check_job, submit_job
 
 router = APIRouter(tags=["jobs"])
-
-JobId = Annotated[str, Path(max_length=64, description="The job's id")]
-Key = Annotated[str | None, Header(max_length=200, description="Sending the same key again returns the same job")]
 
 REQUEST_EXAMPLE = {
     "prompt": "The puppet dances, waving both arms.",
@@ -30,50 +39,67 @@ REQUEST_EXAMPLE = {
 }
 
 
+RequestForm = Annotated[
+    str,
+    Form(
+        description="Request fields as JSON; what is absent comes from the preset. Seed -1, or none, draws one",
+        examples=[json.dumps(REQUEST_EXAMPLE)],
+    ),
+]
+Image = Annotated[UploadFile | None, File(description="The start image: PNG, JPEG, WebP, HEIC or AVIF")]
+EndImage = Annotated[UploadFile | None, File(description="What the video leads to")]
+Keyframes = Annotated[
+    list[UploadFile] | None,
+    File(description="Pictures on the way, one for each second in the field `keyframes`, in the same order"),
+]
+Video = Annotated[
+    UploadFile | None, File(description="A video to extend at its `end` or `start`, as the field `extend` says")
+]
+
+
 @router.post("/jobs", status_code=201, summary="Queue a job")
 def create_job(
     farm: Farm,
-    request: Annotated[
-        str,
-        Form(
-            description="Request fields as JSON; what is absent comes from the preset",
-            examples=[json.dumps(REQUEST_EXAMPLE)],
-        ),
-    ],
-    image: Annotated[UploadFile | None, File(description="The start image: PNG, JPEG or WebP")] = None,
-    end_image: Annotated[UploadFile | None, File(description="What the video leads to")] = None,
-    keyframes: Annotated[
-        list[UploadFile] | None,
-        File(description="Pictures on the way, one for each second in the field `keyframes`, in the same order"),
-    ] = None,
-    video: Annotated[
-        UploadFile | None, File(description="A video to extend at its `end` or `start`, as the field `extend` says")
-    ] = None,
-    idempotency_key: Key = None,
-) -> JobView:
-    """The fields are those of `request` in the answer; unknown ones are refused. Seed -1, or none, draws one.
+    request: RequestForm,
+    image: Image = None,
+    end_image: EndImage = None,
+    keyframes: Keyframes = None,
+    video: Video = None,
+    idempotency_key: IdempotencyKey = None,
+) -> JobCreated:
+    """The fields are those of `request` in the answer; unknown ones are refused. All files take at most 100 MB.
 
-    All files together take at most 100 MB.
+    `notes` say what you should know before it is rendered, such as how much of a picture is cut off; `POST /plan` says
+    the same without queueing anything.
     """
-    media = Media(
-        image=_bytes(image),
-        end_image=_bytes(end_image),
-        keyframes=tuple(upload.file.read() for upload in keyframes or ()),
-        video=_bytes(video),
-    )
-    job = submit_job(farm, _fields(request), media, idempotency_key)
+    media = _media(image, end_image, keyframes, video)
+    job, accepted = submit_job(farm, _fields(request), media, idempotency_key)
     farm.nudge()
-    return JobView.of(job)
+    return JobCreated.created(job, accepted.notes)
+
+
+@router.post("/plan", summary="Check a job")
+def check(
+    farm: Farm,
+    request: RequestForm,
+    image: Image = None,
+    end_image: EndImage = None,
+    keyframes: Keyframes = None,
+    video: Video = None,
+) -> JobCheck:
+    """Everything that `POST /jobs` would check and decide, without a job: the complete request, its plan, and notes."""
+    accepted = check_job(farm, _fields(request), _media(image, end_image, keyframes, video))
+    return JobCheck(request=accepted.request, plan=PlanView.of(accepted.plan), notes=list(accepted.notes))
 
 
 @router.get("/jobs", summary="List jobs")
 def list_jobs(
     farm: Farm,
     state: Annotated[JobState | None, Query(description="Only jobs in this state")] = None,
-    owner: Annotated[str | None, Query(max_length=80)] = None,
-    text: Annotated[str | None, Query(max_length=200, description="Words of the prompt or name")] = None,
+    owner: Owner = None,
+    text: Words = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Offset = 0,
 ) -> JobList:
     """Newest first."""
     jobs, total = farm.store.list_jobs(state=state, owner=owner, text=text, limit=limit, offset=offset)
@@ -127,7 +153,7 @@ def retry_job(farm: Farm, job_id: JobId) -> JobView:
 
 
 @router.get("/jobs/{job_id}/artifacts/{name}", summary="Fetch a file of a job", response_class=FileResponse)
-def get_artifact(farm: Farm, job_id: JobId, name: Annotated[str, Path(max_length=80)]) -> Response:
+def get_artifact(farm: Farm, job_id: JobId, name: ArtifactName) -> Response:
     """`video`, `contact_sheet`, `image`, `manifest` ...; range requests are answered."""
     job = farm.store.get_job(job_id)
     artifacts = farm.store.artifacts(job_id)
@@ -144,7 +170,7 @@ def get_artifact(farm: Farm, job_id: JobId, name: Annotated[str, Path(max_length
 
 
 @router.get("/jobs/{job_id}/sections/{section}/preview", summary="Look at a section", response_class=Response)
-def get_preview(farm: Farm, job_id: JobId, section: Annotated[int, Path(ge=0, le=99_999)]) -> Response:
+def get_preview(farm: Farm, job_id: JobId, section: Section) -> Response:
     """A small JPEG: latent frames side by side, roughly coloured; while it renders, as far as it is denoised."""
     farm.store.get_job(job_id)
     return Response(
@@ -157,14 +183,25 @@ def _changed(farm: Farm, job: Job) -> JobView:
     return JobView.of(job)
 
 
+def _media(
+    image: UploadFile | None, end_image: UploadFile | None, keyframes: list[UploadFile] | None, video: UploadFile | None
+) -> Media:
+    return Media(
+        image=_bytes(image),
+        end_image=_bytes(end_image),
+        keyframes=tuple(upload.file.read() for upload in keyframes or ()),
+        video=_bytes(video),
+    )
+
+
 def _bytes(upload: UploadFile | None) -> bytes | None:
     return None if upload is None else upload.file.read()
 
 
 def _fields(text: str) -> dict[str, Any]:
     try:
-        fields = json.loads(text)
-    except ValueError as error:
+        fields = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"request: not valid JSON ({error}); example: {json.dumps(REQUEST_EXAMPLE)}") from None
     if not isinstance(fields, dict):
         raise InputError(

@@ -1,5 +1,6 @@
 """What the API answers, as typed models, made from the records of farm.jobs and model.plan."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -48,6 +49,16 @@ class JobView(View):
     @classmethod
     def of(cls, job: Job) -> Self:
         return cls(**vars(job), progress=progress_of(job))
+
+
+class JobCreated(JobView):
+    """A job that was just queued. ``notes``: what its owner should know before it is rendered, a sentence each."""
+
+    notes: list[str]
+
+    @classmethod
+    def created(cls, job: Job, notes: Sequence[str]) -> Self:
+        return cls(**vars(job), progress=progress_of(job), notes=list(notes))
 
 
 class JobList(BaseModel):
@@ -177,7 +188,7 @@ class PlanPreview(PlanView):
 
     ``makespan``: rounds of sections on ``devices`` equal devices; ``bucket``: height and width in pixels that the image
     is cropped to; ``crop``: left, top, right and bottom of what is kept of it, in its own pixels, and ``kept`` that
-    part's share; ``experimental``: the model was not trained for this order.
+    part's share; ``experimental``: the model was not trained for this order; ``notes``: what to know before queueing.
     """
 
     devices: int
@@ -189,9 +200,12 @@ class PlanPreview(PlanView):
     tokens: int
     experimental: bool
     svg: str
+    notes: list[str]
 
     @classmethod
-    def preview(cls, plan: Plan, devices: int, crop: Crop, tokens: int, experimental: bool, svg: str) -> Self:
+    def preview(
+        cls, plan: Plan, devices: int, crop: Crop, tokens: int, experimental: bool, svg: str, notes: list[str]
+    ) -> Self:
         return cls(
             **_plan_facts(plan),
             devices=devices,
@@ -203,7 +217,16 @@ class PlanPreview(PlanView):
             tokens=tokens,
             experimental=experimental,
             svg=svg,
+            notes=notes,
         )
+
+
+class JobCheck(BaseModel):
+    """What a job would be: the complete request, its plan, and what its owner should know."""
+
+    request: RenderRequest
+    plan: PlanView
+    notes: list[str]
 
 
 class RenderedSection(BaseModel):

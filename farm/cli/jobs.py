@@ -34,8 +34,8 @@ def connect(url: str | None, token: str | None) -> "FarmClient":
 
 def submit(
     context: typer.Context,
-    prompt: media.Prompt,
     image: media.Image = None,
+    prompt: media.Prompt = None,
     seconds: options.Seconds = None,
     preset: options.Preset = None,
     model: options.Model = None,
@@ -60,6 +60,7 @@ def submit(
     name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
     priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
     lora: options.Loras = None,
+    from_: options.From = None,
     set_: options.Fields = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Sending twice with one key makes one job.")
@@ -76,6 +77,8 @@ def submit(
     files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
     fields = options.request_fields(context.params) | found
     with connect(url, token) as client:
+        for note in () if as_json else client.check(files, fields)["notes"]:
+            typer.echo(f"note: {note}", err=True)
         job = client.submit(files, fields, key)
         if as_json:
             output.print_json(job)

@@ -16,7 +16,7 @@ Image = Annotated[
     ),
 ]
 Prompt = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--prompt",
         "-p",

@@ -1,10 +1,12 @@
 """Options that `farm render` and `farm submit` share, and the request fields that they stand for."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from farm.errors import InputError
 from model.choices import CACHES
 
 Seconds = Annotated[float | None, typer.Option("--seconds", "-s", help="Length; rounded to whole sections of 1.2 s.")]
@@ -29,6 +31,14 @@ Exporter = Annotated[str | None, typer.Option(help="Output format.")]
 Loras = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Settings to start from: the JSON beside a finished video, or FramePack-Studio's; other options win.",
+    ),
 ]
 Fields = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other field, such as gs=8.")]
 
@@ -59,24 +69,50 @@ _FIELDS = {
 """Request fields by the name of the command's parameter."""
 
 
+OF_FILES = frozenset({"image_sha256", "end_image_sha256", "video_sha256", "keyframes"})
+"""Fields that say which files a request came with."""
+
+
 def request_fields(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given of a command's ``options``, ``--set`` included, as request fields.
+    """What was given of a command's ``options``, ``--from`` and ``--set`` included, as request fields.
 
     Raises:
-        InputError: a pair of ``--set`` is not KEY=VALUE.
+        InputError: a pair of ``--set`` is not KEY=VALUE, the file of ``--from`` can't be read, or there is no prompt.
     """
     given = {field: options.get(option) for option, field in _FIELDS.items()}
     fields = {field: value for field, value in given.items() if value is not None and value is not False}
     if not fields.get("loras"):
         fields.pop("loras", None)
-    return fields | parse_fields(options.get("set_") or [])
+    if source := options.get("from_"):
+        fields = read_settings(source) | fields
+    fields |= parse_fields(options.get("set_") or [])
+    if not {"prompt", "prompt_text"} & fields.keys():
+        raise InputError("there is no prompt; say with --prompt what should happen in the video.")
+    return fields
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Request fields in a JSON file: a manifest's, a request's own, or FramePack-Studio's. Files are not among them."""
+    import json
+
+    from farm.texts import decode
+
+    try:
+        found = json.loads(decode(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror}; --from takes a JSON file.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON file ({error}); --from takes one with settings.") from None
+    if isinstance(found, dict) and isinstance(found.get("request"), dict):
+        found = found["request"]
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no JSON object; --from takes one with settings.")
+    return {name: value for name, value in found.items() if name not in OF_FILES}
 
 
 def parse_fields(pairs: list[str]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs as request fields; a value that reads as JSON is taken as such, else as text."""
     import json
-
-    from farm.errors import InputError
 
     fields: dict[str, Any] = {}
     for pair in pairs:

@@ -11,9 +11,10 @@ import typer
 from farm.cli import output
 from farm.cli.media import read_file
 from farm.errors import InputError
+from farm.intake.notes import crop_notes, prompt_notes
 from model.families import describe
+from model.footage.apart import open_image_apart
 from model.footage.buckets import Crop, crop_for
-from model.footage.pictures import open_image
 from model.plan import Given, Plan, find_order, make_plan, plan_svg, plan_table
 from model.plan.make import BLEND_SECTIONS
 from model.plan.table import DEVICES
@@ -72,6 +73,8 @@ def plan(
             notes.append(f"{model} renders at most {info.max_seconds:g} s.")
     order, fps = "bisect" if order is None else order, 30 if fps is None else fps
     crop = _crop(model, image, resolution)
+    if crop is not None:
+        notes += crop_notes(*crop.size, crop.bucket, "picture")
     given = Given(
         end_strength=1.0 if end_image else None,
         keyframes=tuple(keyframe or ()),
@@ -88,11 +91,12 @@ def plan(
         given=given,
         blend_sections=blend,
     )
+    notes += prompt_notes(prompt, made)
     if picture is not None:
         _write(picture, plan_svg(made))
     if as_json:
         bucket = {"bucket": crop.bucket, "crop": crop.box, "kept": crop.kept} if crop else {}
-        output.print_json(_summary(made) | bucket)
+        output.print_json(_summary(made) | bucket | {"notes": notes})
         return
     console = output.console()
     if crop is not None:
@@ -109,7 +113,7 @@ def _crop(model: str, image: Path | None, resolution: int | None) -> Crop | None
     if image is None:
         info.buckets_at(resolution)
         return None
-    picture = open_image(read_file(image, "image"))
+    picture, _ = open_image_apart(read_file(image, "image"), side=1)
     return crop_for(picture.width, picture.height, info.bucket(picture.height, picture.width, resolution))
 
 

@@ -18,8 +18,8 @@ DEFAULT_SEED = 31337
 
 def render(
     context: typer.Context,
-    prompt: media.Prompt,
     image: media.Image = None,
+    prompt: media.Prompt = None,
     seconds: options.Seconds = None,
     preset: options.Preset = None,
     model: options.Model = None,
@@ -48,6 +48,7 @@ def render(
         int | None, typer.Option(min=1, max=256, help="Copies of the model; default: one per GPU or CPU core.")
     ] = None,
     lora: options.Loras = None,
+    from_: options.From = None,
     set_: options.Fields = None,
 ) -> None:
     """Render a video on this machine. Writes OUT, and beside it OUT.contact.png and OUT.json (how it was made).
@@ -60,34 +61,33 @@ def render(
     """
     from farm.cluster import embedded
     from farm.errors import FarmError
-    from farm.jobs.graph import plan_for
+    from farm.intake.request import accept
     from farm.jobs.records import JobState
-    from farm.jobs.submission import build_request
     from farm.settings import Settings
-    from model.families import describe
     from model.footage.buckets import crop_for
-    from model.footage.pictures import open_image
+    from model.plan.anchors import START_IMAGE
     from plugins.manager import get_manager
 
     settings = Settings.from_environment()
     files, found = media.read_media(image, end_image, keyframe, extend, extend_at)
     manager = get_manager(settings)
-    request = build_request(options.request_fields(context.params) | found, files, plugins=manager)
+    accepted = accept(options.request_fields(context.params) | found, files, plugins=manager)
+    request, plan = accepted.request, accepted.plan
     targets = output_files(
         out or Path(f"{(image or extend or Path('farm')).stem}.video"),
         manager.exporter(request.exporter).extension,
         bool(out),
     )
-    plan = plan_for(request)
     facts = f"{plan.seconds:.2f} s at {request.output_fps or plan.fps} fps"
-    if files.image is not None:
-        picture = open_image(files.image)
-        bucket = describe(request.model_type).bucket(picture.height, picture.width, request.resolution)
+    if picture := accepted.facts.get(START_IMAGE):
+        bucket = accepted.family.bucket(picture.height, picture.width, request.resolution)
         facts = f"{crop_for(picture.width, picture.height, bucket)}; {facts}"
     with _Display(len(plan.sections), request.steps) as display:
         display.say(facts)
+        for note in accepted.notes:
+            display.say(f"note: {note}")
         try:
-            job = embedded.render(request, files, settings, display.update, replicas=replicas)
+            job = embedded.render(accepted, files, settings, display.update, replicas=replicas)
         except KeyboardInterrupt:
             display.say(f"stopped: {display.done} of {len(plan.sections)} sections are kept; the same command goes on")
             raise

@@ -18,14 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from farm.errors import ClusterError, ConflictError, StorageError
-from farm.jobs.graph import plan_for, tasks_for
+from farm.errors import ClusterError, ConflictError, NotFoundError, StorageError
+from farm.intake.queue import queue_job
+from farm.intake.request import Accepted
 from farm.jobs.records import Job, JobState, Task
-from farm.jobs.request import RenderRequest
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
-from model.families import describe
 from model.footage.media import Media
 
 OBJECT_STORE_BYTES = 100_000_000
@@ -49,7 +48,7 @@ def embedded_settings(settings: Settings) -> Settings:
 
 
 def render(
-    request: RenderRequest,
+    accepted: Accepted,
     media: Media | bytes,
     settings: Settings,
     on_update: OnUpdate = lambda job, tasks: None,
@@ -59,7 +58,7 @@ def render(
     """Render one job to its end and return it, completed or failed.
 
     Args:
-        request, media: what to render; the same pair resumes its unfinished job and returns its finished one.
+        accepted, media: what to render; the same pair resumes its unfinished job and returns its finished one.
         settings: the home to use.
         on_update: called about ten times a second with the job and its tasks.
         replicas: use no more than that many; default: one per GPU, or per CPU core.
@@ -76,7 +75,7 @@ def render(
     store = JobStore(own.database_url)
     try:
         store.migrate()
-        job = prepare_job(store, ArtifactStore(own.artifacts_url), request, media)
+        job = prepare_job(store, ArtifactStore(own.artifacts_url), accepted, media)
         on_update(job, store.tasks(job.id))
         if job.state is JobState.COMPLETED:
             return job
@@ -89,27 +88,29 @@ def render(
         store.close()
 
 
-def prepare_job(store: JobStore, artifacts: ArtifactStore, request: RenderRequest, media: Media | bytes) -> Job:
+def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, media: Media | bytes) -> Job:
     """The job of this request and its files, ready to run: a new one, or the one begun earlier."""
-    files = Media.of(media).files()
-    digest = hashlib.sha256(request.model_dump_json().encode())
-    digest.update(describe(request.model_type).checkpoint_sha256.encode())
-    key = digest.hexdigest()
-    job_id = key[:16]
-    plan = plan_for(request)
-    stored = [artifacts.write(f"jobs/{job_id}/{name}", data, name=name) for name, data in files.items()]
-    tasks = tasks_for(job_id, plan, describe(request.model_type).decoding)
-    job = store.create_job(request, plan.digest(), tasks, stored, job_id=job_id, idempotency_key=key)
-    if job.state is JobState.COMPLETED and not all(
-        artifacts.exists(store.artifacts(job_id)[name].key) for name in ("video", "contact_sheet", "manifest")
-    ):
+    media = Media.of(media)
+    digest = hashlib.sha256(accepted.request.model_dump_json().encode())
+    digest.update(accepted.family.checkpoint_sha256.encode())
+    job_id = digest.hexdigest()[:16]
+    try:
+        job = store.get_job(job_id)
+    except NotFoundError:
+        return queue_job(store, artifacts, accepted, media, job_id)
+    if job.state is JobState.COMPLETED and not _is_whole(store, artifacts, job_id):
         store.delete_job(job_id)
-        job = store.create_job(request, plan.digest(), tasks, stored, job_id=job_id, idempotency_key=key)
+        return queue_job(store, artifacts, accepted, media, job_id)
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         job = store.retry_job(job_id)
     if job.state is JobState.PAUSED:
         job = store.resume_job(job_id)
     return job
+
+
+def _is_whole(store: JobStore, artifacts: ArtifactStore, job_id: str) -> bool:
+    known = store.artifacts(job_id)
+    return all(artifacts.exists(known[name].key) for name in ("video", "contact_sheet", "manifest"))
 
 
 @contextmanager

@@ -141,16 +141,16 @@ class TaskExecutor:
         return self._renderer
 
     def _encode(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
+        from model.footage.apart import open_apart
         from model.footage.media import Media
-        from model.footage.opening import open_footage
 
         request = spec.request
         renderer = self.renderer(request.model_type)
         started = time.monotonic()
         files = {name: self._artifacts.read(key, spec.hashes.get(name)) for name, key in spec.inputs.items()}
-        footage = open_footage(
+        footage = open_apart(
             Media.from_files(files),
-            lambda height, width: renderer.info.bucket(height, width, request.resolution),
+            renderer.info.buckets_at(request.resolution),
             given=request.given,
             fps=plan.fps,
             blank=request.latent_type,

@@ -2,24 +2,22 @@
 
 import json
 import platform
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from farm.errors import PluginError
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.jobs.request import RenderRequest
+from farm.processes import scratch_folder
 from farm.settings import Settings
 from model.families import describe
-from model.footage.buckets import Bucket, crop_to_bucket
-from model.footage.video import check_video, read_video
+from model.footage.apart import frames_apart
+from model.footage.buckets import Bucket
 from model.plan.anchors import SOURCE_VIDEO
 from plugins.contact_sheet import ContactSheet
 from plugins.exporters.base import Exporter, ExportInfo, Frame
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from model.plan.plan import Plan
 
 MANIFEST_VERSION = 1
+LEFT_OUT = "that of the given video is left out"
 _PACKAGES = ("framepack-farm", "torch", "diffusers", "numpy", "av")
 
 
@@ -56,60 +55,39 @@ def export_job(
     pieces = _pieces(artifacts, spec, plan, step_done)
     first = next(pieces)
     height, width = first.shape[1:3]
-    source = _Source.of(artifacts, spec, plan.fps, (height, width))
-    pieces = _consistent(chain([first], pieces), plan, request, source)
-    joined = source if request.joins_video else None
-    count = plan.output_frames + (joined.count() if joined else 0)
-    info = ExportInfo(
-        width=width,
-        height=height,
-        fps=fps,
-        frames=frame_count(count, plan.fps, fps),
-        crf=request.mp4_crf,
-        title=request.name,
-        metadata={"comment": f"{request.prompt} (seed {request.seed}, {request.order}, {request.steps} steps)"},
-    )
-    sheet = ContactSheet(info)
-    with tempfile.TemporaryDirectory(prefix="farm-export-") as folder:
-        video, contact = Path(folder, f"video{exporter.extension}"), Path(folder, "contact_sheet.png")
-        made = (frame for piece in pieces for frame in piece)
-        frames: Iterator[Frame] = islice(made, plan.first_frame, plan.first_frame + plan.output_frames)
-        if joined:
-            frames = chain(joined, frames) if request.extend == "end" else chain(frames, joined)
+    source = artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO)) if request.exports_video else b""
+    pieces = _consistent(chain([first], pieces), plan, request, source, (height, width))
+    made = (frame for piece in pieces for frame in piece)
+    frames: Iterator[Frame] = islice(made, plan.first_frame, plan.first_frame + plan.output_frames)
+    count, sound = plan.output_frames, None
+    with ExitStack() as stack:
+        if request.joins_video:
+            given, shown_before = stack.enter_context(frames_apart(source, plan.fps, (height, width)))
+            frames = chain(shown_before, frames) if request.extend == "end" else chain(frames, shown_before)
+            count, sound = count + given.frames, LEFT_OUT if given.sound else None
+        info = ExportInfo(
+            width=width,
+            height=height,
+            fps=fps,
+            frames=frame_count(count, plan.fps, fps),
+            crf=request.mp4_crf,
+            title=request.name,
+            metadata={"comment": f"{request.prompt} (seed {request.seed}, {request.order}, {request.steps} steps)"},
+        )
+        sheet = ContactSheet(info)
+        folder = Path(stack.enter_context(scratch_folder("export")))
+        video, contact = folder / f"video{exporter.extension}", folder / "contact_sheet.png"
         shown = at_rate(frames, count, plan.fps, fps, request.frame_interpolation)
         export_apart(exporter.name, sheet.tap(shown), video, info, settings)
         if not video.is_file():
             raise PluginError(f"exporter {request.exporter!r} wrote no file.")
         sheet.save(contact)
-        manifest = _manifest(artifacts, spec, plan, info)
+        manifest = _manifest(artifacts, spec, plan, info, sound)
         return [
             _put(artifacts, spec, "video", video, exporter.media_type),
             _put(artifacts, spec, "contact_sheet", contact, "image/png"),
             _put(artifacts, spec, "manifest", json.dumps(manifest, indent=2).encode(), "application/json"),
         ]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The given video as frames of the finished one: same rate, same bucket."""
-
-    data: bytes
-    fps: int
-    bucket: Bucket
-
-    @classmethod
-    def of(cls, artifacts: "ArtifactStore", spec: AttemptSpec, fps: int, bucket: Bucket) -> "_Source | None":
-        """The one that the job extends, if it is needed here."""
-        if not spec.request.exports_video:
-            return None
-        return cls(artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO)), fps, bucket)
-
-    def count(self) -> int:
-        """Its frames."""
-        return check_video(self.data, self.fps).frames
-
-    def __iter__(self) -> Iterator[Frame]:
-        return (np.asarray(crop_to_bucket(picture, self.bucket)) for picture in read_video(self.data, self.fps))
 
 
 def _put(artifacts: "ArtifactStore", spec: AttemptSpec, name: str, content: Path | bytes, media_type: str) -> Artifact:
@@ -133,20 +111,25 @@ def _pieces(
 
 
 def _consistent(
-    pieces: "Iterator[Frames]", plan: "Plan", request: RenderRequest, source: _Source | None
+    pieces: "Iterator[Frames]", plan: "Plan", request: RenderRequest, source: bytes, bucket: Bucket
 ) -> "Iterator[Frames]":
     """``pieces`` with the request's ``consistency_boost``."""
     if not request.consistency_boost:
         return pieces
     from model.consistency import consistent, in_sections
 
-    then = next(iter(source)) if source and request.extend == "start" else None
+    then = None
+    if source and request.extend == "start":
+        with frames_apart(source, plan.fps, bucket) as (_, frames):
+            then = next(frames)
     sections = in_sections(pieces, [len(section.frames) for section in plan.sections])
     return consistent(sections, request.consistency_boost, then)
 
 
-def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info: ExportInfo) -> dict[str, Any]:
-    """Everything needed to say how the video was made, and to make it again."""
+def _manifest(
+    artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info: ExportInfo, sound: str | None
+) -> dict[str, Any]:
+    """Everything needed to say how the video was made, and to make it again; ``sound``: what became of it."""
     sections = []
     for section in plan.sections:
         made = artifacts.tensor_metadata(spec.inputs[f"latents-{section.index:03d}"])
@@ -199,6 +182,7 @@ def _manifest(artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info:
             "generated_fps": plan.fps,
             "generated_frames": plan.output_frames,
             "frame_interpolation": spec.request.frame_interpolation if info.fps != plan.fps else None,
+            "sound": sound,
         },
         "model": {
             "family": family.name,

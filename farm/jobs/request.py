@@ -1,6 +1,7 @@
 """What a user asks for: one frozen, validated record with the field names users know."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from farm.errors import unknown_name
+from farm.texts import is_visible, one_line, plain
 from model.choices import CACHES, SAMPLERS
 from model.lora import MAX_LORAS, MAX_WEIGHT, Lora
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
@@ -50,7 +52,7 @@ def read_lora(value: object) -> object:
 
 def within_range(lora: Lora) -> Lora:
     """Refuse a LoRA without a name or with a weight out of range."""
-    if not lora.name.strip():
+    if not one_line(lora.name).strip():
         raise ValueError("should have a name")
     if not -MAX_WEIGHT <= lora.weight <= MAX_WEIGHT:
         raise ValueError(f"should have a weight from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
@@ -65,6 +67,16 @@ def each_once(loras: tuple[Lora, ...]) -> tuple[Lora, ...]:
     return loras
 
 
+def visible(text: str) -> str:
+    """Refuse a text of which nothing can be seen, such as characters of no width."""
+    if text and not is_visible(text):
+        raise ValueError("should hold something that can be seen")
+    return text
+
+
+PLAIN = AfterValidator(plain)
+"""Of text with any number of lines: no control characters. Comes after limits of length, whose errors are clearer."""
+ONE_LINE = AfterValidator(one_line)
 OneLora = Annotated[Lora, BeforeValidator(read_lora), AfterValidator(within_range)]
 Loras = Annotated[tuple[OneLora, ...], Field(max_length=MAX_LORAS), AfterValidator(each_once)]
 Sampler = Annotated[
@@ -95,9 +107,9 @@ class RenderRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
-    n_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
-    name: Annotated[str, Field(max_length=120)] = ""
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT), PLAIN, AfterValidator(visible)]
+    n_prompt: Annotated[str, Field(max_length=MAX_PROMPT), PLAIN] = ""
+    name: Annotated[str, Field(max_length=120), ONE_LINE] = ""
     prompt_blend_sections: Annotated[int, Field(ge=0, le=10)] = BLEND_SECTIONS
     image_sha256: Sha256 | None = None
     latent_type: Literal["noise", "white", "black", "green"] = "noise"
@@ -108,12 +120,12 @@ class RenderRequest(BaseModel):
     extend: Literal["end", "start"] = "end"
     extend_output: Literal["joined", "extension"] = "joined"
     num_cleaned_frames: Annotated[int, Field(ge=1, le=19)] = 5
-    model_type: str = "puppet"
-    preset: str = "Default"
+    model_type: Annotated[str, ONE_LINE] = "puppet"
+    preset: Annotated[str, ONE_LINE] = "Default"
     total_second_length: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)] = 5.0
     exact_length: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 31337
-    order: str = "bisect"
+    order: Annotated[str, ONE_LINE] = "bisect"
     tail: Literal["auto", "td", "ta", "tc"] = "auto"
     steps: Annotated[int, Field(ge=1, le=100)] = 25
     gs: Annotated[float, Field(ge=1, le=32, allow_inf_nan=False)] = 10.0
@@ -137,9 +149,9 @@ class RenderRequest(BaseModel):
     output_fps: Annotated[int | None, Field(ge=1, le=120)] = None
     frame_interpolation: Literal["repeat", "motion"] = "repeat"
     vae_tiling: Literal["auto", "on", "off"] = "auto"
-    exporter: str = "mp4"
+    exporter: Annotated[str, ONE_LINE] = "mp4"
     mp4_crf: Annotated[int, Field(ge=0, le=51)] = 16
-    owner: Annotated[str, Field(max_length=80)] = "local"
+    owner: Annotated[str, Field(max_length=80), ONE_LINE] = "local"
     priority: Annotated[int, Field(ge=0, le=100)] = 50
 
     @property
@@ -173,5 +185,6 @@ class RenderRequest(BaseModel):
 
 
 def slug(text: str, limit: int = 40) -> str:
-    """File-name-safe form of a name."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit] or "video"
+    """Form of a name that is safe in file names, in whatever script it is written."""
+    words = unicodedata.normalize("NFC", text).lower()
+    return re.sub(r"[\W_]+", "-", words).strip("-")[:limit].strip("-") or "video"

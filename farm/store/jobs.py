@@ -58,15 +58,17 @@ class JobStore:
         *,
         job_id: str | None = None,
         idempotency_key: str | None = None,
+        notes: Sequence[str] = (),
     ) -> Job:
-        """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``.
+        """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``;
+        ``notes`` become lines of its history.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
         """
         if not tasks:
             raise InputError("a job needs at least one task.")
-        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key)
+        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key, notes)
         try:
             return self._database.write(lifecycle.create_job, *work)
         except IntegrityError:  # another process created the same job at the same moment; now it can be read

@@ -26,6 +26,7 @@ def create_job(
     tasks: Sequence[Task],
     files: Sequence[Artifact],
     idempotency_key: str | None,
+    notes: Sequence[str] = (),
 ) -> Job:
     """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
@@ -61,6 +62,8 @@ def create_job(
     add_event(
         connection, job_id, "job_created", f"created with {sections} sections", tasks=len(tasks), sections=sections
     )
+    for note in notes:
+        add_event(connection, job_id, "job_note", note)
     free_tasks(connection, job_id)
     return load_job(connection, job_id)
 

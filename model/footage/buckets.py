@@ -50,9 +50,10 @@ class Crop:
 def crop_for(width: int, height: int, bucket: Bucket) -> Crop:
     """The centre of a picture of ``width`` x ``height``, as large as the bucket's aspect ratio allows."""
     scale = max(bucket[1] / width, bucket[0] / height)
-    box_width, box_height = bucket[1] / scale, bucket[0] / scale
+    box_width, box_height = min(width, bucket[1] / scale), min(height, bucket[0] / scale)
     left, top = (width - box_width) / 2, (height - box_height) / 2
-    return Crop((width, height), bucket, (left, top, left + box_width, top + box_height))
+    right, bottom = min(width, left + box_width), min(height, top + box_height)  # sums round, too
+    return Crop((width, height), bucket, (left, top, right, bottom))
 
 
 def crop_to_bucket(image: Image.Image, bucket: Bucket) -> Image.Image:

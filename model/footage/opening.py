@@ -1,6 +1,6 @@
-"""Footage: a job's files as pictures of one size, ready to be encoded. No torch."""
+"""Opening a job's files: pictures of one size, ready to be encoded. No torch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,12 +8,12 @@ from PIL import Image
 
 from farm.errors import InputError
 
-from ..plan.anchors import END_IMAGE, SOURCE_VIDEO, Given, keyframe_name
+from ..plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from ..plan.plan import pixel_frames
-from .buckets import Bucket, crop_to_bucket
+from .buckets import Bucket, crop_to_bucket, nearest_bucket
 from .media import Media
 from .pictures import open_image
-from .video import seam_pictures
+from .video import check_video, seam_pictures
 
 BLANKS = {"noise": "random colours", "white": "white", "black": "black", "green": "a green screen"}
 """What a video without a start image starts from; the names are FramePack-Studio's."""
@@ -22,20 +22,33 @@ BLANK_SIZE = (480, 832)
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """What was found in a file. ``width`` and ``height``: upright, in pixels. ``format``: Pillow's name of a picture's,
+    empty for a video. ``frames`` at the model's rate and ``sound`` are a video's."""
+
+    width: int
+    height: int
+    format: str = ""
+    frames: int = 0
+    sound: bool = False
+
+
+@dataclass(frozen=True)
 class Footage:
     """Pictures of equal size, that of a bucket.
 
     ``start`` is the start image; ``anchors`` maps an anchor's name to its pictures in time order: one, or
-    1 + 4 * (latent frames - 1).
+    1 + 4 * (latent frames - 1). ``facts`` are those of each file by the name of its artifact.
     """
 
     start: Image.Image
     anchors: Mapping[str, Sequence[Image.Image]] = field(default_factory=dict)
+    facts: Mapping[str, FileFacts] = field(default_factory=dict)
 
 
 def open_footage(
     media: Media,
-    bucket_of: Callable[[int, int], Bucket],
+    buckets: Sequence[Bucket],
     *,
     given: Given | None = None,
     fps: int = 30,
@@ -49,7 +62,7 @@ def open_footage(
 
     Args:
         media: the files.
-        bucket_of: the bucket of a picture by its height and width.
+        buckets: (height, width) in pixels to choose from.
         given: what the files are for.
         fps: at which the given video is read.
         blank: key of ``BLANKS``.
@@ -59,26 +72,37 @@ def open_footage(
         InputError: a file can't be used, or there is nothing to start from.
     """
     given = given or Given()
-    anchors: dict[str, Sequence[Image.Image]] = {}
-    if media.end_image is not None:
-        anchors[END_IMAGE] = (open_image(media.end_image, "end image"),)
-    for i, data in enumerate(media.keyframes):
-        anchors[keyframe_name(i)] = (open_image(data, f"keyframe {i + 1}"),)
-    if media.video is not None and given.extend:
-        count = pixel_frames(given.context_latents)
-        anchors[SOURCE_VIDEO] = seam_pictures(media.video, fps, count, last=given.extend == "end")
+    pictures: dict[str, Image.Image] = {}
     if media.image is not None:
-        start = open_image(media.image, "start image")
-    elif SOURCE_VIDEO in anchors:
-        start = anchors[SOURCE_VIDEO][-1 if given.extend == "end" else 0]
-    elif not given.start_image:
-        height, width = next(((p[0].height, p[0].width) for p in anchors.values()), BLANK_SIZE)
-        start = blank_picture(blank, bucket_of(height, width), seed)
-    else:
+        pictures[START_IMAGE] = open_image(media.image, "start image")
+    if media.end_image is not None:
+        pictures[END_IMAGE] = open_image(media.end_image, "end image")
+    for i, data in enumerate(media.keyframes):
+        pictures[keyframe_name(i)] = open_image(data, f"keyframe {i + 1}")
+    facts = {name: FileFacts(p.width, p.height, str(p.info["file_format"])) for name, p in pictures.items()}
+    if media.video is not None:
+        facts[SOURCE_VIDEO] = facts_of_video(media.video, fps)
+    first = facts.get(START_IMAGE) or facts.get(SOURCE_VIDEO)
+    if first is None and given.start_image:
         raise InputError("there is no start image; give one, or a model that can do without.")
-    bucket = bucket_of(start.height, start.width)
-    cropped = {name: tuple(crop_to_bucket(p, bucket) for p in pictures) for name, pictures in anchors.items()}
-    return Footage(crop_to_bucket(start, bucket), cropped)
+    deciding = first or next(iter(facts.values()), None)
+    height, width = (deciding.height, deciding.width) if deciding else BLANK_SIZE
+    bucket = nearest_bucket(height, width, buckets)
+    cropped = {name: crop_to_bucket(picture, bucket) for name, picture in pictures.items()}
+    start = cropped.pop(START_IMAGE, None)
+    anchors: dict[str, Sequence[Image.Image]] = {name: (picture,) for name, picture in cropped.items()}
+    if media.video is not None and given.extend:
+        count, last = pixel_frames(given.context_latents), given.extend == "end"
+        seam = seam_pictures(media.video, fps, count, last=last, fit=lambda p: crop_to_bucket(p, bucket))
+        anchors[SOURCE_VIDEO] = seam
+        start = start or seam[-1 if last else 0]
+    return Footage(start or blank_picture(blank, bucket, seed), anchors, facts)
+
+
+def facts_of_video(data: bytes, fps: int) -> FileFacts:
+    """Of a video, which is read to its end; raises what ``check_video`` does."""
+    video = check_video(data, fps)
+    return FileFacts(video.width, video.height, frames=video.frames, sound=video.sound)
 
 
 def blank_picture(kind: str, bucket: Bucket, seed: int) -> Image.Image:

@@ -2,20 +2,26 @@
 
 ``[a s-b s: text]`` holds from second a to second b of the video, ``[a s: text]`` until the next timed prompt or the
 end. What stands outside brackets is the *base*: it goes before every timed text, and stands alone where none holds.
-Times are viewer time, whatever the render order. A section follows the prompt that holds at its middle, since nothing
-finer can be steered; the first sections of a new prompt can be blended with the one before.
+Without a base the last timed prompt goes on to the end. Times are viewer time, whatever the render order, and may be
+written ``2s``, ``2 sec``, ``0:02`` or, in a range, ``2`` alone; brackets and colons may be full-width. A section
+follows the prompt that holds at its middle, since nothing finer can be steered; the first sections of a new prompt can
+be blended with the one before.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from farm.errors import InputError
 
-_SECONDS = r"(\d+(?:\.\d+)?)\s*(s?)"
-_TIMED = re.compile(rf"\[\s*{_SECONDS}\s*(?:-\s*{_SECONDS}\s*)?:([^\[\]]*)\]")
-_MEANT = re.compile(r"\[\s*-?\d+(?:[.,]\d+)?\s*s\b[^\]]{0,20}")
+_PLAIN = str.maketrans("［］【】：－–—～〜", "[][]:-----")
+"""What people's keyboards make of brackets, colons and hyphens; one character each, so that places stay."""
+_DIGITS = str.maketrans("０１２３４５６７８９．", "0123456789.")
+_UNIT = r"(?:seconds?|secs?|s)"
+_TIME = rf"(?:\d+:[0-5]?\d(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s*{_UNIT}\b)?"
+_TIMED = re.compile(rf"\[\s*({_TIME})\s*(?:(?:-|to\b)\s*({_TIME}|end)\s*)?:(?!\d)([^\[\]]*)\]", re.IGNORECASE)
+_MEANT = re.compile(rf"\[\s*-?\d+(?:[.,]\d+)?\s*{_UNIT}\b[^\]]{{0,20}}", re.IGNORECASE)
 _EXPECTED = "expected [0s-2s: text] or [3s: text]"
 
 
@@ -62,6 +68,8 @@ def section_prompts(
     if not timed:
         return [SectionPrompt(base)] * len(sections)
     _check(timed, seconds)
+    if not base:
+        timed[-1] = replace(timed[-1], stop=None)
     chosen = [_at((frames.start + frames.stop) / 2 / fps, timed) for frames in sections]
     for prompt in timed:
         if prompt not in chosen:
@@ -77,25 +85,51 @@ def section_prompts(
     return _blended(resolved, blend_sections)
 
 
+def goes_on(text: str, seconds: float) -> float | None:
+    """The second from which the last timed prompt holds on though it says to end there; None when it doesn't.
+
+    Args:
+        text: as the user wrote it.
+        seconds: the video's length.
+    """
+    base, timed = _parse(text)
+    last = timed[-1].stop if timed else None
+    return last if not base and last is not None and last < seconds else None
+
+
 def _parse(text: str) -> tuple[str, list[TimedPrompt]]:
     """The base and the timed prompts by start; brackets that name no time are part of the text."""
+    plain = text.translate(_PLAIN | _DIGITS)
     timed: list[TimedPrompt] = []
-
-    def take(match: re.Match[str]) -> str:
-        start, unit, stop, stop_unit, body = match.groups()
-        if not (unit or stop_unit):
-            return match[0]
-        prompt = TimedPrompt(float(start), float(stop) if stop else None, " ".join(body.split()))
+    rest, end = "", 0
+    for match in _TIMED.finditer(plain):
+        start, stop, _ = match.groups()
+        if not (_names_time(start) or stop):
+            continue
+        until = None if stop is None or stop.lower() == "end" else _seconds(stop)
+        prompt = TimedPrompt(_seconds(start), until, " ".join(text[match.start(3) : match.end(3)].split()))
         if not prompt.text:
             raise InputError(f"the timed prompt {match[0]!r} is empty; {_EXPECTED}.")
         timed.append(prompt)
-        return " "
-
-    rest = _TIMED.sub(take, text)
-    if broken := _MEANT.search(rest):
+        rest += text[end : match.start()] + " "
+        end = match.end()
+    rest += text[end:]
+    if broken := _MEANT.search(rest.translate(_PLAIN | _DIGITS)):
         raise InputError(f"the prompt has {broken[0]!r}, which can't be read; {_EXPECTED}.")
     base = " ".join(rest.split()) if timed else text
     return base, sorted(timed, key=lambda prompt: prompt.start)
+
+
+def _names_time(time: str) -> bool:
+    """Whether it can be nothing but a time: with a unit, or in minutes and seconds."""
+    return ":" in time or time[-1].isalpha()
+
+
+def _seconds(time: str) -> float:
+    """Of a time as ``_TIME`` matches it."""
+    number = re.sub(_UNIT, "", time, flags=re.IGNORECASE)
+    minutes, colon, rest = number.rpartition(":")
+    return float(rest) + (60 * float(minutes) if colon else 0)
 
 
 def _check(timed: list[TimedPrompt], seconds: float) -> None:

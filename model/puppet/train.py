@@ -5,7 +5,6 @@ Reproducible from a config file, resumable (each stage keeps a state file that i
 
 import random
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from farm.errors import InputError
+from farm.texts import read_toml
 from model.checkpoint import write_checksums
 from model.plan.context import place_context
 from model.plan.layout import Layout
@@ -82,11 +82,9 @@ class Recipe(_Strict):
             InputError: names the file, the key and what was expected.
         """
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
+            return cls.model_validate(read_toml(path, str(path)))
         except FileNotFoundError:
             raise InputError(f"{path}: no such training config; copy {DEFAULT_CONFIG} and change it.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: not valid TOML: {error}.") from None
         except ValidationError as error:
             first = error.errors()[0]
             raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None

@@ -49,7 +49,7 @@ def test_no_arguments_print_the_help(run):
     [
         (["rendr"], "No such command 'rendr'"),
         (["jobs", "--sate", "failed"], "--sate"),
-        (["submit"], "Missing"),
+        (["submit"], "there is no prompt; say with --prompt"),
         (["jobs", "--limit", "many"], "limit"),
         (["plan", "--seconds", "0"], "length 0"),
         (["plan", "--seconds", "nan"], "length nan"),

@@ -10,8 +10,8 @@ import pytest
 
 from farm.cluster.embedded import prepare_job
 from farm.cluster.local import render_in_process
+from farm.intake.request import accept
 from farm.jobs.records import Attempt, AttemptState, Job
-from farm.jobs.submission import build_request
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -47,7 +47,7 @@ class Farm:
             "cache": "none",
         } | fields
         files = media or Media(picture())
-        return prepare_job(self.store, self.artifacts, build_request(fields, files), files)
+        return prepare_job(self.store, self.artifacts, accept(fields, files), files)
 
     def latents(self, job_id: str) -> dict[str, Any]:
         """All section latents of a job by artifact name."""

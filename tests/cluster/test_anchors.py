@@ -9,8 +9,8 @@ import torch
 
 from farm.cluster.embedded import prepare_job
 from farm.cluster.local import render_in_process
+from farm.intake.request import accept
 from farm.jobs.records import Job
-from farm.jobs.submission import build_request
 from model.conditioning import prompt_key
 from model.footage.media import Media
 from model.footage.video import read_video
@@ -23,8 +23,8 @@ from .conftest import Farm
 def render(farm: Farm, media: Media, **fields: Any) -> Job:
     """Three sections in one step, unless told otherwise."""
     fields = {"prompt": "The puppet waves", "total_second_length": 3.6, "steps": 1, "seed": 5} | fields
-    request = build_request(fields, media)
-    job = prepare_job(farm.store, farm.artifacts, request, media)
+    accepted = accept(fields, media)
+    job = prepare_job(farm.store, farm.artifacts, accepted, media)
     done = render_in_process(farm.store, farm.artifacts, job.id)
     assert done.state == "completed", done.error
     return done

@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from farm.errors import InputError
+from farm.intake.request import build_request
 from farm.jobs.request import RenderRequest
-from farm.jobs.submission import build_request
 from model.lora import Lora
 from plugins.manager import PluginManager
 from tests.support.tiny import tiny_checkpoint

@@ -4,6 +4,7 @@ import pytest
 
 from farm.errors import InputError
 from model.plan import Plan, make_plan
+from model.plan.prompts import goes_on
 
 I2V = "f1k1_x_g9_f1k1f2k2f16k4_td"
 
@@ -34,6 +35,33 @@ def test_open_prompt_holds_until_the_next_or_the_end() -> None:
 @pytest.mark.parametrize("order", ["inverted", "vanilla", "bisect"])
 def test_times_are_viewer_time_in_every_order(order: str) -> None:
     assert prompts("[0s-2s: first] [2s-6s: then]", order=order) == ["first", "first", *["then"] * 3]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "[0 sec - 2 sec: one]", "[0:00-0:02: one]", "[0S-2S: one]", "[0-2: one]", "［0s－2s：one］",
+        "【０秒】 [0s-2s: one]",
+        "[0 seconds to 2 seconds: one]", "[0s–2s：one]", "[0.0-2.0s: one]", "[00:00 - 00:02.0: one]",
+    ],
+)  # fmt: skip
+def test_times_are_understood_as_people_write_them(first: str) -> None:
+    base = "【０秒】 " if first.startswith("【") else ""
+    assert prompts(f"{first} [2s-end: two]") == [f"{base}one"] * 2 + [f"{base}two"] * 3
+
+
+@pytest.mark.parametrize("text", ["[red]", "[16:9]", "a [3: 4] b", "[4:3 frame]", "[0.5: half]", "(a:1.2) [b:0.8]"])
+def test_brackets_that_name_no_time_are_part_of_the_text(text: str) -> None:
+    assert prompts(text) == [text] * 5
+    assert prompts(f"{text} [0s: one]") == [f"{text} one"] * 5
+
+
+def test_the_last_prompt_goes_on_where_nothing_else_holds() -> None:
+    text = "[0s: up] [1.1s: arm] [2.2s-3.3s: rest]"
+    assert prompts(text) == ["up", "arm", "rest", "rest", "rest"]
+    assert goes_on(text, 6.0) == 3.3
+    assert goes_on(text, 3.3) is None and goes_on("a. " + text, 6.0) is None and goes_on("a", 6.0) is None
+    assert prompts("A. [0s-1.2s: up]")[1:] == ["A."] * 4
 
 
 def test_brackets_may_stand_in_any_order_and_spacing() -> None:

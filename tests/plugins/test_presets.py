@@ -100,3 +100,15 @@ def test_wheel_carries_the_preset_files(tmp_path: Path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"presets/{path.name}" for path in (root / "presets").glob("*.toml")} <= names
+
+
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.replace("\n", "\r\n").encode()])
+def test_files_of_windows_editors_are_presets(tmp_path: Path, data: bytes):
+    (tmp_path / "mine.TOML").write_bytes(data)
+    assert "Mine" in load_presets([tmp_path]).presets
+
+
+def test_utf16_is_named(tmp_path: Path):
+    (tmp_path / "mine.toml").write_bytes(GOOD.encode("utf-16"))
+    (broken,) = load_presets([tmp_path]).broken
+    assert "UTF-16" in broken.reason and "save it as UTF-8" in broken.reason

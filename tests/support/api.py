@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -17,8 +18,10 @@ from farm.settings import Settings
 class LiveFarm:
     """A served farm without replicas: jobs stay pending until a test moves them through ``store``."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database_url: str | None = None) -> None:
         self.settings = Settings.for_home(home)
+        if database_url:
+            self.settings = replace(self.settings, database_url=database_url)
         self.nudges = 0
         self.app = create_app(self.settings, self._nudge)
         self.url = ""
@@ -43,9 +46,9 @@ class LiveFarm:
 
 
 @contextmanager
-def live_farm(home: Path, port: int = 0) -> Iterator[LiveFarm]:
-    """Serve the farm of ``home`` on 127.0.0.1, by default on a free port."""
-    farm = LiveFarm(home)
+def live_farm(home: Path, port: int = 0, database_url: str | None = None) -> Iterator[LiveFarm]:
+    """Serve the farm of ``home`` on 127.0.0.1, by default on a free port and with SQLite."""
+    farm = LiveFarm(home, database_url)
     config = uvicorn.Config(farm.app, port=port, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -32,3 +32,19 @@ def flat(colour: str, width: int = 64, height: int = 64) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(file, "PNG")
     return file.getvalue()
+
+
+def talking(frames: int = 24) -> bytes:
+    """A video with sound."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        picture = container.add_stream("libx264", rate=30, options={"crf": "10"})
+        picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=44100)
+        for index in range(frames):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(frame(index), format="rgb24")))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        samples.sample_rate = 44100
+        for packet in (*picture.encode(None), *sound.encode(samples), *sound.encode(None)):
+            container.mux(packet)
+    return file.getvalue()

@@ -2,6 +2,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from model.footage.buckets import UNIT, crop_for, crop_to_bucket, nearest_bucket, scaled_buckets, show_crop
@@ -63,3 +65,34 @@ def test_shown_crop_darkens_what_is_cut_off_and_nothing_else() -> None:
     assert shown.shape == (100, 400, 3)
     assert (shown[:, :150] == 50).all() and (shown[:, 250:] == 50).all()
     assert (shown[5:95, 155:245] == 200).all()
+
+
+sides = st.integers(16, 8000)
+
+
+@settings(max_examples=400, deadline=None)
+@given(sides, sides, st.sampled_from([128, 256, 320, 416, 512, 544, 640, 768]))
+def test_every_picture_size_can_be_cropped_to_its_bucket(width: int, height: int, resolution: int) -> None:
+    bucket = nearest_bucket(height, width, scaled_buckets(REFERENCE, Fraction(resolution, 640)))
+    check(width, height, bucket)
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution"),
+    [
+        ((1080, 1350), 640), ((1920, 1080), 256), ((1080, 1920), 256), ((1280, 720), 544), ((720, 1280), 544),
+        ((4000, 3000), 320), ((1500, 2000), 320), ((640, 480), 416), ((412, 549), 64),
+    ],
+)  # fmt: skip
+def test_sizes_whose_box_left_the_picture_by_a_rounding(size: tuple[int, int], resolution: int) -> None:
+    width, height = size
+    buckets = [(64, 64)] if resolution == 64 else scaled_buckets(REFERENCE, Fraction(resolution, 640))
+    check(width, height, nearest_bucket(height, width, buckets))
+
+
+def check(width: int, height: int, bucket: tuple[int, int]) -> None:
+    """The box lies in the picture, and the very call that a replica makes accepts it; large pictures are only asked."""
+    left, top, right, bottom = crop_for(width, height, bucket).box
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    if width * height <= 2_000_000:
+        assert crop_to_bucket(Image.new("L", (width, height)), bucket).size == (bucket[1], bucket[0])

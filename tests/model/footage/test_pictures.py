@@ -79,3 +79,28 @@ def test_bad_files_are_refused_with_one_line(data: bytes, message: str):
     with pytest.raises(InputError, match=message) as caught:
         open_image(data)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF", "JPEG2000"])
+def test_formats_of_phones_and_archives_are_read(format: str):
+    image = open_image(encoded(gradient(), format))
+    assert image.size == (48, 32) and image.info["file_format"] == format
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\xff\x0a" + b"\0" * 60, "a JPEG XL picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 60, "a JPEG XL picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 60, "a HEIC picture that is damaged"),
+        (b"8BPS\0\1" + b"\0" * 60, "a Photoshop file"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 60, "a video, not an image"),
+        (b"\x1aE\xdf\xa3" + b"\0" * 60, "a video, not an image"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_to_do(data: bytes, kind: str):
+    with pytest.raises(InputError, match=kind) as caught:
+        open_image(data)
+    assert "save" in str(caught.value)

@@ -10,7 +10,7 @@ from PIL import Image
 from farm.errors import InputError
 from model.footage import video
 from model.footage.video import check_video, read_video, seam_pictures
-from tests.support.clips import clip, flat, frame
+from tests.support.clips import clip, flat, frame, talking
 
 
 def brightness(picture: Image.Image) -> float:
@@ -90,3 +90,65 @@ def test_long_video_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_picture_is_no_video_of_any_length() -> None:
     with pytest.raises(InputError):
         seam_pictures(flat("red"), 30, 5, last=True)
+
+
+def animation(kind: str, frames: int = 10) -> bytes:
+    pictures = [Image.new("RGB", (64, 48), (20 * index, 0, 0)) for index in range(frames)]
+    file = io.BytesIO()
+    options = {"lossless": True} if kind == "WEBP" else {}
+    pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], duration=100, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF", "AVIF", "PNG"])
+def test_animations_are_videos(kind: str) -> None:
+    data = animation(kind)
+    facts = check_video(data, 10)
+    assert (facts.width, facts.height) == (64, 48) and 9 <= facts.frames <= 11
+    reds = [picture.getpixel((9, 9))[0] for picture in read_video(data, 10)]
+    assert all(abs(red - 20 * index) <= 6 for index, red in enumerate(reds[:9]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"ffconcat version 1.0\nfile 'secret.mp4'\n",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n",
+        b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>',
+        b"DKIF" + b"\0" * 100,
+    ],
+    ids=["ffconcat", "sdp", "hls", "dash", "ivf"],
+)
+def test_files_that_lead_elsewhere_are_no_videos(data: bytes, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.mp4").write_bytes(clip(10))
+    with pytest.raises(InputError, match="can't be read"):
+        check_video(data, 30)
+
+
+def test_a_codec_that_is_not_listed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "CODECS", tuple(name for name in video.CODECS if name != "h264"))
+    with pytest.raises(InputError, match=r"'h264'|can't be read"):
+        check_video(clip(5), 30)
+
+
+def test_bounds_are_on_every_frame_and_on_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "MAX_DECODED_PIXELS", 64 * 64 * 10)
+    assert check_video(clip(10), 30).frames == 10
+    with pytest.raises(InputError, match="too many frames"):
+        check_video(clip(11), 30)
+    monkeypatch.setattr(video, "MAX_VIDEO_PIXELS", 64 * 63)
+    with pytest.raises(InputError, match="64x64 pixels"):
+        check_video(clip(2), 30)
+
+
+def test_pictures_that_are_skipped_are_the_same_without_them() -> None:
+    data = clip(20, fps=24)
+    whole, rest = list(read_video(data, 30)), list(read_video(data, 30, skip=7))
+    assert [np.asarray(p).tobytes() for p in whole[7:]] == [np.asarray(p).tobytes() for p in rest]
+
+
+def test_sound_is_noticed() -> None:
+    assert not check_video(clip(5), 30).sound
+    assert check_video(talking(), 30).sound

@@ -1,19 +1,15 @@
-"""The door for a job's pictures and video: each is opened once, whole, and named by its hash."""
+"""A job's pictures and video at the door: opened once, whole, as a replica will open them, and named by their hash."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farm.errors import InputError
+from farm.jobs.request import RenderRequest
 from model.family import FamilyInfo
+from model.footage.apart import open_apart
 from model.footage.media import Media
-from model.footage.pictures import open_image
-from model.footage.video import check_video
-from model.plan.plan import pixel_frames
-
-from .request import RenderRequest
-
-_TITLES = {"image": "", "end_image": "end image"}
+from model.footage.opening import FileFacts
 
 
 def file_fields(given: Mapping[str, Any], media: Media) -> dict[str, Any]:
@@ -25,40 +21,39 @@ def file_fields(given: Mapping[str, Any], media: Media) -> dict[str, Any]:
         media: the files.
 
     Raises:
-        InputError: a picture can't be used, a hash or the number of keyframes does not match.
+        InputError: a hash or the number of keyframes does not match.
     """
     fields: dict[str, Any] = {"keyframes": _keyframes(given.get("keyframes", ()), media.keyframes)}
     for name, data in (("image", media.image), ("end_image", media.end_image), ("video", media.video)):
-        if data is not None and name != "video":
-            open_image(data, _TITLES[name])
         fields[f"{name}_sha256"] = _sha256(data, given.get(f"{name}_sha256"), name)
     return fields
 
 
-def check_files(request: RenderRequest, media: Media, family: FamilyInfo) -> None:
-    """Check that the files fit together and that the model can use them.
+def check_files(request: RenderRequest, media: Media, family: FamilyInfo) -> dict[str, FileFacts]:
+    """Open the files as the encoding replica will, and give what they are, by the names of their artifacts.
 
     Raises:
-        InputError: they don't; the video can't be read, or is too long or too short.
+        InputError: they don't fit together, the model can't use them, or one can't be read.
+        ProcessLostError: the process that opens them was killed.
     """
-    if media.video is None:
-        if media.image is None and not family.text_to_video:
-            raise InputError(
-                f"there is no start image; model {family.name!r} needs one, since it was trained with one in every "
-                "clip. Give a PNG, JPEG or WebP file."
-            )
-        return
-    if media.image is not None and request.extend == "end":
+    if media.video is None and media.image is None and not family.text_to_video:
+        raise InputError(
+            f"there is no start image; model {family.name!r} needs one, since it was trained with one in every "
+            "clip. Give a PNG, JPEG or WebP file."
+        )
+    if media.video is not None and media.image is not None and request.extend == "end":
         raise InputError(
             "a video that is extended at its end has its last frame as start image; leave out the other image."
         )
-    frames = check_video(media.video, family.fps).frames
-    needed = pixel_frames(request.num_cleaned_frames)
-    if frames < needed:
-        raise InputError(
-            f"the video has {frames} frames at {family.fps} fps; num_cleaned_frames {request.num_cleaned_frames} needs "
-            f"{needed}. Give a longer video, or a smaller number."
-        )
+    footage = open_apart(
+        media,
+        family.buckets_at(request.resolution),
+        given=request.given,
+        fps=family.fps,
+        blank=request.latent_type,
+        seed=request.seed,
+    )
+    return dict(footage.facts)
 
 
 def _keyframes(given: object, pictures: Sequence[bytes]) -> list[dict[str, object]]:
@@ -71,7 +66,6 @@ def _keyframes(given: object, pictures: Sequence[bytes]) -> list[dict[str, objec
     found: list[dict[str, object]] = []
     for number, (item, data) in enumerate(zip(given, pictures, strict=True), start=1):
         record = dict(item) if isinstance(item, Mapping) else {"second": item}
-        open_image(data, f"keyframe {number}")
         found.append(record | {"image_sha256": _sha256(data, record.get("image_sha256"), f"keyframe {number}")})
     return found
 

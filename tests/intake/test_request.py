@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from farm.errors import InputError
+from farm.intake.request import RANDOM_SEEDS, accept, build_request
 from farm.jobs.request import RenderRequest
-from farm.jobs.submission import RANDOM_SEEDS, build_request
 from model.checkpoint import write_checksums
 from model.families import describe
 from model.footage.media import Media
@@ -136,7 +136,7 @@ FILES = [
     (Media(flat("red"), end_image=flat("blue")), {"end_image_strength": 0}, "end_image_strength is 0"),
     (Media(flat("red"), end_image=flat("blue")), {"exact_length": True}, "trims the end"),
     (Media(flat("red"), video=clip()), {}, "leave out the other image"),
-    (Media(video=clip(12)), {}, r"12 frames at 30 fps; num_cleaned_frames 5 needs 17"),
+    (Media(video=clip(12)), {}, r"12 frames at 30 fps; its context needs 17"),
     (Media(video=b"not a video at all"), {}, "the video can't be read"),
     (Media(video=clip(), end_image=flat("red")), {"extend": "start"}, "leave one out"),
     (Media(flat("red")), {"prompt": "[0s-9s: x]"}, "beyond the video's end"),
@@ -202,3 +202,36 @@ def test_mag_needs_a_calibration_of_the_model(image: bytes, plugins: PluginManag
         build_request({"prompt": "x", "cache": "mag"}, image, plugins=plugins)
     given = build_request({"prompt": "x", "cache": "Mag", "magcache_ratios": [1.0, 0.98]}, image, plugins=plugins)
     assert (given.cache, given.magcache_ratios) == ("mag", (1.0, 0.98))
+
+
+TEXTS = ("prompt", "n_prompt", "name", "owner", "preset", "model_type", "order", "exporter", "sampler", "cache")
+
+
+@pytest.mark.parametrize("field", TEXTS)
+@pytest.mark.parametrize("bad", ["a\0b", "a\x1bb", "a\ud800"])
+def test_no_text_holds_control_characters(image: bytes, plugins: PluginManager, field: str, bad: str):
+    with pytest.raises(InputError) as caught:
+        build_request({"prompt": "p", field: bad}, image, plugins=plugins)
+    assert field in str(caught.value) or "unknown" in str(caught.value)
+
+
+def test_a_lora_name_holds_none_either(image: bytes, plugins: PluginManager):
+    for lora in ("a\0b", {"name": "a\0b"}):
+        with pytest.raises(InputError, match="control characters"):
+            build_request({"prompt": "p", "loras": [lora]}, image, plugins=plugins)
+
+
+def test_prompt_that_cannot_be_seen_is_none(image: bytes, plugins: PluginManager):
+    for prompt in ("\u200b", "\u200d\u2060 \ufeff"):
+        with pytest.raises(InputError, match="prompt"):
+            build_request({"prompt": prompt}, image, plugins=plugins)
+
+
+def test_prompt_keeps_its_lines(image: bytes, plugins: PluginManager):
+    assert build_request({"prompt": "one\r\ntwo\tthree"}, image, plugins=plugins).prompt == "one\ntwo\tthree"
+
+
+def test_the_door_crops_as_a_replica_does(plugins: PluginManager):
+    """412x549 failed in the replica, three times, and looked fine at the door."""
+    accepted = accept({"prompt": "p"}, flat("red", 412, 549), plugins=plugins)
+    assert (accepted.facts["image"].width, accepted.facts["image"].height) == (412, 549)

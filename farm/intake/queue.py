@@ -1,0 +1,62 @@
+"""Queueing an accepted job: its files are stored, then the job with its tasks appears in one transaction."""
+
+from contextlib import suppress
+
+from PIL import Image
+
+from farm.errors import StorageError
+from farm.jobs.graph import tasks_for
+from farm.jobs.records import Artifact, Job
+from farm.store.artifacts import ArtifactStore
+from farm.store.jobs import JobStore
+from model.footage.media import Media
+from model.footage.opening import FileFacts
+
+from .request import Accepted
+
+
+def queue_job(
+    store: JobStore,
+    artifacts: ArtifactStore,
+    accepted: Accepted,
+    media: Media,
+    job_id: str,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Queue ``accepted`` as the new job ``job_id``; gives the one that was queued before under the same key, if any.
+
+    Raises:
+        StorageError: files or job can't be written; then there is no job.
+    """
+    folder = f"jobs/{job_id}"
+    tasks = tasks_for(job_id, accepted.plan, accepted.family.decoding)
+    try:
+        stored = [
+            _store(artifacts, folder, name, data, accepted.facts.get(name)) for name, data in media.files().items()
+        ]
+        job = store.create_job(
+            accepted.request,
+            accepted.plan.digest(),
+            tasks,
+            stored,
+            job_id=job_id,
+            idempotency_key=idempotency_key,
+            notes=accepted.notes,
+        )
+    except BaseException:
+        with suppress(StorageError):  # a store that can't be written may not be mended either; the first error counts
+            artifacts.remove_prefix(folder)
+        raise
+    if job.id != job_id:  # the same key was sent before
+        artifacts.remove_prefix(folder)
+    return job
+
+
+def _store(artifacts: ArtifactStore, folder: str, name: str, data: bytes, facts: FileFacts | None) -> Artifact:
+    if facts is not None and facts.format:
+        extension, media_type = facts.format.lower(), Image.MIME.get(facts.format, "application/octet-stream")
+    elif data[4:8] == b"ftyp":
+        extension, media_type = "mp4", "video/mp4"
+    else:
+        extension, media_type = "video", "application/octet-stream"
+    return artifacts.write(f"{folder}/{name}.{extension}", data, name=name, media_type=media_type)

@@ -1,0 +1,214 @@
+"""Child processes that can't outlive their use: ended with all that they started, however either side dies.
+
+A child carries in its environment who started it and which family it belongs to; whatever it starts inherits both.
+Hence a family is found and ended even when some of it moved to a session of its own, or lost its parent.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import psutil
+
+OWNER = "FARM_CHILD_OF"
+"""Environment variable of every child: id and start of the process that started it."""
+FAMILY = "FARM_CHILD_FAMILY"
+"""Environment variable of every child: a name that no other child has."""
+SCRATCH = "farm-"
+"""Temporary folders of the farm are called so, followed by the owner's process id."""
+
+_PR_SET_PDEATHSIG = 1
+_CHECK_SECONDS = 0.5
+
+
+class Child:
+    """A running child process with pipes; used as a context manager, which ends its family.
+
+    Args:
+        command: what to run. A module of ours should call ``die_with_parent`` first thing.
+        seconds: longest time that a ``limited`` block may take; then the family is ended and ``expired`` is true.
+        environment: variables added to this process's own.
+        folder: where to run it.
+        stderr: where its noise goes; default: nowhere.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        seconds: float,
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        stderr: IO[bytes] | int = subprocess.DEVNULL,
+    ) -> None:
+        self.expired = False
+        self.family = uuid4().hex
+        marks = {OWNER: f"{os.getpid()}:{_started(os.getpid())}", FAMILY: self.family}
+        self.process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, **(environment or {}), **marks},
+            cwd=folder,
+            start_new_session=True,
+        )
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._look, name="child watch", daemon=True)
+        self._watch.start()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """A block that waits for the child. When it takes too long the child is ended, and its pipes with it."""
+        self._deadline = time.monotonic() + self._seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def end(self) -> None:
+        """End the child and everything it started; returns when nothing of it runs. Harmless when it is over."""
+        self._ended.set()
+        if threading.current_thread() is not self._watch:
+            self._watch.join()
+        self._kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def _look(self) -> None:
+        pause = min(_CHECK_SECONDS, self._seconds / 4)
+        while not self._ended.wait(pause):
+            deadline = self._deadline
+            if deadline is not None and time.monotonic() > deadline:
+                self.expired = True
+                self._kill()
+                return
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        end_family(self.family)
+
+
+def die_with_parent() -> None:
+    """In a child's main: be killed when the process that started it dies, however it dies (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    owner = os.environ.get(OWNER, "").partition(":")[0]
+    if owner.isdecimal() and os.getppid() != int(owner):  # it died before the line above
+        os._exit(1)
+
+
+def limit_resources(memory: int, cpu_seconds: int, file_bytes: int) -> None:
+    """In a child's main: more memory raises MemoryError, more computing or larger files end the process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, limit in limits.items():
+        _, most = resource.getrlimit(kind)
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (limit, limit))
+
+
+def end_family(family: str) -> None:
+    """SIGKILL to every process that carries this family's name; returns when none is left, or after two seconds."""
+    deadline = time.monotonic() + 2.0
+    while found := [process for process in psutil.process_iter() if _variable(process, FAMILY) == family]:
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, timeout=0.2)
+        if time.monotonic() > deadline:
+            return
+
+
+def sweep() -> int:
+    """End the children of processes that have died, and remove the temporary folders of such; how many there were."""
+    count = 0
+    for process in psutil.process_iter():
+        pid, _, started = _variable(process, OWNER).partition(":")
+        if pid.isdecimal() and process.pid != os.getpid() and _started(int(pid)) != started:
+            with suppress(psutil.Error):
+                process.kill()
+                count += 1
+    for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
+        for folder in parent.glob(f"{SCRATCH}*-*"):
+            owner = folder.name.removeprefix(SCRATCH).partition("-")[0]
+            if owner.isdecimal() and not is_alive(int(owner)):
+                _remove(folder)
+                count += 1
+    return count
+
+
+def scratch_folder(use: str, parent: Path | None = None) -> "tempfile.TemporaryDirectory[str]":
+    """A temporary folder for ``use``; ``sweep`` removes it should this process die before it does."""
+    return tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-{use}-", dir=parent, ignore_cleanup_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this id, whoever owns it."""
+    return psutil.pid_exists(pid)
+
+
+def _started(pid: int) -> str:
+    """When the process began, on a clock that nobody sets; empty when there is none."""
+    try:
+        if sys.platform == "linux":  # ticks since the machine started; the name before it may hold spaces
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return f"{psutil.Process(pid).create_time():.0f}"
+    except (psutil.Error, OSError, IndexError):
+        return ""
+
+
+def _variable(process: psutil.Process, name: str) -> str:
+    """From the environment that ``process`` began with; empty when it is none of ours."""
+    try:
+        return process.environ().get(name, "")
+    except (psutil.Error, OSError):
+        return ""
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
