@@ -14,7 +14,7 @@ from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, FarmError
 from farm.settings import Settings
 from model.footage.apart import open_image_apart
-from model.footage.opening import FileFacts
+from model.footage.footage import FileFacts
 
 PAGE_SIDE = 1024
 """Longest side in pixels of a picture on a page."""

@@ -20,7 +20,7 @@ from .plan.plan import Section
 if TYPE_CHECKING:
     import torch
 
-    from .footage.opening import Footage
+    from .footage.footage import Footage
 
 Tensors = Mapping[str, "torch.Tensor"]
 OnStep = Callable[[int, int], None]

@@ -25,8 +25,9 @@ from .conditioning import (
 from .device import HOST, device_class, open_device
 from .encoders import Encoders
 from .family import FamilyInfo, OnLook, OnStep, SamplingParams, Step, Tensors
+from .footage.footage import Footage
 from .footage.media import Media
-from .footage.opening import Footage, open_footage
+from .footage.opening import open_footage
 from .memory import PLACEMENTS, Placement
 from .placement import Turns, transformer_move
 from .plan.plan import Section

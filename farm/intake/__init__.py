@@ -1,5 +1,1 @@
 """The one door for new jobs: from what a person typed and brought to a checked request, and into the queue."""
-
-from .request import Accepted, accept
-
-__all__ = ["Accepted", "accept"]

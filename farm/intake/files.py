@@ -8,8 +8,8 @@ from farm.errors import InputError
 from farm.jobs.request import RenderRequest
 from model.family import FamilyInfo
 from model.footage.apart import open_apart
+from model.footage.footage import FileFacts
 from model.footage.media import Media
-from model.footage.opening import FileFacts
 
 
 def file_fields(given: Mapping[str, Any], media: Media) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from farm.jobs.request import RenderRequest
 from model.family import FamilyInfo
 from model.footage.buckets import Bucket, crop_for
-from model.footage.opening import FileFacts
+from model.footage.footage import FileFacts
 from model.plan import Plan
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE
 from model.plan.prompts import goes_on

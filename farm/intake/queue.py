@@ -9,8 +9,8 @@ from farm.jobs.graph import tasks_for
 from farm.jobs.records import Artifact, Job
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
+from model.footage.footage import FileFacts
 from model.footage.media import Media
-from model.footage.opening import FileFacts
 
 from .request import Accepted
 

@@ -14,8 +14,8 @@ from farm.jobs.request import UNKNOWN_NAME, RenderRequest
 from model.choices import no_calibration
 from model.families import checkpoint, describe
 from model.family import FamilyInfo
+from model.footage.footage import FileFacts
 from model.footage.media import Media
-from model.footage.opening import FileFacts
 from model.lora import resolve, shapes_of
 from model.plan import Plan
 from model.plan.orders import find_order

@@ -25,9 +25,9 @@ from farm.processes import Child, scratch_folder
 
 from ..plan.anchors import Given
 from .buckets import Bucket
+from .footage import FileFacts, Footage
 from .limits import MAX_PIXELS, MEMORY, SECONDS
 from .media import Media
-from .opening import FileFacts, Footage
 
 Pixels = npt.NDArray[np.uint8]
 

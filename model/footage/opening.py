@@ -1,7 +1,6 @@
 """Opening a job's files: pictures of one size, ready to be encoded. No torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,6 +10,7 @@ from farm.errors import InputError
 from ..plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from ..plan.plan import pixel_frames
 from .buckets import Bucket, crop_to_bucket, nearest_bucket
+from .footage import FileFacts, Footage
 from .media import Media
 from .pictures import open_image
 from .video import check_video, seam_pictures
@@ -19,31 +19,6 @@ BLANKS = {"noise": "random colours", "white": "white", "black": "black", "green"
 """What a video without a start image starts from; the names are FramePack-Studio's."""
 BLANK_SIZE = (480, 832)
 """Height and width that decide the bucket where no picture does."""
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """What was found in a file. ``width`` and ``height``: upright, in pixels. ``format``: Pillow's name of a picture's,
-    empty for a video. ``frames`` at the model's rate and ``sound`` are a video's."""
-
-    width: int
-    height: int
-    format: str = ""
-    frames: int = 0
-    sound: bool = False
-
-
-@dataclass(frozen=True)
-class Footage:
-    """Pictures of equal size, that of a bucket.
-
-    ``start`` is the start image; ``anchors`` maps an anchor's name to its pictures in time order: one, or
-    1 + 4 * (latent frames - 1). ``facts`` are those of each file by the name of its artifact.
-    """
-
-    start: Image.Image
-    anchors: Mapping[str, Sequence[Image.Image]] = field(default_factory=dict)
-    facts: Mapping[str, FileFacts] = field(default_factory=dict)
 
 
 def open_footage(

@@ -60,7 +60,7 @@ def _footage(answer: IO[bytes], *, media: Any, buckets: Any, **options: Any) -> 
 
 
 def _picture(answer: IO[bytes], *, data: bytes, what: str, side: int | None) -> None:
-    from .opening import FileFacts
+    from .footage import FileFacts
     from .pictures import open_image
 
     image = open_image(data, what)

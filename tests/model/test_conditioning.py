@@ -56,7 +56,7 @@ def test_given_latents_are_numbered_as_the_plan_names_them(scene) -> None:
     given = Given(extend="end", end_strength=0.5, keyframes=(2.4,), context_latents=3)
     renderer = scene.renderer
     plan = make_plan(layout=renderer.info.layout, order="bisect", seconds=6, seed=1, prompt="x", given=given)
-    conditioning = renderer.encode(open_footage(media, renderer.info.bucket, given=given), ("x",), "")
+    conditioning = renderer.encode(open_footage(media, renderer.info.buckets, given=given), ("x",), "")
     known = given_latents(plan, conditioning)
     assert sorted(known) == [-5, -4, -3, -2, -1, 0]
     for i in range(3):
