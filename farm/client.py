@@ -12,9 +12,11 @@ import httpx
 
 from farm import errors
 from farm.errors import AuthError, ClusterError, FarmError, InputError, StorageError
-from farm.settings import DEFAULT_URL
+from farm.settings import DEFAULT_URL, MAX_UPLOAD
 from model.footage.media import Media
 
+FORM_BYTES = 200_000
+"""Kept for the fields and for what stands between the files."""
 RECONNECT_SECONDS = 1.0
 DECODE_SECONDS = 150.0
 """How long the farm may take to answer when it looks at files."""
@@ -27,7 +29,12 @@ _ERRORS = {cls.__name__: cls for cls in vars(errors).values() if isinstance(cls,
 
 
 def _form(media: Media | bytes, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Files and fields as httpx sends them."""
+    """Files and fields as httpx sends them; InputError when they are more than a farm takes."""
+    size = sum(len(data) for _, data in _parts(Media.of(media)))
+    if size > MAX_UPLOAD - FORM_BYTES:
+        raise InputError(
+            f"the files have {size / 1e6:.0f} MB; a farm takes {MAX_UPLOAD // 10**6} MB. Make them smaller."
+        )
     files = [(part, (part, data, "application/octet-stream")) for part, data in _parts(Media.of(media))]
     slow = httpx.Timeout(DECODE_SECONDS, connect=5.0)
     return {"files": files, "data": {"request": json.dumps(dict(request))}, "timeout": slow}

@@ -73,6 +73,12 @@ class DamagedArtifactError(StorageError):
         self.artifact = artifact
 
 
+class BusyError(FarmError):
+    """Too much is asked for at the same time; the same call works a little later."""
+
+    status = 503
+
+
 class ClusterError(FarmError):
     """Ray, a node or a replica can't be reached or started."""
 

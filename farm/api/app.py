@@ -14,10 +14,10 @@ from farm.errors import FarmError, InputError, NotFoundError
 from farm.settings import Settings
 
 from . import catalog, events, jobs, metrics, status
-from .auth import require_token
+from .auth import bearer
 from .context import FarmContext
-from .limits import BodyLimit
 from .schemas import ErrorView
+from .wall import RETRY_SECONDS, Wall
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,14 @@ FAILURES = {
     for code, text in {
         401: "The token is missing or wrong",
         404: "There is no such thing",
+        405: "Not a thing to do with this; the header Allow says what is",
+        408: "The body came too slowly",
         409: "Not possible in the present state",
+        411: "The length of the body is not said",
         413: "The upload is too large",
         422: "The input can't be used; the message says why",
-        507: "The disk or the database can't be used",
+        503: "Not just now, such as while the database restarts; the header Retry-After says when to try again",
+        507: "The disk is full or can't be written",
     }.items()
 }
 
@@ -65,12 +69,13 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0"},
         lifespan=lifespan,
+        redoc_url=None,
         responses=FAILURES,  # type: ignore[arg-type]
     )
-    app.add_middleware(BodyLimit)
     metrics.instrument(app)
+    app.add_middleware(Wall, token=lambda: app.state.farm.token)
     for router in (jobs.router, events.router, catalog.router, metrics.router):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(require_token)])
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer)])
     app.include_router(status.router, prefix="/api/v1")
     app.add_exception_handler(FarmError, _farm_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -83,7 +88,7 @@ def error_answer(error: FarmError, status_code: int | None = None) -> JSONRespon
     """``{"error": {"type", "message"}}`` with the error's status."""
     code = status_code or error.status
     body = {"error": {"type": type(error).__name__, "message": " ".join(str(error).split())}}
-    return JSONResponse(body, code, headers={"WWW-Authenticate": "Bearer"} if code == 401 else None)
+    return JSONResponse(body, code, headers={"Retry-After": str(RETRY_SECONDS)} if code == 503 else None)
 
 
 async def _farm_error(request: Request, error: Exception) -> JSONResponse:
@@ -106,7 +111,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return error_answer(NotFoundError(f"there is no {request.url.path}; see /docs"))
-    return error_answer(InputError(str(error.detail)), error.status_code)
+    answer = error_answer(InputError(str(error.detail)), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

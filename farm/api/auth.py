@@ -1,18 +1,34 @@
-"""The bearer token: one secret in the farm's home, compared in constant time."""
+"""The farm's token: one secret in its home, readable by its owner only."""
 
 import contextlib
-import hmac
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
-from farm.errors import AuthError, StorageError
+from farm.errors import StorageError
 
 bearer = HTTPBearer(auto_error=False, description="The token in FARM_HOME/token; `farm token` prints it.")
+"""For the API's documentation; ``farm.api.wall`` is what asks for it."""
+
+
+class TokenFile:
+    """The token as it stands in its file, which is read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[int, str] | None = None
+
+    def read(self) -> str:
+        """The token, made on first use. Raises StorageError when it can't be read or written."""
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except OSError:
+            return ensure_token(self._path)
+        if self._known is None or self._known[0] != changed:
+            self._known = (changed, ensure_token(self._path))
+        return self._known[1]
 
 
 def ensure_token(path: Path) -> str:
@@ -40,14 +56,3 @@ def ensure_token(path: Path) -> str:
     if not token:
         raise StorageError(f"the token file {path} is empty; delete it, a new one is made on the next start")
     return token
-
-
-def require_token(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)] = None
-) -> None:
-    """Dependency: let the request pass only with the farm's token. Raises AuthError."""
-    if credentials is None:
-        raise AuthError("a token is needed: send `Authorization: Bearer TOKEN`, set FARM_TOKEN, or see `farm token`")
-    expected: str = request.app.state.farm.token
-    if not hmac.compare_digest(credentials.credentials.encode(), expected.encode()):
-        raise AuthError("the token is wrong; `farm token` on the farm's machine prints the right one")

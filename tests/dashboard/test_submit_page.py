@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 import dashboard
 from dashboard.launch import OPTIONS
 from dashboard.views import pixels
-from farm.api.limits import MAX_BODY
+from farm.api.wall import MAX_BODY
 from farm.settings import Settings
 from model.footage.media import Media
 from tests.dashboard.conftest import RunningFarm, free_port

@@ -1,0 +1,21 @@
+"""What stands in Ray Serve's proxy, where HTTP requests arrive first. Loaded there by its import path."""
+
+import uvicorn.config
+from starlette.middleware import Middleware
+
+from farm.settings import Settings
+
+from .auth import TokenFile
+from .wall import Wall
+
+IMPORT_PATH = f"{__name__}.middlewares"
+"""For ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``."""
+
+
+def middlewares() -> list[Middleware]:
+    """The wall, around the proxy; its server gets the guarded protocol on the way.
+
+    Serve offers no setting for the protocol, but uvicorn finds it by name in a table.
+    """
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = "farm.api.protocol:GuardedProtocol"
+    return [Middleware(Wall, TokenFile(Settings.from_environment().token_path).read)]
