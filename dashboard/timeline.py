@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from dashboard.looks import duration, when
+from farm.jobs.names import decode_name, section_name
 
 COLORS = {
     "waiting": "#2b3242",
@@ -90,8 +91,8 @@ def _cell(
     now: datetime | None,
 ) -> Cell:
     index = section["index"]
-    task = tasks[f"section-{index:03d}"]
-    decode = tasks.get(f"decode-{index:03d}")
+    task = tasks[section_name(index)]
+    decode = tasks.get(decode_name(index))
     tried = sorted(attempts.get(task["id"], ()), key=lambda attempt: attempt["number"])
     last = tried[-1] if tried else None
     state = task["state"]

@@ -10,13 +10,14 @@ from dashboard.timeline import cells, timeline_html
 from dashboard.views import submit
 from dashboard.views.actions import act, thumbnail
 from farm.errors import FarmError, NotFoundError
+from farm.jobs.names import VIDEO, is_internal
 from farm.jobs.request import RenderRequest
 from model.footage.media import Media
+from model.plan.anchors import START_IMAGE
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
 EVENTS = 200
-INTERNAL = ("latents-", "frames-", "preview-", "conditioning")
 SHOWN_PREVIEWS = 4
 
 
@@ -165,7 +166,7 @@ def _result(detail: dict[str, Any]) -> None:
                 on_click="ignore",
             )
             for artifact in detail["artifacts"]:
-                if artifact["name"] not in ("video", "image") and not artifact["name"].startswith(INTERNAL):
+                if artifact["name"] not in (VIDEO, START_IMAGE) and not is_internal(artifact["name"]):
                     _download(job["id"], artifact)
     with sheet:
         if "contact_sheet" in artifacts:

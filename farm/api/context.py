@@ -12,6 +12,7 @@ from farm.store.jobs import JobStore
 from plugins.manager import PluginManager, get_manager
 
 from .auth import ensure_token
+from .following import Following
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class FarmContext:
     plugins: PluginManager
     token: str
     nudge: Callable[[], None]
+    following: Following
 
     @classmethod
     def open(cls, settings: Settings, nudge: Callable[[], None]) -> "FarmContext":
@@ -32,7 +34,15 @@ class FarmContext:
         store = JobStore(settings.database_url)
         store.migrate()
         artifacts = ArtifactStore(settings.artifacts_url)
-        return cls(settings, store, artifacts, get_manager(settings), ensure_token(settings.token_path), nudge)
+        return cls(
+            settings,
+            store,
+            artifacts,
+            get_manager(settings),
+            ensure_token(settings.token_path),
+            nudge,
+            Following(store),
+        )
 
     def close(self) -> None:
         self.store.close()

@@ -1,9 +1,6 @@
 """The event stream of a job (server-sent events): its history, then its progress, until it ends."""
 
-import asyncio
 import json
-import logging
-import time
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
@@ -11,19 +8,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from farm.errors import NotFoundError, StorageError
-from farm.jobs.records import Job, JobState, TaskKind, TaskState
-
-from .context import Farm, FarmContext
+from .context import Farm
+from .following import ENDED, Message
 from .params import MOST, After, JobId, LastEventId
-from .schemas import EventView, ProgressView, progress_of
+from .schemas import EventView, ProgressView
 
-POLL_SECONDS = 0.25
-HEARTBEAT_SECONDS = 10.0
-PAGE = 500
-ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
-
-log = logging.getLogger(__name__)
 router = APIRouter(tags=["jobs"])
 
 EXAMPLE = (
@@ -51,64 +40,22 @@ async def follow(
     if last_event_id:
         after = min(int(last_event_id), MOST)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(farm, job_id, after), media_type="text/event-stream", headers=headers)
+    frames = _frames(farm.following.follow(job_id, after))
+    return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
-async def stream(farm: FarmContext, job_id: str, after: int) -> AsyncIterator[str]:
-    """Frames of the stream. The job is read before its events, so that none is missed when it has ended."""
-    sent: ProgressView | None = None
-    heard = time.monotonic()
-    try:
-        while True:
-            job = await run_in_threadpool(farm.store.get_job, job_id)
-            events = await run_in_threadpool(farm.store.events, job_id, after, PAGE)
-            for event in events:
-                yield frame(event.kind, EventView.model_validate(event), event.id)
-                after = event.id
-            if len(events) == PAGE:
-                continue
-            now = await _progress(farm, job, sent)
-            if job.state in ENDED:
-                yield frame("end", now)
-                return
-            if now != sent:
-                yield frame("progress", now)
-                sent = now
-            elif not events and time.monotonic() - heard > HEARTBEAT_SECONDS:
+async def _frames(messages: AsyncIterator[Message]) -> AsyncIterator[str]:
+    async for message in messages:
+        match message:
+            case EventView():
+                yield frame(message.kind, message, message.id)
+            case ProgressView():
+                yield frame("end" if message.state in ENDED else "progress", message)
+            case None:
                 yield ": heartbeat\n\n"
-            else:
-                await asyncio.sleep(POLL_SECONDS)
-                continue
-            heard = time.monotonic()
-            await asyncio.sleep(POLL_SECONDS)
-    except NotFoundError:
-        gone = ProgressView(
-            job_id=job_id, state=JobState.CANCELLED, error="deleted", progress=0, counts={}, sections=0, sections_done=0
-        )
-        yield frame("end", gone)
-    except StorageError as error:
-        log.error("event stream of %s broke off: %s", job_id, error)
 
 
 def frame(event: str, data: BaseModel, number: int | None = None) -> str:
     """One event of the stream."""
     head = f"id: {number}\n" if number is not None else ""
     return f"{head}event: {event}\ndata: {json.dumps(data.model_dump(mode='json'), ensure_ascii=False)}\n\n"
-
-
-async def _progress(farm: FarmContext, job: Job, before: ProgressView | None) -> ProgressView:
-    """Where the job is; its tasks are read again only when another one is done."""
-    if before is not None and before.counts.get("done") == job.counts.get("done"):
-        sections, done = before.sections, before.sections_done
-    else:
-        tasks = [t for t in await run_in_threadpool(farm.store.tasks, job.id) if t.kind is TaskKind.SECTION]
-        sections, done = len(tasks), sum(task.state is TaskState.DONE for task in tasks)
-    return ProgressView(
-        job_id=job.id,
-        state=job.state,
-        error=job.error,
-        progress=progress_of(job),
-        counts=job.counts,
-        sections=sections,
-        sections_done=done,
-    )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
-from farm.errors import InputError, NotFoundError
+from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
 from farm.jobs.graph import plan_for
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
@@ -154,7 +154,10 @@ def retry_job(farm: Farm, job_id: JobId) -> JobView:
 
 @router.get("/jobs/{job_id}/artifacts/{name}", summary="Fetch a file of a job", response_class=FileResponse)
 def get_artifact(farm: Farm, job_id: JobId, name: ArtifactName) -> Response:
-    """`video`, `contact_sheet`, `image`, `manifest` ...; range requests are answered."""
+    """`video`, `contact_sheet`, `image`, `manifest` ...; range requests are answered.
+
+    A file that is damaged or gone is not served: the farm makes it again, and answers 503 until it has.
+    """
     job = farm.store.get_job(job_id)
     artifacts = farm.store.artifacts(job_id)
     artifact = artifacts.get(name)
@@ -162,10 +165,11 @@ def get_artifact(farm: Farm, job_id: JobId, name: ArtifactName) -> Response:
         raise NotFoundError(
             f"job {job_id} ({job.state}) has no {name!r}; it has: {', '.join(sorted(artifacts)) or 'none'}"
         )
+    try:
+        path = farm.artifacts.whole(artifact)
+    except DamagedArtifactError as error:
+        raise _made_again(farm, job, error) from None
     filename = filename_of(job, artifact)
-    path = farm.artifacts.path(artifact.key)
-    if not path.is_file():
-        raise NotFoundError(f"the file of {name!r} of job {job_id} is gone from {farm.settings.artifacts_url}")
     return FileResponse(path, media_type=artifact.media_type, filename=filename, content_disposition_type="inline")
 
 
@@ -176,6 +180,15 @@ def get_preview(farm: Farm, job_id: JobId, section: Section) -> Response:
     return Response(
         newest_preview(farm, job_id, section), media_type="image/jpeg", headers={"Cache-Control": "no-store"}
     )
+
+
+def _made_again(farm: Farm, job: Job, damage: DamagedArtifactError) -> FarmError:
+    """Have a damaged or missing file made again; gives the answer for now."""
+    if not farm.store.remake(job.id, damage.artifact, str(damage)):
+        return NotFoundError(f"{damage} It can't be made again; submit the job once more.")
+    farm.nudge()
+    going = "once the job goes on" if job.state in (JobState.PAUSED, JobState.FAILED, JobState.CANCELLED) else "now"
+    return DamagedArtifactError(f"{damage} It is made again {going}; ask for it later.")
 
 
 def _changed(farm: Farm, job: Job) -> JobView:

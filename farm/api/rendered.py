@@ -5,24 +5,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from farm.errors import FarmError, NotFoundError
-from farm.jobs.keys import attempt_folder, preview_key, preview_name
+from farm.jobs.names import attempt_folder, latents_index, preview_key, preview_name, section_name
 from farm.jobs.records import Artifact, AttemptState
 from farm.store.artifacts import ArtifactStore
 
 from .context import FarmContext
 from .schemas import RenderedSection
 
-LATENTS = "latents-"
-
 
 def rendered_sections(farm: FarmContext, artifacts: Mapping[str, Artifact]) -> list[RenderedSection]:
     """The finished sections of a job, in viewer order; one whose file is gone or damaged is left out."""
     found = []
     for name, artifact in sorted(artifacts.items()):
-        if name.startswith(LATENTS):
+        if (index := latents_index(name)) is not None:
             try:
-                facts = _metadata(farm.artifacts, artifact.key)
-                found.append(_section(int(name.removeprefix(LATENTS)), facts))
+                found.append(_section(index, _metadata(farm.artifacts, artifact.key)))
             except (FarmError, KeyError, ValueError):
                 continue
     return found
@@ -37,7 +34,7 @@ def newest_preview(farm: FarmContext, job_id: str, section: int) -> bytes:
     keys = [
         preview_key(attempt_folder(job_id, attempt.id), section)
         for attempt in farm.store.attempts(job_id)
-        if attempt.state is AttemptState.RUNNING and attempt.task_id == f"{job_id}.section-{section:03d}"
+        if attempt.state is AttemptState.RUNNING and attempt.task_id == f"{job_id}.{section_name(section)}"
     ]
     finished = farm.store.artifacts(job_id).get(preview_name(section))
     for key in [*keys, *([finished.key] if finished else [])]:

@@ -21,8 +21,9 @@ OPEN_PATHS = frozenset({"/api/v1/health", "/docs", "/docs/oauth2-redirect", "/op
 MAX_BODY = MAX_UPLOAD
 SILENCE_SECONDS = 20.0
 """Longest time between two pieces of a body."""
+FIRST_SECONDS = 60.0
 LEAST_RATE = 50_000
-"""Bytes a second that a body must come with on the whole, after its first minute."""
+"""Bytes a second that a body must come with on the whole, after ``FIRST_SECONDS``."""
 LARGE = 1_000_000
 UPLOADS = 4
 """Bodies of more than ``LARGE`` bytes at a time: each may be held in memory until it is complete."""
@@ -109,9 +110,9 @@ class Wall:
             nonlocal late, missing
             if missing <= 0:
                 return await receive()
-            left = began + 60.0 + length / LEAST_RATE - time.monotonic()
+            left = began + FIRST_SECONDS + length / LEAST_RATE - time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), min(SILENCE_SECONDS, max(left, 0.1)))
+                message = await asyncio.wait_for(receive(), max(0.0, min(SILENCE_SECONDS, left)))
             except TimeoutError:
                 late = True
                 return {"type": "http.disconnect"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from farm.cli import output
+from farm.jobs.names import is_internal, section_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             console.print(f"[bold]{name:>9}[/]  {value}", soft_wrap=True)
     console.print(_timeline(detail))
     for artifact in detail["artifacts"]:
-        if not artifact["name"].startswith(("latents", "frames", "preview", "conditioning")):
+        if not is_internal(artifact["name"]):
             console.print(
                 f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
             )
@@ -54,7 +55,7 @@ def _timeline(detail: dict[str, Any]) -> Any:
     ends = [output.when(a["finished_at"]) or datetime.now(UTC) for a in detail["attempts"]]
     span = max((max(ends, default=begin) - begin).total_seconds(), 1e-9)
 
-    computed = {f"section-{made['index']:03d}": _computed(made) for made in detail["rendered"]}
+    computed = {section_name(made["index"]): _computed(made) for made in detail["rendered"]}
     table = output.table("Task", "State", "Tries>", "Replica", "Steps>", "Took>", "Timeline")
     for task in detail["tasks"]:
         tried = attempts.get(task["id"], [])

@@ -3,24 +3,25 @@
 import errno
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from farm.errors import CancelledError, CheckpointError, NotFoundError, StorageError
-from farm.jobs.keys import attempt_folder
+from farm.errors import (
+    CancelledError,
+    CheckpointError,
+    DamagedArtifactError,
+    InputError,
+    NotFoundError,
+    ProcessLostError,
+    StorageError,
+)
+from farm.jobs.names import CONDITIONING, attempt_folder, latents_name, output_of
 from farm.jobs.records import Artifact, Attempt, AttemptSpec, FailureKind, Job, Task, TaskKind
 from model.plan.anchors import SOURCE_VIDEO
 
 if TYPE_CHECKING:
     from farm.store.artifacts import ArtifactStore
-
-_OUTPUT = {"encode": "conditioning", "section": "latents", "decode": "frames"}
-
-
-def output_of(task_name: str) -> str:
-    """Artifact name that a task's dependants read: ``section-003`` -> ``latents-003``."""
-    kind, _, index = task_name.partition("-")
-    return f"{_OUTPUT[kind]}-{index}" if index else _OUTPUT[kind]
+    from farm.store.jobs import JobStore
 
 
 def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Artifact]) -> AttemptSpec:
@@ -33,9 +34,9 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
     if task.kind is TaskKind.ENCODE:
         names += job.request.files
     elif task.kind is TaskKind.DECODE:
-        names.append("conditioning")
+        names.append(CONDITIONING)
     elif task.kind is TaskKind.EXPORT:
-        names += [name.replace("frames-", "latents-") for name in names]
+        names += [latents_name(index) for index in range(len(names))]
         if job.request.exports_video:
             names.append(SOURCE_VIDEO)
     missing = sorted(set(names) - artifacts.keys())
@@ -71,23 +72,48 @@ def publish(store: "ArtifactStore", spec: AttemptSpec, files: Iterable[Artifact]
     return published
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt has no result. ``artifact``: the input that is damaged, if that is why."""
+
+    kind: FailureKind
+    message: str
+    artifact: str = ""
+
+
+def judge(error: BaseException) -> Failure:
+    """Whose fault an exception is, and what to tell a person."""
+    if isinstance(error, DamagedArtifactError) and error.artifact:
+        return Failure(FailureKind.DAMAGED, str(error), error.artifact)
+    return Failure(classify(error), describe_error(error))
+
+
+def settle_failure(store: "JobStore", attempt: Attempt, failure: Failure) -> bool:
+    """Record an attempt's failure; False when it can't be mended without a person, and the job should wait for one."""
+    if failure.kind is FailureKind.DAMAGED:
+        return store.fail_for_damage(attempt.id, failure.artifact, failure.message)
+    store.fail_attempt(attempt.id, failure.kind, failure.message)
+    return True
+
+
 def classify(error: BaseException) -> FailureKind:
-    """Whose fault an exception is: the task's own, the replica's, missing resources, or an interruption."""
+    """Whose fault an exception is: the task's own, its input's, the replica's, missing resources, an interruption."""
     if isinstance(error, CancelledError):
         return FailureKind.INTERRUPTION
+    if isinstance(error, ProcessLostError):
+        return FailureKind.LOST
+    if isinstance(error, InputError):
+        return FailureKind.INPUT
     if isinstance(error, CheckpointError):
         return FailureKind.REPLICA
     if isinstance(error, StorageError | NotFoundError) or is_out_of_memory(error):
         return FailureKind.RESOURCES
-    if isinstance(error, OSError) and error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EMFILE,
-        errno.ENOMEM,
-    ):
+    if isinstance(error, OSError) and error.errno in _SCARCE:
         return FailureKind.RESOURCES
     return FailureKind.TASK
+
+
+_SCARCE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

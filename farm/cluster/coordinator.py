@@ -13,11 +13,11 @@ from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, RayError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError
 from farm.jobs.graph import plan_for
-from farm.jobs.keys import attempt_folder
+from farm.jobs.names import attempt_folder
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
 from farm.scheduling.planner import IdleReplica, ReadyTask, assign
@@ -25,7 +25,7 @@ from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 
-from .attempts import publish, spec_for
+from .attempts import Failure, describe_error, judge, publish, settle_failure, spec_for
 from .calls import COORDINATOR, NAMESPACE, Background, answer, courtesy, insist
 from .members import PROBE_SECONDS, Member, Members
 from .replica import Outcome
@@ -35,9 +35,6 @@ TICK_SECONDS = 0.5
 RECONCILE_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 """Length of one waiting call to a replica."""
-FREE_LOSSES = 5
-"""How often a task may lose its replica before that counts as the task's own failure."""
-LOST = "replica lost"
 NOT_THE_TASKS = (FailureKind.RESOURCES, FailureKind.REPLICA)
 
 log = logging.getLogger(__name__)
@@ -91,7 +88,7 @@ class Coordinator:
         while any(member.attempt for member in self._members.all()) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         for attempt in await self._running_attempts():
-            await self._fail(attempt.id, FailureKind.INTERRUPTION, "the farm was stopped")
+            await self._fail(attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
         for member in self._members.all():
             await self._members.note(member, "stopped")
 
@@ -135,7 +132,7 @@ class Coordinator:
                 continue
             member, holding = found[attempt.replica]
             if holding is not None and attempt.id not in (holding.running, *holding.finished):
-                await self._fail(attempt.id, FailureKind.NEVER_STARTED, f"{attempt.replica} never got it")
+                await self._fail(attempt, Failure(FailureKind.NEVER_STARTED, f"{attempt.replica} never got it"))
                 continue
             member.attempt = attempt.id
             text = f"a new coordinator found {attempt.replica} at work on {_task_name(attempt)} and lets it go on"
@@ -208,12 +205,15 @@ class Coordinator:
         try:
             spec = spec_for(job, task, attempt, await insist(self._store.artifacts, job.id))
             await answer(member.handle.start.remote(spec), PROBE_SECONDS)
-        except FarmError as error:
-            await self._fail(attempt.id, FailureKind.NEVER_STARTED, str(error))
+        except (FarmError, RayTaskError) as error:
+            await self._fail(attempt, Failure(FailureKind.NEVER_STARTED, describe_error(error)))
             self._release(member, attempt, troubled=True)
             return
         except (RayError, TimeoutError):
             pass  # whether it arrived is unknown; the replica is asked below
+        except Exception as error:  # noqa: BLE001 - one attempt's trouble is its own
+            await self._abandon(member, attempt, error)
+            return
         if task.kind is not TaskKind.EXPORT:
             member.families = frozenset([job.request.model_type])
         await self._follow(member, attempt)
@@ -232,15 +232,27 @@ class Coordinator:
                 await self._members.remove(member, f"its process died in {_task_name(attempt)}")
                 return
             except ConflictError:
-                await self._fail(attempt.id, FailureKind.NEVER_STARTED, f"{member.id} does not hold it")
+                await self._fail(attempt, Failure(FailureKind.NEVER_STARTED, f"{member.id} does not hold it"))
                 self._release(member, attempt)
+                return
+            except RayTaskError as error:
+                await self._abandon(member, attempt, error.cause)
                 return
             except (RayError, StorageError) as error:
                 log.warning("%s: %s; asking again in %.1f s", member.id, error, pause)
                 await asyncio.sleep(pause)
                 pause = min(5.0, 2 * pause)
+            except Exception as error:  # noqa: BLE001 - one attempt's trouble is its own
+                await self._abandon(member, attempt, error)
+                return
 
-    async def _drop(self, member: Member, attempt_id: str) -> None:
+    async def _abandon(self, member: Member, attempt: Attempt, error: BaseException) -> None:
+        """Nobody foresaw ``error``: the attempt ends with it, and its replica is free once it has let go."""
+        log.error("%s of job %s", _task_name(attempt), attempt.job_id, exc_info=error)
+        await self._fail(attempt, judge(error))
+        await self._drop(member, attempt.id, troubled=True)
+
+    async def _drop(self, member: Member, attempt_id: str, troubled: bool = False) -> None:
         """Stop an attempt that nobody wants any more and forget its outcome."""
         member.attempt = attempt_id
         await self._cancel(member, attempt_id)
@@ -250,69 +262,73 @@ class Coordinator:
                 outcome = await member.handle.wait.remote(attempt_id, WAIT_SECONDS)
             await self._discard(outcome.spec.output_prefix)
             member.handle.acknowledge.remote(attempt_id)
-        member.release(attempt_id)
+        member.release(attempt_id, troubled)
         self._wake.set()
 
     # Settling
 
     async def _settle(self, member: Member, attempt: Attempt, outcome: Outcome) -> None:
         """Commit or fail an attempt, then let the replica forget it. A database fault is raised: it is tried again."""
-        failure, message = outcome.failure, outcome.message
+        failure = outcome.failure
         for note in outcome.notes:
             await insist(self._store.add_event, attempt.job_id, "memory_plan", note, {"attempt": attempt.id})
         if failure is None:
-            try:
-                files = await asyncio.to_thread(publish, self._artifacts, outcome.spec, outcome.files)
-            except FarmError as error:
-                failure, message = FailureKind.RESOURCES, str(error)
-            else:
-                try:
-                    await asyncio.to_thread(self._store.commit_attempt, attempt.id, files)
-                except StaleAttemptError as error:
-                    log.warning("refused: %s", error)
-                    for file in files:
-                        await self._discard(file.key)
+            failure = await self._commit(attempt, outcome)
         if failure is not None:
-            await self._fail(attempt.id, failure, message)
-            if failure in NOT_THE_TASKS:
-                await self._pause_without_resources(attempt, failure, message)
+            await self._fail(attempt, failure)
         await self._discard(outcome.spec.output_prefix)
         member.handle.acknowledge.remote(attempt.id)
-        self._release(member, attempt, troubled=failure in NOT_THE_TASKS)
+        self._release(member, attempt, troubled=failure is not None and failure.kind in NOT_THE_TASKS)
+
+    async def _commit(self, attempt: Attempt, outcome: Outcome) -> Failure | None:
+        """Publish an attempt's files and take over its result; says why that can't be done."""
+        try:
+            files = await asyncio.to_thread(publish, self._artifacts, outcome.spec, outcome.files)
+        except Exception as error:  # noqa: BLE001 - whatever the store's client raises, the attempt has no result
+            return Failure(FailureKind.RESOURCES, describe_error(error))
+        try:
+            await asyncio.to_thread(self._store.commit_attempt, attempt.id, files)
+        except StaleAttemptError as error:
+            log.warning("refused: %s", error)
+            for file in files:
+                await self._discard(file.key)
+        return None
 
     def _release(self, member: Member, attempt: Attempt, troubled: bool = False) -> None:
         member.release(attempt.id, troubled)
         self._wake.set()
 
-    async def _fail(self, attempt_id: str, kind: FailureKind, message: str) -> None:
-        await insist(self._store.fail_attempt, attempt_id, kind, message)
+    async def _fail(self, attempt: Attempt, failure: Failure) -> None:
+        """Record a failure; its job waits for a person where more attempts won't help."""
+        mended = await insist(settle_failure, self._store, attempt, failure)
+        if failure.kind in NOT_THE_TASKS:
+            mended = not await self._keeps_failing(attempt)
+        if not mended:
+            await self._pause(attempt.job_id, failure)
 
     async def _note_loss(self, attempt: Attempt, why: str) -> None:
-        """Requeue the attempt of a dead replica; a task that loses one after the other is taken to kill them."""
-        running = await insist(self._store.running_attempts, attempt.replica)
-        if attempt.id not in [other.id for other in running]:
+        """Requeue the attempt of a dead replica."""
+        if not await insist(self._store.fail_attempt, attempt.id, FailureKind.LOST, f"replica lost: {why}"):
             return
         text = f"lost {attempt.replica} in {_task_name(attempt)}: {why}; the task is queued again"
         data = {"attempt": attempt.id, "replica": attempt.replica}
         await insist(self._store.add_event, attempt.job_id, "replica_lost", text, data)
-        earlier = await insist(self._store.attempts, attempt.job_id)
-        lost = [a for a in earlier if a.task_id == attempt.task_id and a.message.startswith(LOST)]
-        kind = FailureKind.TASK if len(lost) >= FREE_LOSSES else FailureKind.INTERRUPTION
-        await self._fail(attempt.id, kind, f"{LOST}: {why}")
         await self._discard(attempt_folder(attempt.job_id, attempt.id))
 
-    async def _pause_without_resources(self, attempt: Attempt, failure: FailureKind, message: str) -> None:
-        """Pause a job that twice in a row met a full disk, damaged file or broken replica: more attempts won't help."""
+    async def _keeps_failing(self, attempt: Attempt) -> bool:
+        """Whether the task met a full disk or a broken replica twice in a row."""
         attempts = await insist(self._store.attempts, attempt.job_id)
         last = [a for a in attempts if a.task_id == attempt.task_id and a.state is not AttemptState.INTERRUPTED][-2:]
-        if len(last) < 2 or any(a.failure not in NOT_THE_TASKS for a in last):
+        return len(last) == 2 and all(a.failure in NOT_THE_TASKS for a in last)
+
+    async def _pause(self, job_id: str, failure: Failure) -> None:
+        """Let a job wait for somebody who mends what it met."""
+        if (await insist(self._store.get_job, job_id)).state is not JobState.RUNNING:
             return
-        if (await insist(self._store.get_job, attempt.job_id)).state is not JobState.RUNNING:
-            return
-        text = f"paused: {message} Mend this, then go on with the job."
-        await insist(self._store.add_event, attempt.job_id, "job_blocked", text, {"failure": failure.value})
+        text = f"paused: {failure.message} Mend this, then go on with the job."
+        await insist(self._store.add_event, job_id, "job_blocked", text, {"failure": failure.kind.value})
         with suppress(ConflictError):
-            await insist(self._store.pause_job, attempt.job_id)
+            await insist(self._store.pause_job, job_id)
 
     async def _discard(self, prefix: str) -> None:
         with courtesy():

@@ -21,6 +21,7 @@ from typing import Any
 from farm.errors import ClusterError, ConflictError, NotFoundError, StorageError
 from farm.intake.queue import queue_job
 from farm.intake.request import Accepted
+from farm.jobs.names import EXPORTS, is_frames
 from farm.jobs.records import Job, JobState, Task
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
@@ -110,7 +111,7 @@ def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, m
 
 def _is_whole(store: JobStore, artifacts: ArtifactStore, job_id: str) -> bool:
     known = store.artifacts(job_id)
-    return all(artifacts.exists(known[name].key) for name in ("video", "contact_sheet", "manifest"))
+    return all(artifacts.exists(known[name].key) for name in EXPORTS)
 
 
 @contextmanager
@@ -193,7 +194,7 @@ def _remove_frames(settings: Settings, store: JobStore, job_id: str) -> None:
     """Decoded chunks are by far the largest files, and the video holds them now."""
     artifacts = ArtifactStore(settings.artifacts_url)
     for name, artifact in store.artifacts(job_id).items():
-        if name.startswith("frames-"):
+        if is_frames(name):
             artifacts.remove_prefix(artifact.key)
 
 

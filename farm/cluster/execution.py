@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError, InputError
 from farm.jobs.graph import plan_for
-from farm.jobs.keys import preview_key
+from farm.jobs.names import CONDITIONING, frames_name, latents_name, preview_key
 from farm.jobs.records import Artifact, AttemptSpec, TaskKind
 from farm.settings import Settings
 
 from .attempts import is_out_of_memory
+from .inputs import Inputs
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class TaskExecutor:
 
         Raises:
             CancelledError: ``should_stop`` became true; checked between two steps, chunks or frames.
-            StorageError, NotFoundError: an input is damaged or missing, or an output can't be written.
+            DamagedArtifactError: an input is not what was committed, or gone.
+            StorageError: an input can't be read, or an output can't be written.
             InputError: the job's plan can't be reproduced by this version.
         """
         plan = plan_for(spec.request)
@@ -147,7 +149,8 @@ class TaskExecutor:
         request = spec.request
         renderer = self.renderer(request.model_type)
         started = time.monotonic()
-        files = {name: self._artifacts.read(key, spec.hashes.get(name)) for name, key in spec.inputs.items()}
+        inputs = Inputs(self._artifacts, spec)
+        files = {name: inputs.read(name) for name in spec.inputs}
         footage = open_apart(
             Media.from_files(files),
             renderer.info.buckets_at(request.resolution),
@@ -157,7 +160,7 @@ class TaskExecutor:
             seed=request.seed,
         )
         tensors = renderer.encode(footage, plan.prompts, request.n_prompt)
-        return [self._save(spec, "conditioning", dict(tensors), started)]
+        return [self._save(spec, CONDITIONING, dict(tensors), started)]
 
     def _section(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
         from model.conditioning import given_latents
@@ -166,10 +169,11 @@ class TaskExecutor:
 
         renderer = self.renderer(spec.request.model_type)
         section = plan.sections[_index(spec)]
-        conditioning = self._tensors(spec, "conditioning")
+        inputs = Inputs(self._artifacts, spec)
+        conditioning = inputs.tensors(CONDITIONING)
         known = given_latents(plan, conditioning)
         for index in section.predecessors:
-            known.update(self._latents(spec, plan, index))
+            known.update(_latents(inputs, plan, index))
         context = {slot.latent: known[slot.latent] for slot in section.slots if slot.latent is not None}
         request = spec.request
         section = replace(section, time_step=time_step(request.motion_bias, section.index, len(plan.sections)))
@@ -183,7 +187,7 @@ class TaskExecutor:
         facts = watch.facts(request.cache, request.steps)
         if request.loras:
             facts["loras"] = json.dumps([asdict(lora) for lora in request.loras])
-        made = self._save(spec, f"latents-{section.index:03d}", {"latents": latents}, started, **facts)
+        made = self._save(spec, latents_name(section.index), {"latents": latents}, started, **facts)
         return [made, preview] if preview else [made]
 
     def _decode(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
@@ -195,9 +199,10 @@ class TaskExecutor:
         renderer = self.renderer(spec.request.model_type)
         decoding = renderer.info.decoding
         chunk = decoding.chunk(plan, _index(spec))
-        known = {0: self._tensors(spec, "conditioning")["start_latent"][:, 0]} if 0 in chunk.latents else {}
+        inputs = Inputs(self._artifacts, spec)
+        known = {0: inputs.tensors(CONDITIONING)["start_latent"][:, 0]} if 0 in chunk.latents else {}
         for index in sections_read(plan, chunk.latents):
-            known.update(self._latents(spec, plan, index))
+            known.update(_latents(inputs, plan, index))
         latents = torch.stack([known[i] for i in chunk.latents], dim=1)
         tiled = decoding.tiles(latents.shape[2] * PIXELS, latents.shape[3] * PIXELS, spec.request.vae_tiling)
         started = time.monotonic()
@@ -205,7 +210,7 @@ class TaskExecutor:
         if frames.shape != (len(chunk.frames), latents.shape[2] * PIXELS, latents.shape[3] * PIXELS, 3):
             raise InputError(f"{spec.task_name}: the model gave frames {list(frames.shape)} for {chunk.frames}.")
         parts = pack_chunk(frames, *decoding.overlaps(plan, chunk.index))
-        return [self._save(spec, f"frames-{chunk.index:03d}", parts, started, vae_tiling="on" if tiled else "off")]
+        return [self._save(spec, frames_name(chunk.index), parts, started, vae_tiling="on" if tiled else "off")]
 
     def _export(self, spec: AttemptSpec, plan: "Plan", step_done: OnProgress) -> list[Artifact]:
         from plugins.manager import get_manager
@@ -214,14 +219,6 @@ class TaskExecutor:
 
         exporter = get_manager(self._settings).exporter(spec.request.exporter)
         return export_job(self._artifacts, exporter, spec, plan, step_done, self._settings)
-
-    def _tensors(self, spec: AttemptSpec, name: str) -> dict[str, "torch.Tensor"]:
-        return self._artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
-
-    def _latents(self, spec: AttemptSpec, plan: "Plan", index: int) -> dict[int, "torch.Tensor"]:
-        """A rendered section's latents [channels, h, w] by absolute latent frame."""
-        rendered = self._tensors(spec, f"latents-{index:03d}")["latents"]
-        return {plan.sections[index].start + i: rendered[:, i] for i in range(rendered.shape[1])}
 
     def _save(
         self, spec: AttemptSpec, name: str, tensors: dict[str, "torch.Tensor"], started: float, **facts: str
@@ -241,6 +238,12 @@ class TaskExecutor:
             **{f"input.{key}": value for key, value in sorted(spec.hashes.items())},
         }
         return self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", tensors, metadata, name=name)
+
+
+def _latents(inputs: Inputs, plan: "Plan", index: int) -> dict[int, "torch.Tensor"]:
+    """A rendered section's latents [channels, h, w] by absolute latent frame."""
+    rendered = inputs.tensors(latents_name(index))["latents"]
+    return {plan.sections[index].start + i: rendered[:, i] for i in range(rendered.shape[1])}
 
 
 def _budget(settings: Settings) -> "MemoryBudget":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farm.errors import PluginError
+from farm.jobs.names import CONTACT_SHEET, MANIFEST, VIDEO, frames_name, latents_name
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.jobs.request import RenderRequest
 from farm.processes import scratch_folder
@@ -23,6 +24,8 @@ from plugins.contact_sheet import ContactSheet
 from plugins.exporters.base import Exporter, ExportInfo, Frame
 from plugins.exporters.frame_rate import at_rate, frame_count
 from plugins.exporters.process import export_apart
+
+from .inputs import Inputs
 
 if TYPE_CHECKING:
     import torch
@@ -52,10 +55,11 @@ def export_job(
     """
     request = spec.request
     fps = request.output_fps or plan.fps
-    pieces = _pieces(artifacts, spec, plan, step_done)
+    inputs = Inputs(artifacts, spec)
+    pieces = _pieces(inputs, plan, step_done)
     first = next(pieces)
     height, width = first.shape[1:3]
-    source = artifacts.read(spec.inputs[SOURCE_VIDEO], spec.hashes.get(SOURCE_VIDEO)) if request.exports_video else b""
+    source = inputs.read(SOURCE_VIDEO) if request.exports_video else b""
     pieces = _consistent(chain([first], pieces), plan, request, source, (height, width))
     made = (frame for piece in pieces for frame in piece)
     frames: Iterator[Frame] = islice(made, plan.first_frame, plan.first_frame + plan.output_frames)
@@ -82,11 +86,11 @@ def export_job(
         if not video.is_file():
             raise PluginError(f"exporter {request.exporter!r} wrote no file.")
         sheet.save(contact)
-        manifest = _manifest(artifacts, spec, plan, info, sound)
+        manifest = _manifest(inputs, spec, plan, info, sound)
         return [
-            _put(artifacts, spec, "video", video, exporter.media_type),
-            _put(artifacts, spec, "contact_sheet", contact, "image/png"),
-            _put(artifacts, spec, "manifest", json.dumps(manifest, indent=2).encode(), "application/json"),
+            _put(artifacts, spec, VIDEO, video, exporter.media_type),
+            _put(artifacts, spec, CONTACT_SHEET, contact, "image/png"),
+            _put(artifacts, spec, MANIFEST, json.dumps(manifest, indent=2).encode(), "application/json"),
         ]
 
 
@@ -95,16 +99,13 @@ def _put(artifacts: "ArtifactStore", spec: AttemptSpec, name: str, content: Path
     return artifacts.write(f"{spec.output_prefix}/{name}{extension}", content, name=name, media_type=media_type)
 
 
-def _pieces(
-    artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", step_done: Callable[[int, int], None]
-) -> "Iterator[Frames]":
+def _pieces(inputs: Inputs, plan: "Plan", step_done: Callable[[int, int], None]) -> "Iterator[Frames]":
     """The video, as it was decoded, in pieces [n, h, w, 3] uint8 in viewer order."""
     from model.pixels import joined
 
     def chunks() -> "Iterator[dict[str, torch.Tensor]]":
         for section in plan.sections:
-            name = f"frames-{section.index:03d}"
-            yield artifacts.load_tensors(spec.inputs[name], spec.hashes.get(name))
+            yield inputs.tensors(frames_name(section.index))
             step_done(section.index + 1, len(plan.sections))
 
     return (piece.numpy() for piece in joined(chunks()))
@@ -126,14 +127,12 @@ def _consistent(
     return consistent(sections, request.consistency_boost, then)
 
 
-def _manifest(
-    artifacts: "ArtifactStore", spec: AttemptSpec, plan: "Plan", info: ExportInfo, sound: str | None
-) -> dict[str, Any]:
+def _manifest(inputs: Inputs, spec: AttemptSpec, plan: "Plan", info: ExportInfo, sound: str | None) -> dict[str, Any]:
     """Everything needed to say how the video was made, and to make it again; ``sound``: what became of it."""
     sections = []
     for section in plan.sections:
-        made = artifacts.tensor_metadata(spec.inputs[f"latents-{section.index:03d}"])
-        chunk = artifacts.tensor_metadata(spec.inputs[f"frames-{section.index:03d}"])
+        made = inputs.metadata(latents_name(section.index))
+        chunk = inputs.metadata(frames_name(section.index))
         sections.append(
             {
                 "index": section.index,
@@ -154,7 +153,7 @@ def _manifest(
                 "loras": json.loads(made.get("loras", "[]")),
                 "checkpoint_sha256": made["checkpoint_sha256"],
                 "vae_tiling": chunk["vae_tiling"],
-                "sha256": spec.hashes.get(f"latents-{section.index:03d}"),
+                "sha256": spec.hashes.get(latents_name(section.index)),
             }
         )
     family = describe(spec.request.model_type)

@@ -7,7 +7,7 @@ from farm.errors import CancelledError
 from farm.jobs.records import FailureKind, Job, JobState, Task, TaskState
 from farm.settings import Settings
 
-from .attempts import classify, describe_error, publish, spec_for
+from .attempts import judge, publish, settle_failure, spec_for
 from .execution import TaskExecutor
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def render_in_process(
             store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")
             raise
         except Exception as error:  # the boundary of an attempt: recorded, then judged by the store's retry budget
-            kind = classify(error)
-            store.fail_attempt(attempt.id, kind, describe_error(error))
-            if kind is not FailureKind.TASK:
+            failure = judge(error)
+            mended = settle_failure(store, attempt, failure)
+            if failure.kind not in (FailureKind.TASK, FailureKind.INPUT, FailureKind.DAMAGED) or not mended:
                 raise
         on_update(store.get_job(job_id))
     return store.get_job(job_id)

@@ -45,6 +45,8 @@ class Member:
     troubles: int = 0
     rests_until: float = 0.0
     probing: bool = False
+    gone: bool = False
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     noted: tuple[str, str | None, float] = field(default=("", None, 0.0))
 
     @property
@@ -126,8 +128,10 @@ class Members:
         log.warning("%s: %s", member.id, why)
         with courtesy():
             ray.kill(member.handle)
-        await self.note(member, "lost", why)
         self._next_sweep = 0.0
+        async with member.writing:
+            member.gone = True
+            await insist(self._store.remove_replica, member.id)
         self._on_change()
 
     async def note_all(self) -> None:
@@ -139,16 +143,19 @@ class Members:
                 await self.note(member, member.state)
 
     async def note(self, member: Member, state: str, message: str = "") -> None:
-        """Write a replica's row."""
-        await insist(
-            self._store.upsert_replica,
-            member.id,
-            member.slot.node,
-            member.slot.label,
-            state,
-            message=message,
-            data={"attempt": member.attempt, "pid": member.pid},
-        )
+        """Write a replica's row, unless it was removed in between: a row that comes back would stay for ever."""
+        async with member.writing:
+            if member.gone:
+                return
+            await insist(
+                self._store.upsert_replica,
+                member.id,
+                member.slot.node,
+                member.slot.label,
+                state,
+                message=message,
+                data={"attempt": member.attempt, "pid": member.pid},
+            )
 
     async def _reattach(self, name: str) -> tuple[Member, Holding | None] | None:
         holding: Holding | None = None

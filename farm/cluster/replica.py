@@ -17,11 +17,12 @@ from typing import Any
 import ray
 
 from farm.errors import ConflictError
-from farm.jobs.records import Artifact, AttemptSpec, FailureKind
+from farm.jobs.records import Artifact, AttemptSpec
+from farm.processes import sweep
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 
-from .attempts import classify, describe_error
+from .attempts import Failure, describe_error, judge
 from .calls import COORDINATOR, NAMESPACE
 from .devices import Slot
 from .execution import TaskExecutor
@@ -36,13 +37,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: with files (private keys), or with a failure and its message; ``notes`` are for the job's
-    history."""
+    """How an attempt ended: with files (private keys), or with a failure; ``notes`` are for the job's history."""
 
     spec: AttemptSpec
     files: tuple[Artifact, ...] = ()
-    failure: FailureKind | None = None
-    message: str = ""
+    failure: Failure | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -144,10 +143,11 @@ class Replica:
             return Outcome(spec, files, notes=tuple(self._ready_executor().take_notes()))
         except BaseException as error:  # the boundary of an attempt: whatever happens becomes its outcome
             log.warning("%s of job %s: %s", spec.task_name, spec.job_id, describe_error(error), exc_info=True)
-            return Outcome(spec, failure=classify(error), message=describe_error(error))
+            return Outcome(spec, failure=judge(error))
 
     def _ready_executor(self) -> TaskExecutor:
         if self._executor is None:
+            sweep()  # what an earlier replica left behind when it was killed
             artifacts = ArtifactStore(self._settings.artifacts_url)
             self._executor = TaskExecutor(artifacts, self._slot.device, THREADS, self.id, self._settings)
         return self._executor

@@ -8,6 +8,7 @@ from model.decoding import Decoding, sections_read
 from model.families import describe
 from model.plan import Plan, make_plan
 
+from .names import ENCODE, EXPORT, decode_name, section_name
 from .records import Task, TaskKind, TaskState
 from .request import RenderRequest
 
@@ -54,14 +55,14 @@ def tasks_for(job_id: str, plan: Plan, decoding: Decoding) -> list[Task]:
         state = TaskState.WAITING if dependencies else TaskState.READY
         return Task(f"{job_id}.{name}", job_id, name, kind, section, tuple(dependencies), state)
 
-    tasks = [task("encode", TaskKind.ENCODE, ())]
+    tasks = [task(ENCODE, TaskKind.ENCODE, ())]
     for section in plan.sections:
-        needs = ["encode", *map(section_name, section.predecessors)]
+        needs = [ENCODE, *map(section_name, section.predecessors)]
         tasks.append(task(section_name(section.index), TaskKind.SECTION, needs, section.index))
     for section in plan.sections:
         read = sections_read(plan, decoding.chunk(plan, section.index).latents)
         tasks.append(task(decode_name(section.index), TaskKind.DECODE, [*map(section_name, read)], section.index))
-    tasks.append(task("export", TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
+    tasks.append(task(EXPORT, TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
     return tasks
 
 
@@ -78,13 +79,3 @@ def critical_path(tasks: Sequence[Task]) -> dict[str, int]:
         after = max((remaining[dependant] for dependant in dependants[name]), default=0)
         remaining[name] = after + (SECTION_COST if by_name[name].kind is TaskKind.SECTION else 1)
     return remaining
-
-
-def section_name(index: int) -> str:
-    """Task name of a section: ``section-007``."""
-    return f"section-{index:03d}"
-
-
-def decode_name(index: int) -> str:
-    """Task name of a chunk's decoding: ``decode-007``."""
-    return f"decode-{index:03d}"

@@ -39,15 +39,23 @@ class AttemptState(StrEnum):
     COMMITTED = "committed"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    SUPERSEDED = "superseded"
+    """It was committed, but what it made was damaged or went lost later, and is made again."""
 
 
 class FailureKind(StrEnum):
     """Why an attempt ended without a result; only ``TASK`` uses up the task's retry budget."""
 
     TASK = "task"
+    INPUT = "input"
+    """What the user brought can't be used, now or ever: the job fails at once."""
     REPLICA = "replica"
     RESOURCES = "resources"
+    DAMAGED = "damaged"
+    """A file that another task had made is damaged or gone; that task runs again."""
     INTERRUPTION = "interruption"
+    LOST = "lost"
+    """Its replica, or a process that worked for it, died; too often in a row is the task's own fault."""
     NEVER_STARTED = "never_started"
 
 

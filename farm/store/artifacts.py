@@ -16,7 +16,7 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from farm.errors import InputError, NotFoundError, StorageError
+from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError, StorageError
 from farm.jobs.records import Artifact
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 SAFETENSORS = "application/vnd.safetensors"
+MOST_CHECKED = 4096
+"""Files that are remembered to be whole."""
 
 
 class ArtifactStore:
@@ -45,6 +47,7 @@ class ArtifactStore:
         except (ImportError, ValueError) as error:
             raise InputError(f"can't use the artifact store {url!r}: {error}.") from error
         self._local = isinstance(self._fs, LocalFileSystem)
+        self._checked: dict[str, tuple[int, int, int, str]] = {}
 
     def write(
         self, key: str, data: bytes | IO[bytes] | Path, *, name: str = "", media_type: str = "application/octet-stream"
@@ -81,11 +84,13 @@ class ArtifactStore:
             return cast(BinaryIO, self._fs.open(self._full(key), "rb"))
 
     def read(self, key: str, sha256: str | None = None) -> bytes:
-        """The whole file; StorageError when its hash is not ``sha256``."""
+        """The whole file; DamagedArtifactError when its hash is not ``sha256``."""
         with self._faults(f"read {key}"):
             data = cast(bytes, self._fs.cat_file(self._full(key)))
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise StorageError(f"artifact {key} is damaged: its content does not match the hash recorded for it.")
+            raise DamagedArtifactError(
+                f"artifact {key} is damaged: its content does not match the hash recorded for it."
+            )
         return data
 
     def path(self, key: str) -> Path:
@@ -97,6 +102,34 @@ class ArtifactStore:
             copy = Path(tempfile.mkdtemp(prefix="framepack-farm-")) / posixpath.basename(key)
             self._fs.get_file(full, str(copy))
             return copy
+
+    def whole(self, artifact: Artifact) -> Path:
+        """The file on this machine, once it is sure to be what was committed; it is read again only when it changes.
+
+        Raises:
+            DamagedArtifactError: it is something else, or not there.
+        """
+        try:
+            path = self.path(artifact.key)
+            with self._faults(f"read {artifact.key}"):
+                stat = path.stat()
+                stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns, artifact.sha256)
+                if self._checked.get(artifact.key) != stamp:
+                    with path.open("rb") as file:
+                        found = hashlib.file_digest(file, "sha256").hexdigest()
+                    if found != artifact.sha256:
+                        raise DamagedArtifactError(
+                            f"{artifact.name} is damaged: it is not the file that was made.", artifact.name
+                        )
+                    self._note_checked(artifact.key, stamp)
+        except NotFoundError:
+            raise DamagedArtifactError(f"{artifact.name} is gone from {self.url}.", artifact.name) from None
+        return path
+
+    def _note_checked(self, key: str, stamp: tuple[int, int, int, str]) -> None:
+        if len(self._checked) >= MOST_CHECKED:
+            self._checked.pop(next(iter(self._checked)), None)
+        self._checked[key] = stamp
 
     def exists(self, key: str) -> bool:
         """Whether there is a complete file under ``key``."""
@@ -119,14 +152,14 @@ class ArtifactStore:
         return self.write(key, _with_metadata(save(flat), metadata), name=name, media_type=SAFETENSORS)
 
     def load_tensors(self, key: str, sha256: str | None = None) -> dict[str, "torch.Tensor"]:
-        """Read tensors, on the CPU; StorageError when the file is damaged or its hash is not ``sha256``."""
+        """Read tensors, on the CPU; DamagedArtifactError when it is no such file or its hash is not ``sha256``."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
         try:
             return cast(dict[str, Any], load(self.read(key, sha256)))
         except SafetensorError as error:
-            raise StorageError(f"artifact {key} is damaged: {error}.") from error
+            raise DamagedArtifactError(f"artifact {key} is damaged: {error}.") from error
 
     def tensor_metadata(self, key: str) -> dict[str, str]:
         """The metadata that ``save_tensors`` wrote."""
@@ -135,7 +168,7 @@ class ArtifactStore:
             try:
                 return cast(dict[str, str], json.loads(file.read(min(length, 100 * CHUNK))).get("__metadata__", {}))
             except ValueError as error:
-                raise StorageError(f"artifact {key} is damaged: it is not a safetensors file.") from error
+                raise DamagedArtifactError(f"artifact {key} is damaged: it is not a safetensors file.") from error
 
     def _write_local(self, target: Path, source: IO[bytes]) -> tuple[int, str]:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +213,13 @@ class ArtifactStore:
             raise StorageError(
                 f"can't {doing} in the artifact store {self.url}: {reason}. Free space or make it writable."
             ) from error
+        except (FarmError, MemoryError):
+            raise
+        except Exception as error:
+            if self._local:
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise StorageError(f"can't {doing} in the artifact store {self.url}: {reason}.") from error
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:

@@ -25,8 +25,10 @@ from .transitions import (
 
 MAX_TASK_FAILURES = 3
 """How many attempts of a task may fail by the task's own fault before the job fails."""
+FREE_LOSSES = 5
+"""How often a task may lose its replica before that counts as the task's own failure."""
 
-_UNFINISHED = (FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED)
+_UNFINISHED = (FailureKind.INTERRUPTION, FailureKind.LOST, FailureKind.NEVER_STARTED, FailureKind.DAMAGED)
 
 
 def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str) -> Attempt:
@@ -139,17 +141,18 @@ def commit_attempt(connection: Connection, attempt_id: str, artifacts: Sequence[
     return ready
 
 
-def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, message: str) -> None:
-    """End an attempt without a result; does nothing when it is not current any more."""
+def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, message: str) -> bool:
+    """End an attempt without a result; False when it is not current any more, and nothing was done."""
     job_id = _job_of(connection, attempt_id)
     if job_id is None:
-        return
+        return False
     lock_job(connection, job_id)
     row = _attempt_and_task(connection, attempt_id)
     state = AttemptState.INTERRUPTED if kind in _UNFINISHED else AttemptState.FAILED
     if not end_attempt(connection, attempt_id, state, kind, message):
-        return
-    failures = row.failures + (kind is FailureKind.TASK)
+        return False
+    charged = kind is FailureKind.TASK or (kind is FailureKind.LOST and _losses(connection, row.task_id) > FREE_LOSSES)
+    failures = MAX_TASK_FAILURES if kind is FailureKind.INPUT else row.failures + charged
     spent = failures >= MAX_TASK_FAILURES
     connection.execute(
         update(t.tasks)
@@ -168,12 +171,20 @@ def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, mes
         failures=failures,
     )
     if spent:
-        error = f"{row.task_name} failed {failures} times: {message}"
+        times = "" if kind is FailureKind.INPUT else f" {failures} times"
+        error = f"{row.task_name} failed{times}: {message}"
         end_tasks(connection, job_id, f"the job failed at {row.task_name}")
         set_job_state(connection, job_id, JobState.FAILED, error=error)
         add_event(connection, job_id, "job_failed", error, task=row.task_name)
     else:
         touch_job(connection, job_id)
+    return True
+
+
+def _losses(connection: Connection, task_id: str) -> int:
+    """How often the task lost its replica since it was last told to start afresh."""
+    lost = select(func.count()).where(t.attempts.c.task_id == task_id, t.attempts.c.failure == FailureKind.LOST)
+    return int(connection.execute(lost).scalar_one())
 
 
 def _job_of(connection: Connection, attempt_id: str) -> str | None:

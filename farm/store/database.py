@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError as SqlDatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from farm.errors import InputError, StorageError
+from farm.errors import DatabaseError, InputError, StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +50,8 @@ class Database:
         ``work`` therefore has no effects outside the database that can't be repeated.
 
         Raises:
-            StorageError: the database is gone, full or read-only.
+            DatabaseError: the database is away or too busy, for now.
+            StorageError: it is full, read-only, or not ours.
         """
         return self._run(False, lambda connection: work(connection, *args, **kwargs))
 
@@ -73,7 +75,7 @@ class Database:
                 with self._engine.connect().execution_options(**options) as connection, connection.begin():
                     return work(connection)
             except PoolTimeoutError as error:
-                raise StorageError(f"the database {self._name} is too busy: no connection became free.") from error
+                raise DatabaseError(f"the database {self._name} is too busy: no connection became free.") from error
             except DBAPIError as error:
                 if not _is_storage(error):
                     raise
@@ -88,7 +90,8 @@ class Database:
             return StorageError(
                 f"the database {self._name} has no tables yet, or those of an older farm; run `farm up`."
             )
-        return StorageError(
+        kind = StorageError if _lasts(error) else DatabaseError
+        return kind(
             f"the database {self._name} can't be used: {_reason(error)}. "
             "Check that it is running, writable and has free space; FARM_DATABASE_URL names it."
         )
@@ -140,7 +143,7 @@ def _migrate(connection: Connection) -> None:
 
 def _is_storage(error: DBAPIError) -> bool:
     """Whether the database is at fault, and not a statement or its values."""
-    if isinstance(error, (OperationalError, InterfaceError)) or type(error) is DatabaseError or _lacks_tables(error):
+    if isinstance(error, (OperationalError, InterfaceError)) or type(error) is SqlDatabaseError or _lacks_tables(error):
         return True
     return getattr(error.orig, "sqlstate", None) == "25006"  # a read-only standby
 
@@ -148,6 +151,13 @@ def _is_storage(error: DBAPIError) -> bool:
 def _lacks_tables(error: DBAPIError) -> bool:
     missing = getattr(error.orig, "sqlstate", None) in ("42P01", "42703")
     return missing or str(error.orig).startswith(("no such table", "no such column"))
+
+
+def _lasts(error: DBAPIError) -> bool:
+    """Whether somebody has to mend it: a disk that is full or can't be written, and not a server that is away."""
+    if getattr(error.orig, "sqlstate", None) in ("53100", "25006"):
+        return True
+    return any(words in str(error.orig).lower() for words in ("is full", "readonly", "disk i/o", "unable to open"))
 
 
 def _passes(error: DBAPIError) -> bool:

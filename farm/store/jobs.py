@@ -1,6 +1,6 @@
 """The job store: the truth about jobs. Every method is one transaction; thread-safe; synchronous."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
@@ -21,7 +21,7 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import attempts, lifecycle, rows, transitions
+from . import attempts, glance, lifecycle, remake, rows, transitions
 from . import tables as t
 from .database import Database
 from .reconcile import reconcile
@@ -139,6 +139,10 @@ class JobStore:
         """Add a line to the job's history."""
         self._database.write(_add_event, job_id, kind, message, data or {})
 
+    def glance(self, job_ids: Collection[str]) -> dict[str, glance.Glance]:
+        """What tells whether anything about these jobs has changed; those that don't exist are left out."""
+        return self._database.read(glance.glance, job_ids)
+
     # Tasks and their attempts
 
     def ready_tasks(self, limit: int = 256) -> list[tuple[Task, Job]]:
@@ -163,13 +167,27 @@ class JobStore:
         """
         return self._database.write(attempts.commit_attempt, attempt_id, artifacts)
 
-    def fail_attempt(self, attempt_id: str, kind: FailureKind, message: str) -> None:
+    def fail_attempt(self, attempt_id: str, kind: FailureKind, message: str) -> bool:
         """End an attempt without a result; its task becomes ready again.
 
-        Failures of kind ``TASK`` count: at the third the task and its job fail. Does nothing for an attempt that is
-        not current any more.
+        Failures of kind ``TASK`` count: at the third the task and its job fail; so do losses beyond the fifth, and
+        input that can't be used fails at once. False, and nothing is done, for an attempt that is not current any more.
         """
-        self._database.write(attempts.fail_attempt, attempt_id, kind, message)
+        return self._database.write(attempts.fail_attempt, attempt_id, kind, message)
+
+    def fail_for_damage(self, attempt_id: str, artifact: str, message: str) -> bool:
+        """End an attempt that met a damaged or missing input, and have its maker run again; its task waits for that.
+
+        False: nobody can make ``artifact``, or it was made too often; the task is ready again all the same.
+        """
+        return self._database.write(remake.fail_for_damage, attempt_id, artifact, message)
+
+    def remake(self, job_id: str, artifact: str, why: str) -> bool:
+        """Have a damaged or missing artifact made again; a completed job runs once more for that.
+
+        False: nobody can make it, or it was made too often.
+        """
+        return self._database.write(remake.remake, job_id, artifact, why)
 
     def running_attempts(self, replica: str | None = None) -> list[Attempt]:
         """Attempts that are not finished, of one replica or of all."""

@@ -51,7 +51,7 @@ def load_tasks(connection: Connection, query: Select[Any]) -> list[Task]:
     rows = connection.execute(query).all()
     needed = t.tasks.alias()
     needs: dict[str, list[str]] = defaultdict(list)
-    for some in _batches([row.id for row in rows]):
+    for some in batches([row.id for row in rows]):
         names = (
             select(t.dependencies.c.task_id, needed.c.name)
             .join(needed, needed.c.id == t.dependencies.c.needs_id)
@@ -143,7 +143,7 @@ def _counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[st
     states = select(t.tasks.c.job_id, t.tasks.c.state, func.count(), sections).group_by(
         t.tasks.c.job_id, t.tasks.c.state
     )
-    for some in _batches(job_ids):
+    for some in batches(job_ids):
         for job_id, state, count, of_sections in connection.execute(states.where(t.tasks.c.job_id.in_(some))):
             counts[job_id][state] = count
             counts[job_id]["sections"] += of_sections
@@ -154,5 +154,6 @@ def _counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[st
     return counts
 
 
-def _batches(ids: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+def batches(ids: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+    """``ids`` in pieces that a statement can take."""
     return [ids[start : start + size] for start in range(0, len(ids), size)]

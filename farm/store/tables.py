@@ -75,6 +75,7 @@ tasks = Table(
     Column("section", Integer),
     Column("state", String(16), nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("remade", Integer, nullable=False, server_default="0"),
     Column("reason", Text, nullable=False),
     UniqueConstraint("job_id", "name", name="uq_tasks_name"),
     Index("ix_tasks_job_state", "job_id", "state"),

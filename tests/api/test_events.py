@@ -2,13 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
-from farm.api import events
+from farm.api import following
 from farm.client import FarmClient
-from farm.errors import NotFoundError
+from farm.errors import DatabaseError, NotFoundError
 from farm.jobs.records import Artifact, FailureKind
 from tests.support.api import LiveFarm, live_farm, picture
 
@@ -63,8 +65,8 @@ def test_stream_is_taken_up_after_the_last_event_seen(farm: LiveFarm, client: Fa
 
 
 def test_quiet_stream_sends_heartbeats(farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
-    monkeypatch.setattr(events, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.02)
     job_id = client.submit(picture(), FIELDS)["id"]
     headers = {"Authorization": f"Bearer {farm.token}"}
     with httpx.stream("GET", f"{farm.url}/api/v1/jobs/{job_id}/events", headers=headers, timeout=10) as response:
@@ -102,3 +104,81 @@ def test_client_follows_a_job_over_a_server_that_restarts(checkpoint, tmp_path, 
             assert time.monotonic() < deadline
     client.close()
     assert [m["event"] for m in seen if m["event"] != "progress"] == ["job_created", "job_cancelled", "end"]
+
+
+def test_many_idle_readers_cost_one_look_at_the_store(
+    farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch
+):
+    """200 readers of waiting jobs took 95% of a core once: each asked the store four times a second."""
+    jobs = [client.submit(picture(), FIELDS)["id"] for _ in range(4)]
+    looks: list[int] = []
+    reads: list[str] = []
+    kept: list[Iterator[str]] = []
+    glance, get_job = farm.store.glance, farm.store.get_job
+    monkeypatch.setattr(farm.store, "glance", lambda ids: looks.append(len(ids)) or glance(ids))
+    monkeypatch.setattr(farm.store, "get_job", lambda job_id: reads.append(job_id) or get_job(job_id))
+    headers = {"Authorization": f"Bearer {farm.token}"}
+    with ExitStack() as stack:
+        http = stack.enter_context(httpx.Client(headers=headers, timeout=30, limits=httpx.Limits(max_connections=None)))
+        for index in range(80):
+            url = f"{farm.url}/api/v1/jobs/{jobs[index % 4]}/events"
+            answer = stack.enter_context(http.stream("GET", url))
+            kept.append(lines := answer.iter_lines())  # which hangs up when it is forgotten
+            while "event: progress" not in next(lines):
+                pass
+        time.sleep(0.5)
+        looks.clear()
+        reads.clear()
+        time.sleep(1.5)
+        assert 2 <= len(looks) <= 8 and set(looks) == {4} and reads == []
+        client.cancel(jobs[0])
+        time.sleep(0.6)
+        assert reads.count(jobs[0]) <= 2 and set(reads) == {jobs[0]}
+
+
+def test_readers_are_bounded(farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(following, "MOST_READERS", 2)
+    job_id = client.submit(picture(), FIELDS)["id"]
+    url = f"{farm.url}/api/v1/jobs/{job_id}/events"
+    headers = {"Authorization": f"Bearer {farm.token}"}
+    with httpx.stream("GET", url, headers=headers) as one, httpx.stream("GET", url, headers=headers) as two:
+        kept = [one.iter_lines(), two.iter_lines()]
+        assert all(next(lines) for lines in kept)
+        refused = httpx.get(url, headers=headers)
+        assert refused.status_code == 503 and refused.headers["retry-after"]
+        assert "readers follow jobs already" in refused.json()["error"]["message"]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with httpx.stream("GET", url, headers=headers) as later:
+            if later.status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the places of readers that left were not free again")
+
+
+def test_a_long_history_is_told_whole_and_once(farm: LiveFarm, client: FarmClient):
+    job_id = client.submit(picture(), FIELDS)["id"]
+    for number in range(1300):
+        farm.store.add_event(job_id, "note", str(number))
+    client.cancel(job_id)
+    told = [m["data"]["message"] for m in client.events(job_id) if m["event"] == "note"]
+    assert told == [str(number) for number in range(1300)]
+
+
+def test_streams_end_when_the_database_goes_and_go_on_when_it_is_back(
+    farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("farm.client.RECONNECT_SECONDS", 0.05)
+    job_id = client.submit(picture(), FIELDS)["id"]
+    stream = client.events(job_id)
+    assert next(stream)["event"] == "job_created"
+    glance = farm.store.glance
+
+    def away(ids: object) -> None:
+        monkeypatch.setattr(farm.store, "glance", glance)
+        raise DatabaseError("the database is away")
+
+    monkeypatch.setattr(farm.store, "glance", away)
+    farm.store.add_event(job_id, "note", "while it was away")
+    client.cancel(job_id)
+    assert [m["event"] for m in stream if m["event"] != "progress"] == ["note", "job_cancelled", "end"]

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
-from farm.errors import ConflictError, NotFoundError
+from farm.errors import ConflictError, DamagedArtifactError, DatabaseError, NotFoundError
 from farm.jobs.records import FailureKind, JobState
 from tests.support.api import LiveFarm, picture
 
@@ -153,3 +154,62 @@ def test_answers_match_the_published_schema(farm: LiveFarm, client: FarmClient, 
         and not route["responses"]["200"]["content"]["application/json"].get("schema")
     ]
     assert without == []
+
+
+def test_a_damaged_video_is_not_served_but_made_again(farm: LiveFarm, client: FarmClient):
+    job_id = client.submit(picture(), FIELDS)["id"]
+    while ready := [task for task, job in farm.store.ready_tasks() if job.id == job_id]:
+        attempt = farm.store.start_attempt(ready[0].id, "r1")
+        name = "video" if ready[0].name == "export" else f"out-{ready[0].name}"
+        file = farm.artifacts.write(f"jobs/{job_id}/{name}-{attempt.id}.mp4", ready[0].name.encode(), name=name)
+        farm.store.commit_attempt(attempt.id, [file])
+    assert client.artifact(job_id) == b"export"
+    nudges = farm.nudges
+    path = farm.artifacts.path(farm.store.artifacts(job_id)["video"].key)
+    path.write_bytes(b"exporx")
+    for _ in range(2):
+        with pytest.raises(DamagedArtifactError, match=r"video is damaged.* It is made again now") as refused:
+            client.artifact(job_id)
+        assert refused.value.status == 503
+    assert farm.nudges == nudges + 2
+    detail = client.job(job_id)
+    assert detail["job"]["state"] == "running"
+    assert [task["name"] for task in detail["tasks"] if task["state"] == "ready"] == ["export"]
+    attempt = farm.store.start_attempt(f"{job_id}.export", "r2")
+    farm.store.commit_attempt(attempt.id, [farm.artifacts.write(f"jobs/{job_id}/new.mp4", b"export", name="video")])
+    assert client.artifact(job_id) == b"export" and client.job(job_id)["job"]["state"] == "completed"
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_picture_that_is_gone_cannot_be_made_again(farm: LiveFarm, client: FarmClient, damage: str):
+    job_id = client.submit(picture(), FIELDS)["id"]
+    path = farm.artifacts.path(farm.store.artifacts(job_id)["image"].key)
+    path.unlink() if damage == "gone" else path.write_bytes(b"x")
+    with pytest.raises(NotFoundError, match="can't be made again"):
+        client.artifact(job_id, "image")
+
+
+def test_a_file_is_checked_again_only_when_it_changes(farm: LiveFarm, client: FarmClient, monkeypatch):
+    job_id = client.submit(picture(), FIELDS)["id"]
+    hashed: list[object] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: hashed.append(file) or digest(file, kind))
+    for _ in range(3):
+        client.artifact(job_id, "image")
+    assert len(hashed) == 1
+    os.utime(farm.artifacts.path(farm.store.artifacts(job_id)["image"].key))
+    client.artifact(job_id, "image")
+    assert len(hashed) == 2
+
+
+def test_a_database_that_is_away_is_said_with_when_to_come_back(farm: LiveFarm, client: FarmClient, monkeypatch):
+    def away(*args: object, **options: object) -> None:
+        raise DatabaseError("the database can't be used: connection refused.")
+
+    monkeypatch.setattr(farm.store, "list_jobs", away)
+    answer = httpx.get(f"{farm.url}/api/v1/jobs", headers={"Authorization": f"Bearer {farm.token}"})
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    with pytest.raises(DatabaseError):
+        client.jobs()
+    health = httpx.get(f"{farm.url}/api/v1/health")
+    assert (health.status_code, health.json()["status"]) == (503, "degraded")

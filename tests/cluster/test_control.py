@@ -99,4 +99,5 @@ def test_dead_idle_replica_is_replaced(cluster: Cluster):
     wait_for(lambda: victim not in cluster.pids(), "the death is noticed")
     cluster.rested()
     assert len(cluster.pids()) == 2
-    assert next(row.state for row in cluster.store.replicas() if row.id == victim) == "lost"
+    rows = {row.id: row.state for row in cluster.store.replicas()}
+    assert rows.keys() == cluster.pids().keys(), "rows of dead replicas gather"

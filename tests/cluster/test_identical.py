@@ -58,8 +58,36 @@ def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[st
     committed = cluster.committed(job.id)
     assert len(committed) == 18 and set(committed.values()) == {1}
     lost = next(a for a in cluster.store.attempts(job.id) if a.id == victim.id)
-    assert (lost.state, lost.failure) == ("interrupted", "interruption")
+    assert (lost.state, lost.failure) == ("interrupted", "lost")
     assert {task.failures for task in cluster.store.tasks(job.id)} == {0}
     kinds = cluster.kinds(job.id)
     assert "attempt_reattached" in kinds
     assert kinds.index("job_started") < kinds.index("replica_lost") < kinds.index("job_completed")
+
+
+def test_damaged_files_are_made_again(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
+    """Flip a bit in a section's latents, cut another's, and delete the conditioning, while the job goes on."""
+    fields = {"seed": 23, "steps": 30}
+    job = cluster.job(**fields)
+    files = wait_for(lambda: len(found := cluster.store.artifacts(job.id)) >= 4 and found, "two sections")
+    first, second = (name for name in sorted(files) if name.startswith("latents-"))
+    paths = {name: cluster.artifacts.path(files[name].key) for name in (first, second, "conditioning")}
+    data = bytearray(paths[first].read_bytes())
+    data[-5] ^= 1
+    paths[first].write_bytes(data)
+    paths[second].write_bytes(paths[second].read_bytes()[:-100])
+    paths["conditioning"].unlink()
+    done = cluster.finished(job.id)
+    assert done.state == "completed", done.error
+    assert same(cluster.latents(job.id), reference(**fields))
+    assert set(cluster.committed(job.id).values()) == {1}
+    kinds = cluster.kinds(job.id)
+    assert 3 <= kinds.count("artifact_damaged") <= 6 and "job_blocked" not in kinds
+
+    video = cluster.artifacts.read(cluster.store.artifacts(job.id)["video"].key)
+    for name, file in cluster.store.artifacts(job.id).items():
+        if name in ("video", "frames-003", "latents-004"):
+            cluster.artifacts.path(file.key).unlink()
+    assert cluster.store.remake(job.id, "video", "gone")
+    assert cluster.finished(job.id).state == "completed"
+    assert cluster.artifacts.read(cluster.store.artifacts(job.id)["video"].key) == video

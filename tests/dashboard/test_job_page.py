@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from farm.jobs.keys import attempt_folder, preview_key
+from farm.jobs.names import attempt_folder, preview_key
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from tests.dashboard.conftest import RunningFarm

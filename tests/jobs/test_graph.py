@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.errors import InputError
-from farm.jobs.graph import critical_path, decode_name, plan_for, section_name, tasks_for
+from farm.jobs.graph import critical_path, plan_for, tasks_for
+from farm.jobs.names import decode_name, section_name
 from farm.jobs.records import Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
 from model.decoding import Decoding

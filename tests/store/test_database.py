@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select, text
 
-from farm.errors import InputError, StorageError
+from farm.errors import DatabaseError, InputError, StorageError
 from farm.store import tables as t
 from farm.store.database import Database
 from farm.store.jobs import JobStore
@@ -107,6 +107,33 @@ def test_waits_for_another_process_s_transaction(tmp_path: Path):
     submit(store)
     assert not other.in_transaction
     other.close()
+    store.close()
+
+
+def test_a_database_that_is_away_or_busy_is_told_from_one_to_be_mended(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("farm.store.database.RETRY_DELAYS_S", ())
+    monkeypatch.setattr("farm.store.database.BUSY_TIMEOUT_S", 0.2)
+    store = JobStore("postgresql://farm@127.0.0.1:1/farm")
+    with pytest.raises(DatabaseError, match="can't be used") as away:
+        store.list_jobs()
+    assert away.value.status == 503
+    path = tmp_path / "farm.sqlite3"
+    busy = JobStore(f"sqlite:///{path}")
+    busy.migrate()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError, match="locked"):
+        submit(busy)
+    other.close()
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        full = JobStore(f"sqlite:///{disk.path / 'farm.sqlite3'}")
+        with pytest.raises(StorageError) as lasting:
+            full.migrate()
+            for _ in range(100):
+                submit(full)
+        assert not isinstance(lasting.value, DatabaseError) and lasting.value.status == 507
+        full.close()
+    busy.close()
     store.close()
 
 

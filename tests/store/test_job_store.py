@@ -6,6 +6,7 @@ import pytest
 
 from farm.errors import ConflictError, InputError, NotFoundError, StaleAttemptError
 from farm.jobs.records import AttemptState, FailureKind, JobState, Task, TaskKind, TaskState
+from farm.store.attempts import FREE_LOSSES, MAX_TASK_FAILURES
 from farm.store.jobs import JobStore
 from tests.support.jobs import SHA, audit, made, ready, run_all, run_task, submit
 
@@ -211,7 +212,34 @@ class TestFailures:
             store.commit_attempt(other.id, [])
         audit(store, job.id)
 
-    @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.TASK])
+    def test_input_that_cannot_be_used_fails_at_once(self, store: JobStore):
+        job = submit(store)
+        attempt = store.start_attempt(f"{job.id}.encode", "r1")
+        assert store.fail_attempt(attempt.id, FailureKind.INPUT, "the image is damaged")
+        job = store.get_job(job.id)
+        assert (job.state, job.error) == (JobState.FAILED, "encode failed: the image is damaged")
+        assert len(store.attempts(job.id)) == 1
+        audit(store, job.id)
+
+    def test_a_task_that_loses_one_replica_after_the_other_is_taken_to_kill_them(self, store: JobStore):
+        job = submit(store)
+        for lost in range(1, FREE_LOSSES + MAX_TASK_FAILURES + 1):
+            assert store.get_job(job.id).state is not JobState.FAILED
+            attempt = store.start_attempt(f"{job.id}.encode", f"r{lost}")
+            assert store.fail_attempt(attempt.id, FailureKind.LOST, "its process died")
+            assert store.tasks(job.id)[0].failures == max(0, lost - FREE_LOSSES)
+        assert store.get_job(job.id).state is JobState.FAILED
+        audit(store, job.id)
+
+    def test_an_attempt_fails_once(self, store: JobStore):
+        job = submit(store)
+        attempt = store.start_attempt(f"{job.id}.encode", "r1")
+        assert store.fail_attempt(attempt.id, FailureKind.TASK, "bug")
+        assert not store.fail_attempt(attempt.id, FailureKind.TASK, "bug")
+        assert not store.fail_attempt("unknown", FailureKind.TASK, "bug")
+        assert store.tasks(job.id)[0].failures == 1
+
+    @pytest.mark.parametrize("kind", sorted(set(FailureKind) - {FailureKind.TASK, FailureKind.INPUT}))
     def test_failures_of_others_use_no_budget(self, store: JobStore, kind: FailureKind):
         job = submit(store)
         for _ in range(5):
@@ -219,8 +247,8 @@ class TestFailures:
             store.fail_attempt(attempt.id, kind, "not its fault")
         task = store.tasks(job.id)[0]
         assert (task.state, task.failures, task.reason) == (TaskState.READY, 0, "not its fault")
-        unfinished = kind in (FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED)
-        expected = AttemptState.INTERRUPTED if unfinished else AttemptState.FAILED
+        blamed = kind in (FailureKind.REPLICA, FailureKind.RESOURCES)
+        expected = AttemptState.FAILED if blamed else AttemptState.INTERRUPTED
         assert {(a.state, a.failure, a.message) for a in store.attempts(job.id)} == {(expected, kind, "not its fault")}
         audit(store, job.id)
 

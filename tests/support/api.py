@@ -11,6 +11,7 @@ import uvicorn
 from PIL import Image
 
 from farm.api import create_app
+from farm.api.protocol import GuardedProtocol
 from farm.client import FarmClient
 from farm.settings import Settings
 
@@ -49,7 +50,7 @@ class LiveFarm:
 def live_farm(home: Path, port: int = 0, database_url: str | None = None) -> Iterator[LiveFarm]:
     """Serve the farm of ``home`` on 127.0.0.1, by default on a free port and with SQLite."""
     farm = LiveFarm(home, database_url)
-    config = uvicorn.Config(farm.app, port=port, log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(farm.app, port=port, log_level="error", timeout_graceful_shutdown=1, http=GuardedProtocol)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
