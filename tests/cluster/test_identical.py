@@ -69,8 +69,9 @@ def test_damaged_files_are_made_again(cluster: Cluster, reference: Callable[...,
     """Flip a bit in a section's latents, cut another's, and delete the conditioning, while the job goes on."""
     fields = {"seed": 23, "steps": 30}
     job = cluster.job(**fields)
-    files = wait_for(lambda: len(found := cluster.store.artifacts(job.id)) >= 4 and found, "two sections")
-    first, second = (name for name in sorted(files) if name.startswith("latents-"))
+    wait_for(lambda: len(cluster.latents(job.id)) == 2, "two sections")
+    files = cluster.store.artifacts(job.id)
+    first, second = [name for name in sorted(files) if name.startswith("latents-")][:2]
     paths = {name: cluster.artifacts.path(files[name].key) for name in (first, second, "conditioning")}
     data = bytearray(paths[first].read_bytes())
     data[-5] ^= 1
