@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from farm.cli.jobs import running_url
 from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, FarmError
+from farm.service.state import running_url
 from farm.settings import Settings
 from model.footage.apart import open_image_apart
 from model.footage.footage import FileFacts
@@ -30,7 +30,7 @@ def address() -> str:
     settings = Settings.from_environment()
     if os.environ.get("FARM_URL", "").strip():
         return settings.url
-    return running_url(settings.run_dir) or settings.url
+    return running_url(settings) or settings.url
 
 
 def client() -> FarmClient:

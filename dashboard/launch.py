@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from farm.processes import die_with_parent
 from farm.settings import MAX_UPLOAD
 
 DEFAULT_PORT = 8501
@@ -46,5 +47,6 @@ def command(port: int = DEFAULT_PORT, address: str = "127.0.0.1") -> list[str]:
 
 def main() -> None:
     """Become the dashboard's server (``python -m dashboard [PORT]``)."""
+    die_with_parent()
     arguments = command(int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_PORT)
     os.execv(arguments[0], arguments)

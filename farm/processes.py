@@ -40,6 +40,7 @@ class Child:
         environment: variables added to this process's own.
         folder: where to run it.
         stderr: where its noise goes; default: nowhere.
+        stdout: where its output goes; default: a pipe.
     """
 
     def __init__(
@@ -50,14 +51,15 @@ class Child:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         stderr: IO[bytes] | int = subprocess.DEVNULL,
+        stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> None:
         self.expired = False
         self.family = uuid4().hex
-        marks = {OWNER: f"{os.getpid()}:{_started(os.getpid())}", FAMILY: self.family}
+        marks = {OWNER: mark_of_owner(), FAMILY: self.family}
         self.process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             env={**os.environ, **(environment or {}), **marks},
             cwd=folder,
@@ -122,6 +124,11 @@ class Child:
         end_family(self.family)
 
 
+def mark_of_owner() -> str:
+    """What ``OWNER`` is in the children of this process."""
+    return f"{os.getpid()}:{_started(os.getpid())}"
+
+
 def die_with_parent() -> None:
     """In a child's main: be killed when the process that started it dies, however it dies (on Linux)."""
     if sys.platform == "linux":
@@ -151,9 +158,13 @@ def limit_resources(memory: int, cpu_seconds: int, file_bytes: int) -> None:
 
 
 def end_family(family: str) -> None:
-    """SIGKILL to every process that carries this family's name; returns when none is left, or after two seconds."""
+    """SIGKILL to every process of this family but this one; returns when none is left, or after two seconds."""
     deadline = time.monotonic() + 2.0
-    while found := [process for process in psutil.process_iter() if _variable(process, FAMILY) == family]:
+    while found := [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _variable(process, FAMILY) == family
+    ]:
         for process in found:
             with suppress(psutil.Error):
                 process.kill()

@@ -8,18 +8,21 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from farm.errors import FarmError, InputError, NotFoundError
 from farm.settings import Settings
 
 from . import catalog, events, jobs, metrics, status
-from .auth import bearer
 from .context import FarmContext
 from .schemas import ErrorView
 from .wall import RETRY_SECONDS, Wall
 
 log = logging.getLogger(__name__)
+
+bearer = HTTPBearer(auto_error=False, description="The token in FARM_HOME/token; `farm token` prints it.")
+"""For the documentation; the wall is what asks for it."""
 
 DESCRIPTION = """
 Render long videos section by section on every device there is.

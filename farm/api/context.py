@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
+from farm.tokens import ensure_token
 from plugins.manager import PluginManager, get_manager
 
-from .auth import ensure_token
 from .following import Following
 
 

@@ -4,8 +4,8 @@ import uvicorn.config
 from starlette.middleware import Middleware
 
 from farm.settings import Settings
+from farm.tokens import TokenFile
 
-from .auth import TokenFile
 from .wall import Wall
 
 IMPORT_PATH = f"{__name__}.middlewares"

@@ -1,14 +1,16 @@
 """The API on Ray Serve: stateless replicas in front of the store, which nudge the coordinator and live without it."""
 
 import logging
+import os
 import threading
 import time
 from typing import Any
 
 import ray
+from fastapi import FastAPI
 from ray import serve
 
-from farm.cluster.calls import COORDINATOR, NAMESPACE
+from farm.cluster.calls import COORDINATOR, HEAD, NAMESPACE
 from farm.errors import ClusterError
 from farm.settings import Settings
 
@@ -26,9 +28,9 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
         ClusterError: it did not come up.
     """
     try:
-        serve.start(http_options={"host": host, "port": port})
+        serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
         serve.run(_application(settings), name=APP_NAME, route_prefix="/", blocking=False)
-    except (RuntimeError, ray.exceptions.RayError) as error:
+    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(
             f"the API did not start on {host}:{port}: {error}. Is the port free? See the farm's logs."
         ) from error
@@ -40,13 +42,33 @@ def stop() -> None:
 
 
 def _application(settings: Settings) -> Any:
-    @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256)
-    @serve.ingress(lambda: create_app(settings, Nudge()))
+    @serve.deployment(
+        num_replicas=1,
+        ray_actor_options={"num_cpus": 0, "resources": {HEAD: 0.001}},
+        max_ongoing_requests=1024,
+        health_check_period_s=2,
+    )
+    @serve.ingress(lambda: _build(settings))
     class Api:
         pass
 
     deployment: Any = Api
     return deployment.bind()
+
+
+def _build(settings: Settings) -> FastAPI:
+    """In the replica's process: the application, once Serve's own port there is on loopback where that is wanted."""
+    if os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "0":
+        _keep_to_loopback()
+    return create_app(settings, Nudge())
+
+
+def _keep_to_loopback() -> None:
+    """Serve binds the port by which its parts talk to a replica to all addresses, and offers no setting for it."""
+    from ray.serve._private import replica
+
+    bind = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, address: bind(server, address.replace("[::]", "127.0.0.1"))
 
 
 class Nudge:

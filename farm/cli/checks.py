@@ -143,9 +143,9 @@ def _plugins(settings: Settings) -> Check:
 
 def _service(settings: Settings) -> Check:
     from farm.client import FarmClient
-    from farm.cluster import service
+    from farm.service.state import read_state
 
-    state = service.read_state(settings)
+    state = read_state(settings)
     if state is None:
         return Check("service", State.OK, "not running; start it with: farm up")
     with FarmClient(state.url, timeout=5) as client:

@@ -1,5 +1,7 @@
 """Commands that talk to a running farm about its jobs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,15 +23,29 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or enough of its beginning.")]
 
 
-def connect(url: str | None, token: str | None) -> "FarmClient":
-    """A client for the farm meant by the options, else the one that runs on this machine."""
+@contextmanager
+def connect(url: str | None, token: str | None) -> "Iterator[FarmClient]":
+    """A client for the farm meant by the options, else the one that runs on this machine.
+
+    Raises:
+        ClusterError: none answers; says why, if the farm of this home knows.
+    """
     from farm.client import FarmClient
+    from farm.errors import ClusterError
+    from farm.service.state import explain_silence, running_url
     from farm.settings import Settings
 
     settings = Settings.from_environment()
     if token is None:
         token = settings.token_path.read_text().strip() if settings.token_path.is_file() else ""
-    return FarmClient(url or running_url(settings.run_dir) or settings.url, token)
+    address = url or running_url(settings) or settings.url
+    with FarmClient(address, token) as client:
+        try:
+            yield client
+        except ClusterError as error:
+            if why := explain_silence(settings, address.rstrip("/")):
+                raise ClusterError(f"no farm answers at {address}: {why}") from error
+            raise
 
 
 def submit(
@@ -212,8 +228,8 @@ def fetch(
 
 def token() -> None:
     """Print the access token of this machine's farm (made on first use)."""
-    from farm.api.auth import ensure_token
     from farm.settings import Settings
+    from farm.tokens import ensure_token
 
     output.console().print(ensure_token(Settings.from_environment().token_path), markup=False)
 
@@ -266,16 +282,6 @@ def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None
         )
     if state == "cancelled":
         raise CancelledError(f"job {job_id} was cancelled")
-
-
-def running_url(run_dir: Path) -> str | None:
-    """The address that `farm up` left in ``service.json``, if any."""
-    import json
-
-    try:
-        return str(json.loads((run_dir / "service.json").read_text())["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _act(action: str, job: str, url: str | None, token: str | None, as_json: bool) -> None:

@@ -59,10 +59,10 @@ def render(
 
     Example: farm render dancer.png -p "The puppet dances" -s 10 --preset dance --order bisect -o dance.mp4
     """
-    from farm.cluster import embedded
     from farm.errors import FarmError
     from farm.intake.request import accept
     from farm.jobs.records import JobState
+    from farm.service import embedded
     from farm.settings import Settings
     from model.footage.buckets import crop_for
     from model.plan.anchors import START_IMAGE

@@ -29,10 +29,11 @@ def up(
     """
     from dataclasses import asdict
 
-    from farm.cluster import service
+    from farm.service import launch
+    from farm.service.state import ServiceOptions
     from farm.settings import Settings
 
-    options = service.ServiceOptions(
+    options = ServiceOptions(
         host=host,
         port=port,
         dashboard_port=dashboard_port,
@@ -40,8 +41,7 @@ def up(
         address=address,
         replicas=replicas,
     )
-    settings = Settings.from_environment()
-    state = service.start(settings, options, service.supervisor_command(__name__))
+    state = launch.start(Settings.from_environment(), options, lambda phase: typer.echo(phase, err=True))
     if as_json:
         output.print_json(asdict(state))
         return
@@ -58,25 +58,12 @@ def down() -> None:
 
     Example: farm down
     """
-    from farm.cluster import service
+    from farm.service import launch
     from farm.settings import Settings
 
-    stopped = service.stop(Settings.from_environment())
+    stopped = launch.stop(Settings.from_environment())
     output.console().print("stopped" if stopped else "no farm was running", markup=False)
 
 
 def _dashboard_command(port: int) -> tuple[str, ...]:
     return (sys.executable, "-m", "dashboard", str(port))
-
-
-def _supervise(options: str) -> int:
-    """The supervisor process itself: the layers above farm.cluster meet here."""
-    from farm.api.serve import run
-    from farm.cluster import service
-    from farm.settings import Settings
-
-    return service.supervise(Settings.from_environment(), service.options_from(options), run)
-
-
-if __name__ == "__main__":
-    sys.exit(_supervise(sys.argv[1]))

@@ -13,6 +13,8 @@ from farm.errors import FarmError, StorageError
 NAMESPACE = "farm"
 COORDINATOR = "coordinator"
 REPLICA_PREFIX = "replica-"
+HEAD = "node:__internal_head__"
+"""Ray's resource that the head node alone has: whoever needs the head's disk is pinned to it."""
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 
 from .attempts import Failure, describe_error, judge, publish, settle_failure, spec_for
-from .calls import COORDINATOR, NAMESPACE, Background, answer, courtesy, insist
+from .calls import COORDINATOR, HEAD, NAMESPACE, Background, answer, courtesy, insist
 from .members import PROBE_SECONDS, Member, Members
 from .replica import Outcome
 
@@ -346,7 +346,7 @@ def start_coordinator(settings: Settings, job_id: str | None = None, max_replica
         max_restarts=-1,
         max_concurrency=1000,
         num_cpus=0,
-        resources={"node:__internal_head__": 0.001},
+        resources={HEAD: 0.001},
     ).remote(settings, job_id, max_replicas)
 
 

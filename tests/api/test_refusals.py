@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from farm.api.auth import ensure_token
 from farm.api.wall import MAX_BODY
 from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, InputError, NotFoundError, StorageError
+from farm.tokens import ensure_token
 from tests.support.api import LiveFarm, picture
 
 FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1}

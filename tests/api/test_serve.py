@@ -24,11 +24,11 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
 
     from farm.api import serve
     from farm.cluster.calls import COORDINATOR, NAMESPACE
-    from farm.cluster.embedded import local_ray
+    from farm.service.local_ray import local_ray
 
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
     url = f"http://127.0.0.1:{free_port()}"
-    with local_ray(1):
+    with local_ray(settings, 1):
         serve.run(settings, "127.0.0.1", int(url.rpartition(":")[2]))
         with FarmClient(url, settings.token_path.read_text().strip()) as client:
             assert client.health()["status"] == "ok"

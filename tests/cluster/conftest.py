@@ -1,161 +1,23 @@
-"""One real Ray with two replicas for all tests of this folder, and jobs of the tiny model to run on it."""
+"""One real Ray with two replicas for all tests of this folder."""
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from farm.cluster.embedded import prepare_job
-from farm.cluster.local import render_in_process
-from farm.intake.request import accept
-from farm.jobs.records import Attempt, AttemptState, Job
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
-from farm.store.jobs import JobStore
-from model.footage.media import Media
-from tests.support.api import picture
-from tests.support.tiny import tiny_checkpoint
+from tests.support.farms import PATIENCE, Cluster, Farm, alone, reference, tiny, wait_for
 
-PATIENCE = 240.0
-"""Seconds that anything here may take on a machine that is busy with something else."""
-
-
-@dataclass
-class Farm:
-    """A home with its stores, and jobs in it."""
-
-    settings: Settings
-    store: JobStore = field(init=False)
-    artifacts: ArtifactStore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.settings.ensure_home()
-        self.store = JobStore(self.settings.database_url)
-        self.store.migrate()
-        self.artifacts = ArtifactStore(self.settings.artifacts_url)
-
-    def job(self, media: Media | None = None, **fields: Any) -> Job:
-        """Queue a job of the tiny model: by default 8 sections in bisect order."""
-        fields = {
-            "prompt": "The puppet waves",
-            "total_second_length": 9.6,
-            "steps": 4,
-            "seed": 5,
-            "cache": "none",
-        } | fields
-        files = media or Media(picture())
-        return prepare_job(self.store, self.artifacts, accept(fields, files), files)
-
-    def latents(self, job_id: str) -> dict[str, Any]:
-        """All section latents of a job by artifact name."""
-        files = self.store.artifacts(job_id)
-        return {name: self.artifacts.load_tensors(files[name].key)["latents"] for name in files if "latents" in name}
-
-    def committed(self, job_id: str) -> dict[str, int]:
-        """Committed attempts per task name; every one must be 1 when nothing finished was rendered again."""
-        counts: dict[str, int] = {}
-        for attempt in self.store.attempts(job_id):
-            if attempt.state is AttemptState.COMMITTED:
-                name = attempt.task_id.rpartition(".")[2]
-                counts[name] = counts.get(name, 0) + 1
-        return counts
-
-    def running(self, job_id: str, kind: str = "section", step: int = 1) -> list[Attempt]:
-        """Attempts in mid-work: at least ``step`` steps done, and more to come."""
-        return [
-            a
-            for a in self.store.running_attempts()
-            if a.job_id == job_id and f".{kind}" in a.task_id and step <= a.step < a.steps - 1
-        ]
-
-    def kinds(self, job_id: str) -> list[str]:
-        """Kinds of the job's events in order."""
-        return [event.kind for event in self.store.events(job_id, limit=10_000)]
-
-
-def wait_for(what: Callable[[], Any], why: str, seconds: float = PATIENCE) -> Any:
-    """Poll ``what`` until it gives something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {why}"
-        time.sleep(0.01)
-    return found
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The tiny checkpoint as the family ``puppet``, for this process and all that it starts."""
-    path = tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_PUPPET_PATH", str(path))
-        yield path
-
-
-@pytest.fixture
-def alone(tiny: Path, tmp_path: Path) -> Farm:
-    """A farm without replicas, for work in this process."""
-    return Farm(Settings.for_home(tmp_path / "alone"))
-
-
-@pytest.fixture(scope="session")
-def reference(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """Renders a job in this process, undisturbed, and gives its latents."""
-
-    def latents(media: Media | None = None, **fields: Any) -> dict[str, Any]:
-        farm = Farm(Settings.for_home(tmp_path_factory.mktemp("reference")))
-        job = render_in_process(farm.store, farm.artifacts, farm.job(media, **fields).id)
-        assert job.state == "completed", job.error
-        return farm.latents(job.id)
-
-    return latents
-
-
-class Cluster(Farm):
-    """A farm with a coordinator and two replicas on a real Ray."""
-
-    coordinator: Any = None
-
-    def status(self) -> dict[str, Any]:
-        """The coordinator's status; waits while it is being restarted."""
-        import ray
-
-        def ask() -> Any:
-            try:
-                return ray.get(self.coordinator.status.remote(), timeout=20)
-            except ray.exceptions.RayError:
-                return None
-
-        return wait_for(ask, "the coordinator does not answer")
-
-    def pids(self) -> dict[str, int]:
-        """Process ids of the replicas."""
-        return {each["id"]: each["pid"] for each in self.status()["replicas"]}
-
-    def rested(self) -> None:
-        """Wait until two replicas are idle."""
-
-        def two_idle() -> bool:
-            status = self.status()
-            return status["recovered"] and sum(each["state"] == "idle" for each in status["replicas"]) == 2
-
-        wait_for(two_idle, "two idle replicas")
-
-    def finished(self, job_id: str) -> Job:
-        """Wait until the job has ended or is paused."""
-        wait_for(lambda: self.store.get_job(job_id).state not in ("pending", "running"), f"job {job_id}")
-        return self.store.get_job(job_id)
+__all__ = ["PATIENCE", "Cluster", "Farm", "alone", "reference", "tiny", "wait_for"]
 
 
 @pytest.fixture(scope="session")
 def started(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     from farm.cluster.coordinator import start_coordinator
-    from farm.cluster.embedded import local_ray
+    from farm.service.local_ray import local_ray
 
     cluster = Cluster(Settings.for_home(tmp_path_factory.mktemp("cluster")))
-    with local_ray(2):
+    with local_ray(cluster.settings, 2):
         cluster.coordinator = start_coordinator(cluster.settings)
         yield cluster
 

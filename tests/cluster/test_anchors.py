@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from farm.cluster.embedded import prepare_job
 from farm.cluster.local import render_in_process
 from farm.intake.request import accept
 from farm.jobs.records import Job
+from farm.service.embedded import prepare_job
 from model.conditioning import prompt_key
 from model.footage.media import Media
 from model.footage.video import read_video

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from farm.client import FarmClient
-from farm.cluster.service import read_state
+from farm.service.state import read_state
 from farm.settings import Settings
 from tests.dashboard.conftest import RunningFarm, free_port, wait_for
 from tests.support.tiny import tiny_checkpoint

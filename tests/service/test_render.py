@@ -13,7 +13,7 @@ import av
 import pytest
 import torch
 
-from farm.cluster.embedded import embedded_settings
+from farm.service.embedded import embedded_settings
 from farm.settings import Settings
 from tests.support.api import picture
 

@@ -6,11 +6,8 @@ interrupted render stopped.
 """
 
 import hashlib
-import os
+import logging
 import shutil
-import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,13 +25,15 @@ from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.footage.media import Media
 
-OBJECT_STORE_BYTES = 100_000_000
-"""Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+from .local_ray import LocalRay, RayLostError, local_ray
+
 POLL_SECONDS = 0.1
-LONGEST_PARENT = 20
-STARTS = 3
+RAYS = 3
+"""How many Rays one render may use up."""
 SILENCE_SECONDS = 60.0
 """Longest time that the coordinator may not answer, restarts included."""
+
+log = logging.getLogger(__name__)
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
 OnUpdate = Callable[[Job, list[Task]], None]
@@ -80,8 +79,8 @@ def render(
         on_update(job, store.tasks(job.id))
         if job.state is JobState.COMPLETED:
             return job
-        with _only_once(settings.home / "embedded" / f"{job.id}.lock"), local_ray(replicas):
-            job = _run(own, store, job, on_update, replicas)
+        with _only_once(settings.home / "embedded" / f"{job.id}.lock"):
+            job = _run_to_the_end(own, store, job, on_update, replicas)
         if job.state is JobState.COMPLETED:
             _remove_frames(own, store, job.id)
         return job
@@ -112,59 +111,6 @@ def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, m
 def _is_whole(store: JobStore, artifacts: ArtifactStore, job_id: str) -> bool:
     known = store.artifacts(job_id)
     return all(artifacts.exists(known[name].key) for name in EXPORTS)
-
-
-@contextmanager
-def local_ray(replicas: int | None = None) -> Iterator[Path]:
-    """Ray on this machine alone, without dashboard, statistics or files that stay behind; gives its temporary folder.
-
-    SIGTERM raises KeyboardInterrupt while it runs, so that a polite kill ends it as cleanly as Ctrl-C.
-
-    Raises:
-        ClusterError: it does not start.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
-    if ray.is_initialized():
-        raise ClusterError("this process is connected to a Ray cluster already; render in a process of its own.")
-    folder = _short_temporary_folder()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        _start_ray(folder, replicas or _cores())
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-        yield folder
-    finally:
-        ray.shutdown()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start_ray(folder: Path, cores: int) -> None:
-    """Start Ray; it gives up after 30 s, which a machine busy with something else may need more than once."""
-    import ray
-
-    for attempt in range(1, STARTS + 1):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _temp_dir=str(folder),
-                _node_ip_address="127.0.0.1",
-            )
-            return
-        except Exception as error:  # Ray raises plain RuntimeErrors and others
-            ray.shutdown()
-            reason = " ".join(str(error).split())[:300]
-            if attempt == STARTS or "timed out" not in reason:
-                raise ClusterError(f"can't start Ray on this machine: {reason}") from error
 
 
 def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
@@ -198,13 +144,29 @@ def _remove_frames(settings: Settings, store: JobStore, job_id: str) -> None:
             artifacts.remove_prefix(artifact.key)
 
 
-def _run(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None) -> Job:
+def _run_to_the_end(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None) -> Job:
+    """Run the job on a Ray of its own, and on another one should that die."""
+    for left in reversed(range(RAYS)):
+        try:
+            with local_ray(settings, replicas) as ray:
+                return _run(settings, store, job, on_update, replicas, ray)
+        except RayLostError as error:
+            if not left:
+                raise ClusterError(f"{error} Run the same command again, finished sections are kept.") from error
+            log.warning("%s Starting another one; finished sections are kept.", error)
+            job = store.get_job(job.id)
+    raise AssertionError("unreachable")
+
+
+def _run(
+    settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None, local: LocalRay
+) -> Job:
     import ray
 
-    from .coordinator import start_coordinator
+    from farm.cluster.coordinator import start_coordinator
 
     coordinator = start_coordinator(settings, job.id, replicas)
-    watch = _Heartbeat(coordinator)
+    watch = _Heartbeat(coordinator, local)
     try:
         while job.state not in ENDED:
             time.sleep(POLL_SECONDS)
@@ -215,6 +177,8 @@ def _run(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, rep
             reasons = [event.message for event in store.events(job.id, limit=10_000) if event.kind == "job_blocked"]
             raise StorageError(reasons[-1] if reasons else "the job was paused; run the same command to go on.")
         return job
+    except RayLostError:
+        raise
     except BaseException:
         with suppress(ray.exceptions.RayError):  # what it can't record is found out by the next render of this job
             ray.get(coordinator.stop.remote(), timeout=20)
@@ -222,17 +186,18 @@ def _run(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, rep
 
 
 class _Heartbeat:
-    """Notices when the coordinator is gone for good; a restart in between is fine."""
+    """Notices when Ray or the coordinator is gone for good; a restart of the latter in between is fine."""
 
-    def __init__(self, coordinator: Any) -> None:
-        self._coordinator = coordinator
+    def __init__(self, coordinator: Any, local: LocalRay) -> None:
+        self._coordinator, self._local = coordinator, local
         self._heard = self._asked = time.monotonic()
         self._answer: Any = None
 
     def check(self) -> None:
-        """Raises ClusterError after ``SILENCE_SECONDS`` without an answer."""
+        """Raises RayLostError when Ray is dead, or after ``SILENCE_SECONDS`` without an answer."""
         import ray
 
+        self._local.check()
         now = time.monotonic()
         try:
             if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
@@ -245,10 +210,7 @@ class _Heartbeat:
         except ray.exceptions.RayError:
             self._answer = None
         if now - self._heard > SILENCE_SECONDS:
-            raise ClusterError(
-                f"the render's coordinator has not answered for {SILENCE_SECONDS:.0f} s; run the same command again, "
-                "finished sections are kept."
-            )
+            raise RayLostError(f"the render's coordinator has not answered for {SILENCE_SECONDS:.0f} s.")
 
 
 @contextmanager
@@ -270,29 +232,3 @@ def _only_once(path: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-
-
-def _short_temporary_folder() -> Path:
-    """A folder for Ray, whose socket paths end at 107 characters; clears away those of dead processes."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(parent) <= LONGEST_PARENT and os.access(parent, os.W_OK):
-            for folder in Path(parent).glob("farm-*-*"):
-                pid = folder.name.split("-")[1]
-                if pid.isdecimal() and not _lives(int(pid)):
-                    shutil.rmtree(folder, ignore_errors=True)
-            return Path(tempfile.mkdtemp(prefix=f"farm-{os.getpid()}-", dir=parent))
-    raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,20 +1,15 @@
-"""The farm's token: one secret in its home, readable by its owner only."""
+"""Secrets in the farm's home: files that appear whole, readable by their owner only."""
 
 import contextlib
 import os
 import secrets
 from pathlib import Path
 
-from fastapi.security import HTTPBearer
-
-from farm.errors import StorageError
-
-bearer = HTTPBearer(auto_error=False, description="The token in FARM_HOME/token; `farm token` prints it.")
-"""For the API's documentation; ``farm.api.wall`` is what asks for it."""
+from .errors import StorageError
 
 
 class TokenFile:
-    """The token as it stands in its file, which is read again when it changes."""
+    """A token as it stands in its file, which is read again when it changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,0 +1,123 @@
+"""Starting and stopping the farm of a home, from a command line."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
+
+from farm.errors import ClusterError, ConflictError
+from farm.processes import sweep
+from farm.settings import Settings
+
+from .state import FAILED, READY, ServiceOptions, ServiceState, is_running, last_state, read_state, state_path
+from .supervisor import START_SECONDS, STOP_SECONDS
+
+
+def start(
+    settings: Settings, options: ServiceOptions, on_phase: Callable[[str], None] = lambda phase: None
+) -> ServiceState:
+    """Launch the supervisor in the background and wait until the farm is healthy; ``on_phase`` is told what it is at.
+
+    Raises:
+        ConflictError: it runs already, or a port is taken.
+        ClusterError: it did not come up; says why and where the log is.
+    """
+    settings.ensure_home()
+    if is_running(settings):
+        running = read_state(settings)
+        where = f" at {running.url}" if running else ""
+        how = f" ({running.state}: {running.phase})" if running and running.state != READY else ""
+        raise ConflictError(f"this farm is running already{where}{how}; `farm down` stops it.")
+    _require_free_port(options.host, options.port, "--port")
+    if options.dashboard_command:
+        _require_free_port("127.0.0.1", options.dashboard_port, "--dashboard-port")
+    last = last_state(settings)
+    if last is not None and last.state == FAILED:
+        on_phase(f"the last farm stopped: {last.error}")
+    state_path(settings).unlink(missing_ok=True)
+    log_path = settings.logs_dir / "service.log"
+    with log_path.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "farm.service.supervisor", options.to_json()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    phase = ""
+    try:
+        while time.monotonic() < deadline:
+            state = last_state(settings)
+            if state is not None and state.phase not in ("", phase):
+                phase = state.phase
+                on_phase(phase)
+            if state is not None and state.state == READY:
+                return state
+            if process.poll() is not None and (state is None or not _lives(state)):
+                reason = state.error if state and state.error else "its supervisor ended without saying why."
+                raise ClusterError(f"the farm did not start: {reason} The log is {log_path}.")
+            time.sleep(0.1)
+        raise ClusterError(f"the farm was not healthy after {START_SECONDS:.0f} s ({phase}); the log is {log_path}.")
+    except BaseException:
+        stop(settings)
+        raise
+
+
+def stop(settings: Settings) -> bool:
+    """End the running farm: running sections are interrupted, finished ones kept. False when none was running.
+
+    Asks the supervisor first; what does not end is ended, and a runner that took its place in this moment too.
+    """
+    found = False
+    deadline = time.monotonic() + STOP_SECONDS + 20
+    while (state := last_state(settings)) is not None and _lives(state):
+        found = True
+        asked = state.pid
+        with suppress(ProcessLookupError):
+            os.kill(asked, signal.SIGTERM)
+        while _is_ours(asked) and time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(asked, os.WNOHANG)
+            time.sleep(0.05)
+        if time.monotonic() >= deadline:
+            for pid in (state.pid, state.runner):
+                with suppress(ProcessLookupError, PermissionError):
+                    if _is_ours(pid):
+                        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)  # an orphaned runner needs a moment to say that it goes on
+    if found:
+        sweep()
+        state_path(settings).unlink(missing_ok=True)
+    return found
+
+
+def _lives(state: ServiceState) -> bool:
+    """Whether the supervisor or the runner, which takes its place, is alive."""
+    return _is_ours(state.pid) or _is_ours(state.runner)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether ``pid`` is a process of the farm's service, and not one that came to have its number."""
+    if not pid:
+        return False
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and any("farm.service." in word for word in process.cmdline())
+    return False
+
+
+def _require_free_port(host: str, port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConflictError(f"can't listen on {host}:{port}: {reason}. Choose another one with {option}.") from None

@@ -1,0 +1,155 @@
+"""A Ray on this machine alone, for as long as it is needed: nothing of it stays, whatever dies."""
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from farm.errors import ClusterError, StorageError
+from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, sweep
+from farm.settings import Settings
+
+from .ray_environment import own_ray
+
+OBJECT_STORE_BYTES = 100_000_000
+"""Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+LONGEST_PARENT = 20
+STARTS = 10
+LOG_BYTES = 20_000_000
+
+
+class RayLostError(ClusterError):
+    """A process of Ray's own has died; Ray does not come back by itself."""
+
+
+class LocalRay:
+    """The running Ray. ``folder`` holds its sessions and logs until it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def address(self) -> str:
+        """Of its head."""
+        import ray
+
+        return str(ray.get_runtime_context().gcs_address)
+
+    def check(self) -> None:
+        """Raises RayLostError when a process that Ray can't be without is dead."""
+        from ray._private.worker import _global_node
+
+        dead = [name for name, _ in _global_node.dead_processes()] if _global_node is not None else ["driver"]
+        if dead:
+            raise RayLostError(f"{' and '.join(sorted(dead))} of Ray died.")
+
+
+@contextmanager
+def local_ray(
+    settings: Settings, replicas: int | None = None, on_wait: Callable[[str], None] = lambda why: None
+) -> Iterator[LocalRay]:
+    """Ray on this machine alone, with a token of the farm's, on loopback, without dashboard and statistics.
+
+    SIGTERM raises KeyboardInterrupt while it runs, so that a polite kill ends it as cleanly as Ctrl-C.
+
+    Args:
+        settings: whose home holds the token.
+        replicas: CPU slots; default: one per core.
+        on_wait: told when a start took too long and is tried again.
+
+    Raises:
+        ClusterError: it does not start.
+    """
+    own_ray(settings)
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError("this process is connected to a Ray cluster already; render in a process of its own.")
+    _reread_environment()
+    sweep()
+    folder = _short_temporary_folder()
+    before = signal.getsignal(signal.SIGTERM)
+    family = uuid4().hex
+    marks = {FAMILY: family, OWNER: mark_of_owner()}
+    outer = {name: os.environ.get(name) for name in marks}
+    os.environ.update(marks)  # for Ray's processes, so that none of them is ever left behind
+    try:
+        _start_ray(folder, replicas or _cores(), on_wait)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield LocalRay(folder)
+    finally:
+        with suppress(Exception):  # of a Ray that is half dead; its processes are ended below
+            ray.shutdown()
+        for name, value in outer.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+        end_family(family)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_logs(source: Path, target: Path) -> None:
+    """Copy Ray's log files that hold something to the home, in place of those of the last run."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.rglob("*") if source.is_dir() else ():
+        if file.is_file() and file.suffix in (".log", ".err", ".out") and 0 < file.stat().st_size < LOG_BYTES:
+            with suppress(OSError):
+                shutil.copyfile(file, target / file.name)
+
+
+def _start_ray(folder: Path, cores: int, on_wait: Callable[[str], None]) -> None:
+    """Start Ray; it gives up after 30 s, which a machine busy with something else may need more than once."""
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _temp_dir=str(folder),
+                _system_config={"enable_metrics_collection": False},
+            )
+            return
+        except Exception as error:  # Ray raises plain RuntimeErrors and others
+            with suppress(Exception):
+                ray.shutdown()
+            end_family(os.environ[FAMILY])
+            reason = " ".join(str(error).split())[:300]
+            if attempt == STARTS or "timed out" not in reason.lower():
+                raise ClusterError(f"can't start Ray on this machine: {reason}") from error
+            on_wait(f"Ray took more than 30 s to start; try {attempt + 1} of {STARTS}")
+
+
+def _reread_environment() -> None:
+    """Have Ray look again at what it read when it was imported, which may have been before ``own_ray``."""
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def _short_temporary_folder() -> Path:
+    """A folder for Ray, whose socket paths end at 107 characters."""
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(parent) <= LONGEST_PARENT and os.access(parent, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=parent))
+    raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

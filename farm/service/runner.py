@@ -1,0 +1,188 @@
+"""The process that owns Ray, the coordinator and the API. Its supervisor starts it, watches it, and replaces it.
+
+It says in lines of JSON on its standard output what it is at and, every second, that it is well. Its standard input
+is the supervisor's hand: ``stop`` ends it politely; when the hand is gone the supervisor is dead, and this process
+takes its place. So either of the two brings the other back.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from farm.errors import ClusterError, FarmError
+from farm.processes import FAMILY, OWNER
+from farm.settings import Settings
+
+from .local_ray import LocalRay, keep_logs, local_ray
+from .ray_environment import joined_ray
+from .state import ServiceOptions
+
+CHECK_SECONDS = 1.0
+SILENCE_SECONDS = 30.0
+"""Longest time that the coordinator may not answer, restarts included."""
+STOP, ORPHANED = "stop", ""
+TROUBLE = 3
+"""Exit code of a runner whose Ray is beyond help."""
+
+log = logging.getLogger(__name__)
+
+
+class CannotJoinError(ClusterError):
+    """The Ray cluster that was named is not there, or refuses; asking again would not help."""
+
+
+def main() -> int:
+    """``python -m farm.service.runner OPTIONS``."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options, settings = ServiceOptions.from_json(sys.argv[1]), Settings.from_environment()
+    said = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    orders: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(orders,), name="supervisor's hand", daemon=True).start()
+
+    def say(**words: Any) -> None:
+        with suppress(OSError):  # nobody listens any more, which the other pipe tells
+            said.write(json.dumps(words) + "\n")
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor
+    try:
+        order = _run(settings, options, orders, say)
+    except FarmError as error:
+        log.error("%s", error)
+        say(trouble=str(error), final=not isinstance(error, ClusterError) or isinstance(error, CannotJoinError))
+        return TROUBLE
+    if order == ORPHANED:
+        log.warning("the supervisor died; this process takes its place")
+        environment = {name: value for name, value in os.environ.items() if name not in (OWNER, FAMILY)}
+        for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+            with suppress(OSError):
+                os.set_inheritable(int(number), int(number) < 3)
+        command = [sys.executable, "-m", "farm.service.supervisor", options.to_json()]
+        os.execve(sys.executable, command, environment)
+    return 0
+
+
+def _listen(orders: "queue.Queue[str]") -> None:
+    while data := os.read(0, 1000):  # not sys.stdin, whose lock a thread must not hold when the process ends
+        for word in data.decode().split():
+            orders.put(word)
+    orders.put(ORPHANED)
+
+
+def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]", say: Any) -> str:
+    """Start everything and watch it until told to stop; gives the order that ended it.
+
+    Raises:
+        FarmError: something could not be started.
+        ClusterError: something died that does not come back.
+    """
+    say(phase="starting Ray")
+    with _ray(settings, options, say) as (address, own):
+        import ray
+
+        from farm.api.serve import run
+        from farm.cluster.coordinator import start_coordinator
+
+        say(phase="starting the coordinator")
+        coordinator = start_coordinator(settings, max_replicas=options.replicas)
+        order = STOP
+        try:
+            ray.get(coordinator.status.remote(), timeout=300)
+            say(phase="starting the API")
+            run(settings, options.host, options.port)
+            say(ready=address)
+            order = _watch(coordinator, own, orders, say)
+        except (ray.exceptions.RayError, TimeoutError) as error:
+            raise ClusterError(f"Ray failed: {' '.join(str(error).split())[:300]}") from error
+        finally:
+            if order == STOP:
+                log.info("stopping")
+                with suppress(ray.exceptions.RayError, TimeoutError):
+                    ray.get(coordinator.stop.remote(), timeout=20)
+                if options.address:
+                    _leave_cluster()
+        return order
+
+
+def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any) -> str:
+    """Look every second whether Ray and the coordinator live. Raises ClusterError when one is gone for good."""
+    import ray
+
+    heard, asked = time.monotonic(), None
+    while True:
+        with suppress(queue.Empty):
+            return orders.get(timeout=CHECK_SECONDS)
+        if own is not None:
+            own.check()
+        try:
+            asked = asked or coordinator.status.remote()
+            if ray.wait([asked], timeout=0)[0]:
+                answer, asked = asked, None
+                ray.get(answer)
+                heard = time.monotonic()
+        except ray.exceptions.RayError:
+            asked = None
+        if time.monotonic() - heard > SILENCE_SECONDS:
+            raise ClusterError(f"the coordinator has not answered for {SILENCE_SECONDS:.0f} s.")
+        say(beat=True)
+
+
+@contextmanager
+def _ray(settings: Settings, options: ServiceOptions, say: Any) -> Iterator[tuple[str, LocalRay | None]]:
+    """The Ray to run on: its address and, if it is our own, itself. That one ends here, and its logs are kept."""
+    if not options.address:
+        with local_ray(settings, options.replicas, lambda why: say(phase=f"starting Ray: {why}")) as own:
+            try:
+                yield own.address, own
+            finally:
+                keep_logs(own.folder / "session_latest" / "logs", settings.logs_dir / "ray")
+        return
+    joined_ray()
+    import ray
+
+    try:
+        host, _, port = options.address.rpartition(":")
+        if port.isdecimal():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), timeout=5).close()
+        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # Ray raises plain ConnectionErrors and others
+        raise CannotJoinError(f"can't join the Ray cluster at {options.address}: {_reason(error)}") from error
+    try:
+        yield options.address, None
+    finally:
+        ray.shutdown()
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    if "auth" in text.lower():
+        text += " Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the cluster's token."
+    return text
+
+
+def _leave_cluster() -> None:
+    """End the coordinator and replicas on a cluster that goes on without us."""
+    import ray
+    from ray import serve
+
+    from farm.cluster.calls import COORDINATOR, NAMESPACE, REPLICA_PREFIX
+
+    serve.shutdown()
+    for actor in ray.util.list_named_actors(all_namespaces=True):
+        name = actor["name"]
+        if actor["namespace"] == NAMESPACE and (name == COORDINATOR or name.startswith(REPLICA_PREFIX)):
+            with suppress(ValueError):
+                ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
