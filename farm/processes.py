@@ -6,6 +6,7 @@ Hence a family is found and ended even when some of it moved to a session of its
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,9 +187,30 @@ def sweep() -> int:
         for folder in parent.glob(f"{SCRATCH}*-*"):
             owner = folder.name.removeprefix(SCRATCH).partition("-")[0]
             if owner.isdecimal() and not is_alive(int(owner)):
-                _remove(folder)
+                remove_with_users(folder)
                 count += 1
     return count
+
+
+def remove_with_users(folder: Path) -> None:
+    """Remove a temporary folder, and end the processes that have files in it open.
+
+    That finds those of Ray, too, which write their title over the environment that they began with.
+    """
+    for pid in _users(folder):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _users(folder: Path) -> Iterator[int]:
+    inside = f"{folder}/"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is somebody else's
+            if int(process.name) != os.getpid() and any(
+                os.readlink(link).startswith(inside) for link in (process / "fd").iterdir()
+            ):
+                yield int(process.name)
 
 
 def scratch_folder(use: str, parent: Path | None = None) -> "tempfile.TemporaryDirectory[str]":
@@ -217,9 +239,3 @@ def _variable(process: psutil.Process, name: str) -> str:
         return process.environ().get(name, "")
     except (psutil.Error, OSError):
         return ""
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

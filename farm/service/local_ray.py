@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from farm.errors import ClusterError, StorageError
-from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, sweep
+from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, remove_with_users, sweep
 from farm.settings import Settings
 
 from .ray_environment import own_ray
@@ -93,7 +93,7 @@ def local_ray(
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
         end_family(family)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_with_users(folder)
 
 
 def keep_logs(source: Path, target: Path) -> None:

@@ -101,6 +101,8 @@ class _Supervisor:
 
     def _note(self, **values: object) -> None:
         self._state = self._state.changed(**values)
+        if values.get("phase"):
+            log.info("%s", self._state.phase)
         with suppress(FarmError):  # a full disk is no reason to stop
             write_state(self._settings, self._state)
 
