@@ -111,12 +111,17 @@ class Child:
 
     def _look(self) -> None:
         pause = min(_CHECK_SECONDS, self._seconds / 4)
+        gone = False
         while not self._ended.wait(pause):
             deadline = self._deadline
             if deadline is not None and time.monotonic() > deadline:
                 self.expired = True
                 self._kill()
                 return
+            if gone:  # what it left behind may hold its pipes, and whoever reads them, for ever
+                self._kill()
+                return
+            gone = self.process.poll() is not None
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -54,10 +54,10 @@ def presets(
 def plugins(
     action: Annotated[PluginAction, typer.Argument(help="list.")] = PluginAction.LIST, json: JSON = False
 ) -> None:
-    """List plug-ins, what they offer, and why broken ones are disabled."""
+    """List plug-ins, what they offer, and why broken ones are disabled. Disabled ones are tried again."""
     from plugins.manager import get_manager
 
-    found = get_manager().plugins
+    found = get_manager(again=True).plugins
     if json:
         _console().print_json(data=[vars(info) for info in found])
         return

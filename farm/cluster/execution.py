@@ -218,7 +218,7 @@ class TaskExecutor:
         from .export import export_job
 
         exporter = get_manager(self._settings).exporter(spec.request.exporter)
-        return export_job(self._artifacts, exporter, spec, plan, step_done, self._settings)
+        return export_job(self._artifacts, exporter, spec, plan, step_done, self._settings.exporter_seconds)
 
     def _save(
         self, spec: AttemptSpec, name: str, tensors: dict[str, "torch.Tensor"], started: float, **facts: str

@@ -15,15 +15,15 @@ from farm.jobs.names import CONTACT_SHEET, MANIFEST, VIDEO, frames_name, latents
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.jobs.request import RenderRequest
 from farm.processes import scratch_folder
-from farm.settings import Settings
 from model.families import describe
 from model.footage.apart import frames_apart
 from model.footage.buckets import Bucket
 from model.plan.anchors import SOURCE_VIDEO
 from plugins.contact_sheet import ContactSheet
-from plugins.exporters.base import Exporter, ExportInfo, Frame
+from plugins.exporters.base import ExportInfo, Frame
 from plugins.exporters.frame_rate import at_rate, frame_count
 from plugins.exporters.process import export_apart
+from plugins.manager import OfferedExporter
 
 from .inputs import Inputs
 
@@ -41,11 +41,11 @@ _PACKAGES = ("framepack-farm", "torch", "diffusers", "numpy", "av")
 
 def export_job(
     artifacts: "ArtifactStore",
-    exporter: Exporter,
+    exporter: OfferedExporter,
     spec: AttemptSpec,
     plan: "Plan",
     step_done: Callable[[int, int], None],
-    settings: Settings,
+    exporter_seconds: float,
 ) -> list[Artifact]:
     """Write ``video``, ``contact_sheet`` and ``manifest``; a few decoded chunks are in memory at a time.
 
@@ -82,7 +82,7 @@ def export_job(
         folder = Path(stack.enter_context(scratch_folder("export")))
         video, contact = folder / f"video{exporter.extension}", folder / "contact_sheet.png"
         shown = at_rate(frames, count, plan.fps, fps, request.frame_interpolation)
-        export_apart(exporter.name, sheet.tap(shown), video, info, settings)
+        export_apart(exporter, sheet.tap(shown), video, info, exporter_seconds)
         if not video.is_file():
             raise PluginError(f"exporter {request.exporter!r} wrote no file.")
         sheet.save(contact)

@@ -136,7 +136,7 @@ def _start_ray(folder: Path, cores: int, on_wait: Callable[[str], None]) -> None
 def _reread_environment() -> None:
     """Have Ray look again at what it read when it was imported, which may have been before ``own_ray``."""
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

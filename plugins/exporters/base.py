@@ -1,8 +1,6 @@
 """What an exporter is, and the two things every one of them needs: checked frames and a file written aside."""
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from farm.errors import FarmError, StorageError
+from farm.errors import FarmError
+from farm.files import written_aside
+
+__all__ = ["ExportInfo", "Exporter", "Frame", "checked", "written_aside"]
 
 Frame = npt.NDArray[np.uint8]
 """One picture, RGB, uint8 [height, width, 3]."""
@@ -88,28 +89,3 @@ def checked(frames: Iterator[Any], info: ExportInfo) -> Iterator[Frame]:
         yield frame
     if count != info.frames:
         raise FarmError(f"the video has {count} frames; expected {info.frames}.")
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to; move it there on success, remove it on any error.
-
-    Raises:
-        StorageError: the disk is full, read-only or not accessible.
-    """
-    aside = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        os.replace(aside, path)
-    except OSError as error:
-        _discard(aside)
-        raise StorageError(f"can't write {path}: {error.strerror or error}.") from error
-    except BaseException:
-        _discard(aside)
-        raise
-
-
-def _discard(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()

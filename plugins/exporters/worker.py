@@ -1,7 +1,7 @@
-"""The process of one export, started by ``plugins.exporters.process``.
+"""The process of one export, started by ``plugins.exporters.process``; the only one that runs a plug-in's exporter.
 
-On standard input: a pickled (settings, exporter's name, path, ExportInfo), then raw frames to its end. The answer, one
-JSON object, goes to what standard output was at the start; whatever the exporter prints goes to standard error.
+On standard input: a pickled (OfferedExporter, path, ExportInfo), then raw frames to its end. The answer, one line of
+JSON, goes to what standard output was at the start; whatever the exporter prints goes to standard error.
 """
 
 import json
@@ -13,27 +13,37 @@ from typing import IO, Any
 
 import numpy as np
 
-from plugins.exporters.base import ExportInfo, Frame
-from plugins.manager import get_manager
+from farm.processes import die_with_parent
+
+from .. import builtin
+from ..loading import load
+from ..manager import BUILT_IN, OfferedExporter
+from .base import Exporter, ExportInfo, Frame
 
 
 def main() -> None:
+    die_with_parent()
     source = sys.stdin.buffer
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
-        json.dump(_export(source), answer)
+        answer.write(json.dumps(_export(source)) + "\n")
 
 
 def _export(source: IO[bytes]) -> dict[str, Any]:
     try:
-        settings, name, path, info = pickle.load(source)
-        get_manager(settings).exporter(name).export(_frames(source, info), path, info)
+        offered, path, info = pickle.load(source)
+        _exporter(offered).export(_frames(source, info), path, info)
         while source.read(1 << 20):  # frames that it did not want
             pass
-    except Exception as error:  # noqa: BLE001 - the boundary of a process: the parent judges it
+    except BaseException as error:  # noqa: BLE001 - the boundary of a process: the parent judges it
         message = " ".join(str(error).split()) or repr(error)
         return {"error": type(error).__name__, "message": message, "errno": getattr(error, "errno", None)}
     return {}
+
+
+def _exporter(offered: OfferedExporter) -> Exporter:
+    module = builtin if offered.source == BUILT_IN else offered.source.module()
+    return load(module, offered.source.name).exporters[offered.name]
 
 
 def _frames(source: IO[bytes], info: ExportInfo) -> Iterator[Frame]:

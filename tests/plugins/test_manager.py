@@ -71,8 +71,27 @@ def test_home_holds_plugins_and_presets(tmp_path: Path):
         ("import no_such_module_here", "ModuleNotFoundError"),
         ("FARM_PLUGIN_API = 99", "made for plug-in API 99"),
         (EXPORTER.format(name="mp4"), "an exporter called 'mp4' exists already"),
-        (EXPORTER.format(name="Null"), "must be lower case"),
-        (EXPORTER.format(name="null").replace('".null"', '"null"'), "must start with a dot"),
+        (EXPORTER.format(name="Null"), "name 'Null' is unusable; expected 1 to 40 of a-z"),
+        (EXPORTER.format(name=""), "name '' is unusable"),
+        (EXPORTER.format(name="../x"), "name '../x' is unusable"),
+        (EXPORTER.format(name="null").replace('".null"', '"null"'), "extension 'null' is unusable; expected a dot"),
+        (EXPORTER.format(name="null").replace('".null"', '"./../x"'), "extension './../x' is unusable"),
+        (EXPORTER.format(name="null").replace('".null"', "None"), "extension None is unusable"),
+        (
+            EXPORTER.format(name="null").replace("application/x-null", "text/html\\r\\nSet-Cookie: a=b"),
+            "media type 'text/html\\r\\nSet-Cookie: a=b' is unusable; expected type/subtype",
+        ),
+        (EXPORTER.format(name="null").replace("application/x-null", "mp4"), "media type 'mp4' is unusable"),
+        (EXPORTER.format(name="null").replace("[Null()]", "[Null(), Null()]"), "two exporters called 'null'"),
+        ("import os; os._exit(7)", "importing it ended the process (code 7)"),
+        (
+            "print('lost my way'); import os, sys; sys.stdout.flush(); os.abort()",
+            "(signal 6 (SIGABRT)); its last words",
+        ),
+        ("class Quit(BaseException): pass\nraise Quit('enough')", "Quit: enough"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import sys; sys.stdout.close(); sys.stderr.close(); 1 / 0", "ZeroDivisionError"),
+        ("import os; os.close(1); os.close(2); 1 / 0", "ZeroDivisionError"),
         (EXPORTER.format(name="null").replace("[Null()]", "[Null]"), "expected objects with name"),
         (EXPORTER.format(name="null").replace("def export", "def write"), "expected objects with name"),
         (EXPORTER.format(name="null").replace("return [Null()]", "raise OSError('gone')"), "OSError: gone"),
@@ -90,6 +109,56 @@ def test_broken_plugin_is_disabled_with_its_reason(tmp_path: Path, source: str, 
     assert not info.enabled and reason in info.reason and "\n" not in info.reason
     assert set(manager.exporters) == {"mp4", "contact-sheet"}, "nothing of it may stay"
     assert "Default" in manager.presets.presets
+
+
+@pytest.mark.parametrize("source", ["while True: pass", "import os, time; os.fork(); time.sleep(99)"])
+def test_one_that_never_ends_is_disabled(tmp_path: Path, source: str):
+    (tmp_path / "slow.py").write_text(source)
+    (tmp_path / "fine.py").write_text(EXPORTER.format(name="fine"))
+    manager = PluginManager(tmp_path, packages=False, seconds=4)
+    assert manager.plugins[-1].reason == "importing it took longer than 4 s."
+    assert manager.exporter("fine")
+
+
+def test_one_that_talks_and_leaves_threads_is_fine(tmp_path: Path):
+    talk = "import threading, time\nprint('{}')\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+    assert load(tmp_path, talk + EXPORTER.format(name="null"))[1].enabled
+
+
+def test_none_is_imported_here(tmp_path: Path):
+    load(tmp_path, EXPORTER.format(name="null") + "import sys; sys.plugin_was_here = True")
+    assert not hasattr(sys, "plugin_was_here") and "farm_plugin_mine" not in sys.modules
+
+
+def test_verdicts_are_remembered_until_a_file_changes(tmp_path: Path):
+    folder, memory, log = tmp_path / "plugins", tmp_path / "memory.json", tmp_path / "log"
+    pack = folder / "pack"
+    pack.mkdir(parents=True)
+    (pack / "soft.toml").write_text('name = "Soft"\ndescription = "d"\n[values]\ngs = 3\n')
+    note = f"open({str(log)!r}, 'a').write('x')\n"
+    (pack / "__init__.py").write_text(
+        note + "from pathlib import Path\nfrom plugins import hookimpl\n"
+        "@hookimpl\ndef farm_presets():\n    return [Path(__file__).parent]\n"
+    )
+    (folder / "needs.py").write_text(note + f"open({str(tmp_path / 'wanted')!r})")
+
+    def probed(again: bool = False) -> tuple[int, PluginManager]:
+        log.write_text("")
+        manager = PluginManager(folder, packages=False, memory=memory, again=again)
+        return len(log.read_text()), manager
+
+    assert probed()[0] == 2
+    count, manager = probed()
+    assert count == 0 and manager.presets.get("soft").values == {"gs": 3.0}
+    assert "FileNotFoundError" in manager.plugins[1].reason
+    (tmp_path / "wanted").touch()
+    count, manager = probed(again=True)
+    assert count == 1 and manager.plugins[1].enabled
+    (pack / "soft.toml").write_text('name = "Soft"\ndescription = "d"\n[values]\ngs = 30\n')
+    count, manager = probed()
+    assert count == 1 and manager.presets.get("soft").values == {"gs": 30.0}
+    memory.write_text("{broken")
+    assert probed()[0] == 2
 
 
 def test_two_of_the_same_name_first_one_stays(tmp_path: Path):
@@ -111,4 +180,3 @@ def test_installed_package_is_found_by_entry_point(tmp_path: Path, monkeypatch: 
     found = {plugin.name: plugin for plugin in PluginManager().plugins}
     assert found["null"] == PluginInfo("null", "package farm-null", "1.2", offers=("exporter null",))
     assert not found["gone"].enabled
-    sys.modules.pop("farm_null", None)

@@ -1,25 +1,26 @@
 """Exporters in a process of their own: what they write, and what becomes of those that fail, crash or hang."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from farm.errors import PluginError, StorageError
-from farm.settings import Settings
+from farm.errors import PluginError, ProcessLostError, StorageError
+from farm.processes import OWNER, mark_of_owner, scratch_folder
 from plugins.exporters import ExportInfo
 from plugins.exporters.base import Frame
 from plugins.exporters.mp4 import Mp4Exporter
-from plugins.exporters.process import _Watch, export_apart
+from plugins.exporters.process import export_apart
+from plugins.manager import PluginManager
 
 INFO = ExportInfo(width=64, height=48, fps=30, frames=20, title="Ball")
 
 PLUGIN = """
-import errno, os, signal, subprocess, sys, time
+import errno, os, signal, subprocess, sys, tempfile, threading, time
 from farm.errors import StorageError
 from plugins.hookspecs import hookimpl
 
@@ -32,6 +33,14 @@ def hangs(frames): next(frames); subprocess.run(["sleep", "60"])
 def hangs_at_the_end(frames): list(frames); time.sleep(60)
 def takes_one(frames): next(frames)
 def talks(frames): print("{} hello"); os.write(1, b"noise"); list(frames)
+def killed(frames): next(frames); os.kill(os.getpid(), signal.SIGKILL)
+def hangs_apart(frames): next(frames); subprocess.run(["setsid", "sleep", "71"])
+def leaves_a_child(frames): list(frames); subprocess.Popen(["sleep", "72"], start_new_session=True)
+def leaves_a_fork(frames): list(frames); os.fork() or time.sleep(73)
+def crashes_beside_a_fork(frames): next(frames); os.fork() or time.sleep(74); os.kill(os.getpid(), signal.SIGSEGV)
+def leaves_a_thread(frames): list(frames); threading.Thread(target=time.sleep, args=(75,)).start()
+def litters(frames): list(frames); tempfile.mkdtemp(prefix="litter")
+def interrupts(frames): next(frames); raise KeyboardInterrupt("no")
 
 class Odd:
     extension, media_type = ".bin", "application/octet-stream"
@@ -42,14 +51,17 @@ class Odd:
 
 @hookimpl
 def farm_exporters():
-    return [Odd(w) for w in (bursts, full, no_space, crashes, leaves, hangs, hangs_at_the_end, takes_one, talks)]
+    return [Odd(work) for name, work in globals().items() if getattr(work, "__module__", "") == __name__
+            and name not in ("Odd", "farm_exporters")]
 """
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    found = Settings.for_home(tmp_path_factory.mktemp("home")).ensure_home()
-    (found.plugins_dir / "odd.py").write_text(PLUGIN)
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> PluginManager:
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "odd.py").write_text(PLUGIN)
+    found = PluginManager(folder, packages=False)
+    assert not found.plugins[-1].reason
     return found
 
 
@@ -58,15 +70,15 @@ def frames(count: int = INFO.frames, info: ExportInfo = INFO) -> Iterator[Frame]
         yield np.full((info.height, info.width, 3), 10 * index % 256, np.uint8)
 
 
-def test_writes_what_the_exporter_writes_in_this_process(settings: Settings, tmp_path: Path) -> None:
-    export_apart("mp4", frames(), tmp_path / "apart.mp4", INFO, settings)
+def test_writes_what_the_exporter_writes_in_this_process(plugins: PluginManager, tmp_path: Path) -> None:
+    export_apart(plugins.exporter("mp4"), frames(), tmp_path / "apart.mp4", INFO, 60)
     Mp4Exporter().export(frames(), tmp_path / "here.mp4", INFO)
     assert (tmp_path / "apart.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["takes_one", "talks"])
-def test_one_that_leaves_frames_or_prints_is_fine(settings: Settings, tmp_path: Path, name: str) -> None:
-    export_apart(name, frames(300), tmp_path / "out", replace(INFO, frames=300), settings)
+def test_one_that_leaves_frames_or_prints_is_fine(plugins: PluginManager, tmp_path: Path, name: str) -> None:
+    export_apart(plugins.exporter(name), frames(300), tmp_path / "out", replace(INFO, frames=300), 60)
     assert (tmp_path / "out").read_bytes() == b"done"
 
 
@@ -78,41 +90,64 @@ def test_one_that_leaves_frames_or_prints_is_fine(settings: Settings, tmp_path: 
         ("no_space", OSError, "No space left"),
         ("crashes", PluginError, "'crashes' was ended by signal 11"),
         ("leaves", PluginError, "'leaves' ended with code 3.*cannot find the codec"),
+        ("killed", ProcessLostError, "'killed' was killed; it can be tried again"),
+        ("crashes_beside_a_fork", PluginError, "was ended by signal 11"),
+        ("interrupts", PluginError, "'interrupts' failed: KeyboardInterrupt: no"),
     ],
 )
 def test_failure_names_its_reason(
-    settings: Settings, tmp_path: Path, name: str, kind: type[Exception], message: str
+    plugins: PluginManager, tmp_path: Path, name: str, kind: type[Exception], message: str
 ) -> None:
     large = replace(INFO, width=1024, height=512, frames=40)  # more than a pipe holds
     with pytest.raises(kind, match=message):
-        export_apart(name, frames(40, large), tmp_path / "out", large, settings)
+        export_apart(plugins.exporter(name), frames(40, large), tmp_path / "out", large, 60)
 
 
-@pytest.mark.parametrize("name", ["hangs", "hangs_at_the_end"])
-def test_one_that_hangs_is_stopped_with_all_its_processes(settings: Settings, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["hangs", "hangs_at_the_end", "hangs_apart"])
+def test_one_that_hangs_is_stopped_with_all_its_processes(plugins: PluginManager, tmp_path: Path, name: str) -> None:
     large = replace(INFO, width=1024, height=512)
     started = time.monotonic()
     with pytest.raises(PluginError, match=f"'{name}' did nothing for 3 s .* FARM_EXPORTER_SECONDS"):
-        export_apart(name, frames(20, large), tmp_path / "out", large, replace(settings, exporter_seconds=3))
+        export_apart(plugins.exporter(name), frames(20, large), tmp_path / "out", large, 3)
     assert time.monotonic() - started < 20
 
 
-def test_time_spent_on_making_frames_does_not_count() -> None:
-    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    watch = _Watch(child, 0.5)
-    time.sleep(1)
-    assert child.poll() is None and not watch.expired
-    with watch.limited():
-        child.wait(10)
-    watch.end()
-    assert watch.expired
+@pytest.mark.parametrize("name", ["leaves_a_child", "leaves_a_fork", "leaves_a_thread", "litters"])
+def test_what_it_leaves_behind_ends_with_it(plugins: PluginManager, tmp_path: Path, name: str) -> None:
+    started = time.monotonic()
+    with scratch_folder("export", tmp_path) as folder:
+        export_apart(plugins.exporter(name), frames(), Path(folder) / "out", INFO, 30)
+        assert (Path(folder) / "out").read_bytes() == b"done"
+    assert time.monotonic() - started < 20
+    assert not list(tmp_path.iterdir()), "its temporary files lay in the folder of the export"
 
 
-def test_what_the_frames_raise_is_passed_on(settings: Settings, tmp_path: Path) -> None:
+def test_no_process_of_any_exporter_is_left() -> None:
+    left = [process for process in psutil.process_iter() if OWNER in _environment(process)]
+    assert not [process.cmdline() for process in left if _environment(process)[OWNER] == mark_of_owner()]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
+
+
+def test_time_spent_on_making_frames_does_not_count(plugins: PluginManager, tmp_path: Path) -> None:
+    def slowly() -> Iterator[Frame]:
+        for frame in frames(3):
+            time.sleep(2.5)
+            yield frame
+
+    export_apart(plugins.exporter("talks"), slowly(), tmp_path / "out", replace(INFO, frames=3), 4)
+
+
+def test_what_the_frames_raise_is_passed_on(plugins: PluginManager, tmp_path: Path) -> None:
     def broken() -> Iterator[Frame]:
         yield from frames(3)
         raise StorageError("chunk 2 is damaged")
 
     with pytest.raises(StorageError, match="chunk 2"):
-        export_apart("mp4", broken(), tmp_path / "out.mp4", INFO, settings)
+        export_apart(plugins.exporter("mp4"), broken(), tmp_path / "out.mp4", INFO, 60)
     assert not (tmp_path / "out.mp4").exists()

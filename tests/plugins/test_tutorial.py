@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from plugins.exporters import ExportInfo
+from plugins.exporters.process import export_apart
 from plugins.manager import PluginInfo, PluginManager
 from plugins.presets import read_preset
 
@@ -41,7 +42,7 @@ def test_example_plugin_loads_from_a_folder_and_exports(tmp_path: Path):
     )
     info = ExportInfo(width=64, height=64, fps=30, frames=7)
     sent = [np.full((64, 64, 3), 30 * index, np.uint8) for index in range(7)]
-    manager.exporter("ProRes").export(iter(sent), tmp_path / "video.mov", info)
+    export_apart(manager.exporter("ProRes"), iter(sent), tmp_path / "video.mov", info, 60)
     with av.open(str(tmp_path / "video.mov")) as container:
         assert container.streams.video[0].average_rate == 30
         got = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
