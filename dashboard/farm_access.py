@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
+from dashboard.credentials import token
 from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, FarmError
 from farm.service.state import running_url
@@ -21,8 +22,8 @@ PAGE_SIDE = 1024
 
 
 @st.cache_resource(max_entries=4)
-def _client(url: str, token: str) -> FarmClient:
-    return FarmClient(url, token)
+def _client(url: str, secret: str) -> FarmClient:
+    return FarmClient(url, secret)
 
 
 def address() -> str:
@@ -35,18 +36,12 @@ def address() -> str:
 
 def client() -> FarmClient:
     """The client for ``address()`` with the token of ``FARM_TOKEN`` or the home; read anew each time."""
-    return _client(address(), _token())
+    return _client(address(), token())
 
 
 def source() -> str:
     """Names farm and token, for the keys of caches: nobody sees an answer that was given to another token."""
-    return f"{address()} {hashlib.sha256(_token().encode()).hexdigest()}"
-
-
-def _token() -> str:
-    path = Settings.from_environment().token_path
-    given = os.environ.get("FARM_TOKEN", "").strip()
-    return given or (path.read_text().strip() if path.is_file() else "")
+    return f"{address()} {hashlib.sha256(token().encode()).hexdigest()}"
 
 
 @contextmanager

@@ -135,6 +135,11 @@ def mark_of_owner() -> str:
     return f"{os.getpid()}:{_started(os.getpid())}"
 
 
+def is_child() -> bool:
+    """Whether this process was started as a ``Child``, or by one."""
+    return OWNER in os.environ
+
+
 def die_with_parent() -> None:
     """In a child's main: be killed when the process that started it dies, however it dies (on Linux)."""
     if sys.platform == "linux":

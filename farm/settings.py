@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +17,23 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 EXPORTER_SECONDS = 600.0
 MAX_UPLOAD = 100_000_000
 """Bytes of one request to the HTTP API, and so of what the dashboard's upload box takes."""
+_HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that comes from the environment.
+    """Everything that comes from the environment; ``farm.variables`` says what each setting means.
 
-    ``home`` is ``FARM_HOME``; ``database_url`` is ``FARM_DATABASE_URL`` (default: SQLite in the home);
-    ``artifacts_url`` is ``FARM_ARTIFACTS_URL`` (default: a folder in the home; any fsspec URL); ``url`` is
-    ``FARM_URL``, the address of the HTTP API; ``gpu_memory_preservation`` is ``FARM_GPU_MEMORY_PRESERVATION``, the GB
-    that every replica leaves free on its card; ``exporter_seconds`` is ``FARM_EXPORTER_SECONDS``, how long an exporter
-    may do nothing before it is stopped; ``memory_plan`` is ``FARM_MEMORY_PLAN``, the name of the largest memory plan to
-    use (docs/memory.md), empty for the fastest that fits.
+    Attributes:
+        home: ``FARM_HOME``.
+        database_url: ``FARM_DATABASE_URL``; default: SQLite in the home.
+        artifacts_url: ``FARM_ARTIFACTS_URL``; default: a folder in the home.
+        url: ``FARM_URL``, the address of the HTTP API.
+        gpu_memory_preservation: ``FARM_GPU_MEMORY_PRESERVATION``, in GB.
+        exporter_seconds: ``FARM_EXPORTER_SECONDS``.
+        memory_plan: ``FARM_MEMORY_PLAN``; empty for the fastest that fits.
+        dashboard_hosts: ``FARM_DASHBOARD_HOSTS``.
     """
 
     home: Path
@@ -38,6 +43,7 @@ class Settings:
     gpu_memory_preservation: float = 1.0
     exporter_seconds: float = EXPORTER_SECONDS
     memory_plan: str = ""
+    dashboard_hosts: tuple[str, ...] = ()
 
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
@@ -74,6 +80,7 @@ class Settings:
                 f"a number of seconds above 0, such as {EXPORTER_SECONDS:g}",
             ),
             memory_plan=_memory_plan(values.get("FARM_MEMORY_PLAN") or ""),
+            dashboard_hosts=_host_names(values.get("FARM_DASHBOARD_HOSTS") or ""),
         )
 
     @property
@@ -108,6 +115,11 @@ class Settings:
     def run_dir(self) -> Path:
         """State of the running service."""
         return self.home / "run"
+
+    @property
+    def login_keys_dir(self) -> Path:
+        """Keys of links that sign in to the dashboard once."""
+        return self.run_dir / "login-keys"
 
     def ensure_home(self) -> "Settings":
         """Create the home and its folders, readable by the user only; return self.
@@ -155,6 +167,16 @@ def _memory_plan(value: str) -> str:
     if value and value not in PLACEMENTS:
         raise unknown_name("memory plan", value, list(PLACEMENTS))
     return value
+
+
+def _host_names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise InputError(
+                f"FARM_DASHBOARD_HOSTS has {name!r}; expected names such as farm.example.org, with commas."
+            )
+    return names
 
 
 def _database_url(value: str) -> str:

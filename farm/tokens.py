@@ -1,8 +1,10 @@
 """Secrets in the farm's home: files that appear whole, readable by their owner only."""
 
 import contextlib
+import hashlib
 import os
 import secrets
+import time
 from pathlib import Path
 
 from .errors import StorageError
@@ -24,6 +26,53 @@ class TokenFile:
         if self._known is None or self._known[0] != changed:
             self._known = (changed, ensure_token(self._path))
         return self._known[1]
+
+
+class LoginKeys:
+    """Keys that let someone sign in to the dashboard once. Whoever may write to the farm's home may make one.
+
+    Args:
+        folder: where they are kept, as hashes, one file each.
+    """
+
+    SECONDS = 3600.0
+    """How long a key is good."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def link(self, url: str) -> str:
+        """A link to the dashboard at ``url`` that signs in whoever opens it first.
+
+        Raises:
+            StorageError: the key can't be kept.
+        """
+        key = secrets.token_urlsafe(24)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self._folder.iterdir():
+                if self._is_old(path):
+                    path.unlink(missing_ok=True)
+            self._path(key).touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(f"can't keep a key for the dashboard in {self._folder}: {error.strerror}.") from error
+        return f"{url}/login?key={key}"
+
+    def use(self, key: str) -> bool:
+        """Whether the key is good; it is used up by this."""
+        path = self._path(key)
+        try:
+            fresh = not self._is_old(path)
+            path.unlink()
+        except OSError:
+            return False
+        return fresh
+
+    def _path(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(key.encode()).hexdigest()
+
+    def _is_old(self, path: Path) -> bool:
+        return time.time() - path.stat().st_mtime > self.SECONDS
 
 
 def ensure_token(path: Path) -> str:

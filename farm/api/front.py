@@ -17,5 +17,5 @@ def middlewares() -> list[Middleware]:
 
     Serve offers no setting for the protocol, but uvicorn finds it by name in a table.
     """
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = "farm.api.protocol:GuardedProtocol"
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = "farm.connections:GuardedProtocol"
     return [Middleware(Wall, TokenFile(Settings.from_environment().token_path).read)]

@@ -35,7 +35,7 @@ def root(
 # In the order in which `farm --help` lists them.
 PANELS = {
     "Render here": (render.render, plan.plan),
-    "Run a farm": (service.up, service.down, doctor.doctor, jobs.token),
+    "Run a farm": (service.up, service.down, service.open_dashboard, doctor.doctor, jobs.token),
     "Use a farm": (
         jobs.submit,
         jobs.jobs,
@@ -50,11 +50,12 @@ PANELS = {
     ),
     "Extend": (models.models, models.loras, plugins.presets, plugins.plugins),
 }
+NAMES: dict[object, str] = {service.open_dashboard: "open"}
 GROUPS = {"train": train.train_app, "bench": bench.bench_app}
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(NAMES.get(command), rich_help_panel=panel)(command)
 for group, sub_app in GROUPS.items():
     app.add_typer(sub_app, name=group, rich_help_panel="Improve the model")
 

@@ -141,6 +141,16 @@ def _plugins(settings: Settings) -> Check:
     return Check("plug-ins", State.OK, found)
 
 
+def _variables(_: Settings) -> Check:
+    from farm.variables import unknown
+
+    found = unknown(os.environ)
+    if not found:
+        return Check("settings", State.OK, "every FARM_ variable is known")
+    said = [f"{name}" + (f" (did you mean {meant}?)" if meant else "") for name, meant in found.items()]
+    return Check("settings", State.WARNING, f"unknown: {', '.join(said)}", "see docs/settings.md.")
+
+
 def _service(settings: Settings) -> Check:
     from farm.client import FarmClient
     from farm.service.state import read_state
@@ -160,6 +170,7 @@ CHECKS: dict[str, Callable[[Settings], Check]] = {
     "software": _software,
     "machine": _machine,
     "devices": _devices,
+    "settings": _variables,
     "home": _home,
     "database": _database,
     "artifacts": _artifacts,

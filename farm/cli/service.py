@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from farm.cli import output
+from farm.errors import ConflictError
 
 
 def up(
@@ -32,6 +33,7 @@ def up(
     from farm.service import launch
     from farm.service.state import ServiceOptions
     from farm.settings import Settings
+    from farm.tokens import LoginKeys
 
     options = ServiceOptions(
         host=host,
@@ -41,7 +43,8 @@ def up(
         address=address,
         replicas=replicas,
     )
-    state = launch.start(Settings.from_environment(), options, lambda phase: typer.echo(phase, err=True))
+    settings = Settings.from_environment()
+    state = launch.start(settings, options, lambda phase: typer.echo(phase, err=True))
     if as_json:
         output.print_json(asdict(state))
         return
@@ -49,6 +52,8 @@ def up(
     console.print(f"API        {state.url}  (docs at {state.url}/docs)", markup=False)
     if state.dashboard_url:
         console.print(f"Dashboard  {state.dashboard_url}", markup=False)
+        link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url)
+        console.print(f"Sign in    {link}  (works once; later: farm open)", markup=False, soft_wrap=True)
     console.print(f"Ray        {state.ray_address}", markup=False)
     console.print("Stop it with: farm down", markup=False)
 
@@ -63,6 +68,28 @@ def down() -> None:
 
     stopped = launch.stop(Settings.from_environment())
     output.console().print("stopped" if stopped else "no farm was running", markup=False)
+
+
+def open_dashboard(
+    show: Annotated[bool, typer.Option("--print", help="Print the link; open no browser.")] = False,
+) -> None:
+    """Open the dashboard in the browser, signed in. The link works once, within an hour.
+
+    Example: farm open --print
+    """
+    import webbrowser
+
+    from farm.service.state import read_state
+    from farm.settings import Settings
+    from farm.tokens import LoginKeys
+
+    settings = Settings.from_environment()
+    state = read_state(settings)
+    if state is None or not state.dashboard_url:
+        raise ConflictError("no dashboard runs here; start it with: farm up")
+    link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url)
+    if show or not webbrowser.open(link):
+        output.console().print(link, markup=False, soft_wrap=True)
 
 
 def _dashboard_command(port: int) -> tuple[str, ...]:

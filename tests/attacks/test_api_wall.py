@@ -11,7 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from farm.api import protocol, wall
+from farm import connections
+from farm.api import wall
 from farm.api.app import create_app
 from farm.api.wall import OPEN_PATHS
 from farm.settings import Settings
@@ -166,7 +167,7 @@ def test_only_some_large_bodies_come_at_a_time(farm: LiveFarm) -> None:
 
 
 def test_connections_that_say_nothing_are_closed(farm: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     with connect(farm) as silent, connect(farm) as slow, connect(farm) as second:
         second.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200 OK" in second.recv(10_000)
@@ -183,14 +184,14 @@ def test_connections_that_say_nothing_are_closed(farm: LiveFarm, monkeypatch: py
 
 def test_connections_without_headers_are_counted(farm: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> None:
     """400 of them stayed open once."""
-    monkeypatch.setattr(protocol, "WAITING", 20)
+    monkeypatch.setattr(connections, "WAITING", 20)
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(farm)) for _ in range(60)]
         time.sleep(0.5)
         assert sum(map(closed, silent)) >= 40
-        assert len(protocol.GuardedProtocol.waiting) <= 20
+        assert len(connections.GuardedProtocol.waiting) <= 20
     deadline = time.monotonic() + 20
-    while protocol.GuardedProtocol.waiting:
+    while connections.GuardedProtocol.waiting:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert httpx.get(f"{farm.url}/api/v1/health").status_code == 200

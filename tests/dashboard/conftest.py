@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ import httpx
 import pytest
 import uvicorn
 
-from dashboard.launch import command
 from farm.api.app import create_app
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
@@ -99,7 +99,9 @@ def _work(settings: Settings, stop: threading.Event, working: threading.Event) -
 def dashboard_url(farm: RunningFarm) -> Iterator[str]:
     """A running dashboard of that farm."""
     port = free_port()
-    process = subprocess.Popen(command(port), env=farm.environment(), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboard", str(port)], env=farm.environment(), stdout=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/_stcore/health"))

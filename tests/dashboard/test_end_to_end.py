@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from farm.client import FarmClient
 from farm.service.state import read_state
 from farm.settings import Settings
+from farm.tokens import LoginKeys
 from tests.dashboard.conftest import RunningFarm, free_port, wait_for
 from tests.support.tiny import tiny_checkpoint
 
@@ -64,10 +65,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @dataclass
 class Service:
-    """A running farm: the dashboard's address, and a client."""
+    """A running farm: the dashboard's address, a client, its token, and links that sign in."""
 
     url: str
     client: FarmClient
+    token: str
+    keys: LoginKeys
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         command("up", "--replicas", "1", *ports)
         state = read_state(Settings.for_home(home))
         assert state is not None
-        yield Service(state.dashboard_url, FarmClient(state.url, (home / "token").read_text().strip()))
+        token = (home / "token").read_text().strip()
+        client = FarmClient(state.url, token)
+        yield Service(state.dashboard_url, client, token, LoginKeys(Settings.for_home(home).login_keys_dir))
     finally:
         command("down")
 
@@ -100,7 +105,7 @@ def start_image() -> Path:
 
 @pytest.mark.ray
 def test_from_picture_to_playing_video(page: Page, browser: Browser, running: Service):
-    page.goto(running.url, wait_until="commit")
+    page.goto(running.keys.link(running.url), wait_until="commit")
     page.locator("input[type=file]").first.set_input_files(start_image())
     expect(page.get_by_text("dancer.png").first).to_be_visible()
     page.get_by_role("button", name="The person waves hello, with a smile.").click()
@@ -140,6 +145,9 @@ def test_from_picture_to_playing_video(page: Page, browser: Browser, running: Se
     other = browser.new_context()
     again = other.new_page()
     again.goto(job_page, wait_until="commit")
+    again.get_by_label("Token").fill(running.token)
+    again.get_by_role("button", name="Sign in").click()
+    again.wait_for_url(job_page)
     expect(again.locator("video")).to_have_count(1, timeout=PATIENCE)
     other.close()
 
@@ -151,6 +159,7 @@ def test_queue_pauses_resumes_and_cancels(page: Page, dashboard_url: str, farm: 
         fields = {"total_second_length": 1.2, "steps": 1}
         first = farm.client.submit(image, {**fields, "prompt": "The girl spins"})["id"]
         second = farm.client.submit(image, {**fields, "prompt": "The man jumps"})["id"]
+        page.goto(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url), wait_until="commit")
         page.goto(f"{dashboard_url}/queue", wait_until="commit")
         row = page.locator(f".st-key-row-{first}")
         expect(row).to_contain_text("The girl spins")

@@ -8,7 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from dashboard.launch import OPTIONS
+from dashboard.server import OPTIONS
 from dashboard.views import pixels
 from farm.api.wall import MAX_BODY
 from farm.settings import Settings

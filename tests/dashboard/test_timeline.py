@@ -97,4 +97,4 @@ def test_durations(seconds: float, text: str):
 
 
 def test_text_of_others_is_not_markdown():
-    assert looks.plain("*hi* [x](y) :red[z]") == r"\*hi\* \[x\]\(y\) \:red\[z\]"
+    assert looks.plain("*hi* [x](y) :red[z]") == "\\*hi\\* \\[x\\]\\(y\\) \\:\u2060red\\[z\\]"

@@ -1,6 +1,7 @@
 """What the environment may say, and what happens when it says nonsense."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from farm.errors import InputError, StorageError
 from farm.settings import DEFAULT_URL, Settings
 from farm.store import ArtifactStore, JobStore
+from farm.variables import INTERNAL, VARIABLES, table, unknown
 from tests.support.disks import small_disk
 
 
@@ -101,3 +103,23 @@ def test_home_that_cannot_be_written(tmp_path: Path):
     with pytest.raises(StorageError, match="can't write to the farm's home"):
         Settings.for_home(tmp_path / "file" / "home").ensure_home()
     assert os.listdir(tmp_path / "disk") == []
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_table_of_settings_is_current():
+    assert table() in (ROOT / "docs" / "settings.md").read_text(), "python -m farm.variables prints it"
+
+
+def test_every_variable_in_the_code_is_in_the_table():
+    known = {variable.name for variable in VARIABLES} | INTERNAL
+    for folder in ("farm", "plugins", "dashboard", "model"):
+        for path in (ROOT / folder).rglob("*.py"):
+            named = set(re.findall(r"\bFARM_[A-Z0-9_]*[A-Z0-9]\b", path.read_text()))
+            assert {name for name in named if not name.endswith("_PATH")} <= known, path
+
+
+def test_a_mistyped_variable_is_noticed():
+    names = ("FARM_MEMORYPLAN", "FARM_HOME", "FARM_FRAMEPACK_F1_PATH", "FARM_XYZZY_42", "HOME")
+    assert unknown(names) == {"FARM_MEMORYPLAN": "FARM_MEMORY_PLAN", "FARM_XYZZY_42": ""}

@@ -11,8 +11,8 @@ import uvicorn
 from PIL import Image
 
 from farm.api import create_app
-from farm.api.protocol import GuardedProtocol
 from farm.client import FarmClient
+from farm.connections import GuardedProtocol
 from farm.settings import Settings
 
 

@@ -28,8 +28,8 @@ class GuardedProtocol(Base):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        reading = self.cycle is None or self.cycle.response_complete
-        if not reading:
+        upgraded = self.transport.get_protocol() is not self
+        if upgraded or not (self.cycle is None or self.cycle.response_complete):
             self._unwatch_head()
         elif self.head_timer is None and not self.transport.is_closing():
             self._watch_head()

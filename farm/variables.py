@@ -1,0 +1,82 @@
+"""Every environment variable that the farm reads, for docs/settings.md and ``farm doctor``.
+
+``python -m farm.variables`` prints the table of the docs.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One setting. ``name`` may hold ``<FAMILY>``, for the capital name of a model family with ``_`` for ``-``."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable(
+        "FARM_HOME",
+        "the user's data folder, such as `~/.local/share/framepack-farm`",
+        "Where everything is kept: database, videos, token, logs, presets, plug-ins, LoRAs, downloaded weights.",
+    ),
+    Variable(
+        "FARM_DATABASE_URL",
+        "`farm.sqlite3` in the home",
+        "The database: `sqlite:////absolute/path` or `postgresql://user:password@host/name`.",
+    ),
+    Variable(
+        "FARM_ARTIFACTS_URL",
+        "`artifacts` in the home",
+        "Where finished sections and videos are kept: an absolute folder, or a URL of fsspec such as `s3://bucket`.",
+    ),
+    Variable("FARM_URL", "`http://127.0.0.1:8000`", "The HTTP API that commands and the dashboard talk to."),
+    Variable("FARM_TOKEN", "the file `token` in the home", "What commands and the dashboard send to the API."),
+    Variable(
+        "FARM_DASHBOARD_HOSTS",
+        "none",
+        "Further host names, with commas, under which browsers may open the dashboard, as behind a proxy.",
+    ),
+    Variable(
+        "FARM_MEMORY_PLAN",
+        "the fastest that fits",
+        "The largest memory plan that replicas use: see [memory](memory.md).",
+    ),
+    Variable("FARM_GPU_MEMORY_PRESERVATION", "1", "GB that every replica leaves free on its GPU."),
+    Variable("FARM_ATTENTION", "the best that is installed", "Attention backend: see [transformer](transformer.md)."),
+    Variable("FARM_COMPILE", "off", "`1` compiles the transformer: see [transformer](transformer.md)."),
+    Variable(
+        "FARM_<FAMILY>_PATH",
+        "found in the home and the Hugging Face cache",
+        "Folder with a model's weights, such as `FARM_FRAMEPACK_F1_PATH`: see [models](models.md).",
+    ),
+    Variable("FARM_EXPORTER_SECONDS", "600", "For how long an exporter may do nothing before it is stopped."),
+    Variable("FARM_DEBUG", "off", "`1` shows tracebacks, like `--debug`."),
+)
+
+INTERNAL = frozenset({"FARM_CHILD_OF", "FARM_CHILD_FAMILY", "FARM_PLUGIN_API"})
+"""Not for users: marks that processes of the farm give each other, and a plug-in's constant."""
+
+
+def unknown(names: Iterable[str]) -> dict[str, str]:
+    """Those of ``names`` that look like settings of the farm and are none, each with the likeliest one meant, or ''."""
+    known = [variable.name for variable in VARIABLES if "<" not in variable.name]
+    found = {}
+    for name in names:
+        path = name.startswith("FARM_") and name.endswith("_PATH")
+        if name.startswith("FARM_") and name not in known and name not in INTERNAL and not path:
+            found[name] = next(iter(difflib.get_close_matches(name, known, n=1)), "")
+    return found
+
+
+def table() -> str:
+    """All variables as a table in Markdown."""
+    rows = [f"| `{variable.name}` | {variable.default} | {variable.meaning} |" for variable in VARIABLES]
+    return "\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(table())
