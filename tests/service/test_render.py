@@ -5,17 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
 import torch
 
 from farm.service.embedded import embedded_settings
 from farm.settings import Settings
 from tests.support.api import picture
+from tests.support.services import free_port, is_free
 
 from .conftest import PATIENCE, Farm, wait_for
 
@@ -115,3 +118,76 @@ def test_wrong_input_is_refused_before_anything_is_rendered(
     lines = capfd.readouterr().err.splitlines()
     assert code == 2 and len(lines) == 1 and message in lines[0]
     assert not (farm_home / "embedded").exists()
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Environment of a user whose home and temporary folder are empty."""
+    with tempfile.TemporaryDirectory(prefix="user-", dir="/tmp") as folder:
+        names = {"HOME": f"{folder}/home", "TMPDIR": f"{folder}/tmp", "FARM_HOME": str(tmp_path / "farm")}
+        for name in ("HOME", "TMPDIR"):
+            Path(names[name]).mkdir()
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "XDG_"))}
+        yield plain | names
+        assert not processes_with(folder)
+
+
+def run(environment: dict[str, str], *line: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("with_token", [False, True])
+def test_it_leaves_nothing_behind_and_ray_as_it_was(tiny: Path, tmp_path: Path, user: dict[str, str], with_token: bool):
+    if with_token:
+        (Path(user["HOME"]) / ".ray").mkdir()
+        (Path(user["HOME"]) / ".ray" / "auth_token").write_text("a-token-of-the-users-own-" + "x" * 30)
+    before = sorted(Path(user["HOME"]).rglob("*"))
+    done = run(user, *command(tmp_path, "-s", "1.2", "--steps", "2", "-o", str(tmp_path / "out.mp4")))
+    assert done.returncode == 0, done.stderr
+    assert sorted(Path(user["HOME"]).rglob("*")) == before and not list(Path(user["TMPDIR"]).iterdir())
+
+    ray_user = user | ({"RAY_AUTH_MODE": "token"} if with_token else {})
+    port = free_port()
+    head = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus", "2"]
+    head += ["--node-ip-address", "127.0.0.1", "--port", str(port), "--include-dashboard", "false"]
+    head += ["--temp-dir", f"{user['TMPDIR']}/ray"]
+    log = tmp_path / "ray.log"
+    with log.open("w") as output:
+        ray = subprocess.Popen(head, env=ray_user, stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait_for(lambda: not is_free(port) or ray.poll() is not None, "ray start")
+        api = free_port()
+        farm = [sys.executable, "-m", "farm"]
+        up = [*farm, "up", "--address", f"127.0.0.1:{port}", "--port", str(api), "--no-dashboard", "--replicas", "1"]
+        started = run(ray_user, *up)
+        assert started.returncode == 0, started.stderr + log.read_text()
+        assert run(ray_user, *farm, "jobs", "--url", f"http://127.0.0.1:{api}").returncode == 0
+        assert run(ray_user, *farm, "down").returncode == 0
+        assert ray.poll() is None, "the cluster is not ours to stop"
+    finally:
+        ray.terminate()
+        ray.wait(60)
+
+
+def test_it_goes_on_when_its_ray_dies(
+    tiny: Path, tmp_path: Path, user: dict[str, str], reference: Callable[..., dict[str, Any]]
+):
+    home = Path(user["FARM_HOME"])
+    (home / "embedded").mkdir(parents=True)
+    farm, out = Farm(embedded_settings(Settings.for_home(home))), tmp_path / "waves.mp4"
+    fields = ["-s", "3.6", "--seed", "52", "--steps", "40", "--replicas", "1", "--set", "cache=none", "-o", str(out)]
+    process = subprocess.Popen(command(tmp_path, *fields), env=user, stderr=subprocess.PIPE, text=True)
+
+    def second_section() -> bool:
+        jobs, _ = farm.store.list_jobs()
+        return bool(jobs) and "section-000" in farm.committed(jobs[0].id) and bool(farm.running(jobs[0].id))
+
+    wait_for(lambda: second_section() or process.poll() is not None, "a second section in mid-work")
+    (raylet,) = [p for p in psutil.Process(process.pid).children(recursive=True) if "raylet/raylet" in p.cmdline()[0]]
+    raylet.kill()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0 and out.is_file(), errors
+    (job,), _ = farm.store.list_jobs()
+    assert set(farm.committed(job.id).values()) == {1}
+    found, expected = farm.latents(job.id), reference(seed=52, steps=40, total_second_length=3.6)
+    assert len(expected) == 3 and all(torch.equal(found[name], expected[name]) for name in expected)

@@ -7,105 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
-from farm.cli.service import _dashboard_command
-from farm.client import FarmClient
-from farm.errors import ClusterError, ConflictError, FarmError
+from farm.errors import ClusterError, ConflictError
 from farm.service import launch
-from farm.service.state import READY, REBUILDING, ServiceOptions, ServiceState, is_running, last_state
+from farm.service.state import READY, REBUILDING, ServiceOptions, is_running
 from farm.settings import Settings
 from tests.support.api import picture
-
-from .conftest import PATIENCE, wait_for
+from tests.support.farms import wait_for
+from tests.support.services import Service, free_port, is_free
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 NOTICED = 10.0
 """Seconds within which a death is noticed."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-@dataclass
-class Service:
-    """A farm that runs for the tests of this file."""
-
-    settings: Settings
-    options: ServiceOptions
-    phases: list[str]
-
-    @property
-    def state(self) -> ServiceState:
-        state = last_state(self.settings)
-        assert state is not None
-        return state
-
-    def client(self) -> FarmClient:
-        return FarmClient(self.options.url, self.settings.token_path.read_text().strip(), timeout=PATIENCE)
-
-    def steady(self) -> ServiceState:
-        """Wait until it is ready and answers."""
-        wait_for(lambda: self.state.state == READY and is_running(self.settings), "the farm is ready")
-        with self.client() as client:
-            wait_for(lambda: well(client), "the API answers")
-        return self.state
-
-    def processes(self, *words: str) -> list[psutil.Process]:
-        """Living processes below the supervisor whose command line has one of the words."""
-        found = []
-        for process in psutil.Process(self.state.pid).children(recursive=True):
-            try:
-                if any(word in " ".join(process.cmdline()) for word in words):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-
-def well(client: FarmClient) -> bool:
-    try:
-        return bool(client.health()["status"] == "ok")
-    except FarmError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def service(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with pytest.MonkeyPatch.context() as patch:
-        settings = Settings.for_home(tmp_path_factory.mktemp("service") / "home")
-        patch.setenv("FARM_HOME", str(settings.home))
-        port = free_port()
-        options = ServiceOptions(
-            port=free_port(), dashboard_port=port, dashboard_command=_dashboard_command(port), replicas=1
-        )
-        assert launch.stop(settings) is False
-        running = Service(settings, options, [])
-        launch.start(settings, options, running.phases.append)
-        yield running
-        assert launch.stop(settings) is True
-        wait_for(lambda: is_free(options.port) and is_free(port), "the ports are free")
-        assert not [p for p in psutil.process_iter() if str(settings.home) in environment(p).get("FARM_HOME", "")]
-
-
-def environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return {} if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE else process.environ()
-    except (psutil.Error, OSError):
-        return {}
 
 
 @pytest.fixture
@@ -178,7 +95,7 @@ def test_the_runner_takes_the_place_of_a_dead_supervisor(service: Service, job: 
 
 def test_a_dead_dashboard_is_started_again(service: Service) -> None:
     service.steady()
-    (process,) = service.processes("-m streamlit")
+    (process,) = service.processes("-m dashboard")
     process.kill()
     wait_for(lambda: is_free(service.options.dashboard_port), "it is gone", 30)
     wait_for(lambda: not is_free(service.options.dashboard_port), "it is back")
