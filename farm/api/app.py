@@ -16,6 +16,7 @@ from farm.settings import Settings
 
 from . import catalog, events, jobs, metrics, status
 from .context import FarmContext
+from .openapi import complete_description
 from .schemas import ErrorView
 from .wall import RETRY_SECONDS, Wall
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
+    complete_description(app)
     return app
 
 
