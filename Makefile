@@ -7,7 +7,7 @@ DEMO := demo/dance.mp4
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test storm check format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +30,10 @@ demo: .venv/.stamp  ## Render a 10 second example video into demo/
 
 test: .venv/.stamp  ## Run all tests (what can't run here is skipped by name)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+storm: .venv/.stamp  ## Kill and freeze processes of a rendering farm (half an hour)
+	$(BIN)/python -m tests.chaos.storm
+	$(BIN)/python -m pytest -m soak $(PYTEST_FLAGS)
 
 check: .venv/.stamp  ## Lint, format check, types and layers
 	$(BIN)/ruff check .

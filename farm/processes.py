@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -149,6 +149,14 @@ def die_with_parent() -> None:
         os._exit(1)
 
 
+def end_owner(mark: str) -> None:
+    """SIGKILL to the process with this ``mark_of_owner``, which may be frozen; harmless when it is dead."""
+    pid, _, started = mark.partition(":")
+    if pid.isdecimal() and _started(int(pid)) == started:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def limit_resources(memory: int, cpu_seconds: int, file_bytes: int) -> None:
     """In a child's main: more memory raises MemoryError, more computing or larger files end the process."""
     try:
@@ -186,17 +194,27 @@ def end_family(family: str) -> None:
 
 def sweep() -> int:
     """End the children of processes that have died, and remove the temporary folders of such; how many there were."""
+    return _clean(lambda pid, started: _started(pid) != started, lambda pid: not is_alive(pid))
+
+
+def end_children() -> int:
+    """The same for this process: end all its children, and remove its temporary folders."""
+    return _clean(lambda pid, started: pid == os.getpid(), lambda pid: pid == os.getpid())
+
+
+def _clean(ends: Callable[[int, str], bool], forgotten: Callable[[int], bool]) -> int:
+    """End children whose owner (process id, start) ``ends`` names, remove folders of processes that are forgotten."""
     count = 0
     for process in psutil.process_iter():
         pid, _, started = _variable(process, OWNER).partition(":")
-        if pid.isdecimal() and process.pid != os.getpid() and _started(int(pid)) != started:
+        if pid.isdecimal() and process.pid != os.getpid() and ends(int(pid), started):
             with suppress(psutil.Error):
                 process.kill()
                 count += 1
     for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
         for folder in parent.glob(f"{SCRATCH}*-*"):
             owner = folder.name.removeprefix(SCRATCH).partition("-")[0]
-            if owner.isdecimal() and not is_alive(int(owner)):
+            if owner.isdecimal() and forgotten(int(owner)):
                 remove_with_users(folder)
                 count += 1
     return count

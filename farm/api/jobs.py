@@ -12,6 +12,7 @@ from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
 from .context import Farm
+from .openapi import REQUEST_EXAMPLE
 from .params import ArtifactName, IdempotencyKey, JobId, Offset, Owner, Section, Words
 from .rendered import newest_preview, rendered_sections
 from .schemas import (
@@ -29,15 +30,6 @@ from .schemas import (
 from .submission import check_job, submit_job
 
 router = APIRouter(tags=["jobs"])
-
-REQUEST_EXAMPLE = {
-    "prompt": "The puppet dances, waving both arms.",
-    "total_second_length": 10,
-    "preset": "Dance",
-    "order": "bisect",
-    "seed": 31337,
-}
-
 
 RequestForm = Annotated[
     str,

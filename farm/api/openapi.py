@@ -6,6 +6,14 @@ from fastapi import FastAPI
 
 from farm.jobs.request import MAX_SECONDS, RenderRequest
 
+REQUEST_EXAMPLE = {
+    "prompt": "The puppet dances, waving both arms.",
+    "total_second_length": 10,
+    "preset": "Dance",
+    "order": "bisect",
+    "seed": 31337,
+}
+
 REF = "#/components/schemas/"
 FIELDS = "RequestFields"
 FORM = "request"
@@ -45,6 +53,7 @@ def request_fields() -> dict[str, Any]:
     return {
         "title": FIELDS,
         "description": "What to render; what is absent comes from the preset. FramePack-Studio's names are taken too.",
+        "examples": [REQUEST_EXAMPLE],
         "type": "object",
         "properties": fields,
         "required": ["prompt"],

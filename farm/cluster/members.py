@@ -27,6 +27,8 @@ START_SECONDS = 180.0
 LOAD_SECONDS = 600.0
 """Longest time that loading a model may keep a replica from work."""
 LONGEST_REST = 60.0
+HUNG_PROBES = 9
+"""A replica that left so many probes in a row unanswered, on a node that Ray says is alive, hangs and is ended."""
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Member:
     troubles: int = 0
     rests_until: float = 0.0
     probing: bool = False
+    unanswered: int = 0
     gone: bool = False
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     noted: tuple[str, str | None, float] = field(default=("", None, 0.0))
@@ -117,9 +120,10 @@ class Members:
         for slot in missing_slots(wanted, [member.slot for member in self.all()]):
             if time.monotonic() >= self._next_start:
                 await self._add(slot)
+        alive = {str(node["NodeID"]) for node in nodes if node["Alive"]}
         for member in self.all():
-            if member.ready and not member.attempt and not member.probing:
-                self._background.start(self._probe(member))
+            if member.ready and not member.probing:
+                self._background.start(self._probe(member, member.slot.node in alive))
 
     async def remove(self, member: Member, why: str) -> None:
         """Forget a replica that is dead or of no use; the next sweep replaces it."""
@@ -210,14 +214,19 @@ class Members:
         member.ready = True
         self._on_change()
 
-    async def _probe(self, member: Member) -> None:
+    async def _probe(self, member: Member, on_living_node: bool) -> None:
         member.probing = True
         try:
             await answer(member.handle.describe.remote(), PROBE_SECONDS)
+            member.unanswered = 0
         except ActorDiedError:
             if not member.attempt:
                 await self.remove(member, "its process died")
         except (RayError, TimeoutError):
-            log.warning("%s does not answer", member.id)
+            member.unanswered += 1
+            log.warning("%s does not answer (%d)", member.id, member.unanswered)
+            if member.unanswered >= HUNG_PROBES and on_living_node:
+                with courtesy():  # who follows its attempt sees it die
+                    ray.kill(member.handle)
         finally:
             member.probing = False

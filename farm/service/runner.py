@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from farm.errors import ClusterError, FarmError
-from farm.processes import FAMILY, OWNER
+from farm.processes import FAMILY, OWNER, end_children, end_owner
 from farm.settings import Settings
 
 from .local_ray import LocalRay, keep_logs, local_ray
@@ -29,9 +29,15 @@ from .state import ServiceOptions
 CHECK_SECONDS = 1.0
 SILENCE_SECONDS = 30.0
 """Longest time that the coordinator may not answer, restarts included."""
-STOP, ORPHANED = "stop", ""
+STOP, BEAT = "stop", "beat"
+DEAF_SECONDS = 60.0
+"""Longest time without a word from the supervisor: one that hangs is ended, and its place taken."""
+TAKE_OVER_SECONDS = 60.0
 TROUBLE = 3
 """Exit code of a runner whose Ray is beyond help."""
+
+SUPERVISOR = os.environ.get(OWNER, "")
+"""Mark of the process that started this one."""
 
 log = logging.getLogger(__name__)
 
@@ -47,39 +53,42 @@ def main() -> int:
     said = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     orders: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(orders,), name="supervisor's hand", daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, options), name="supervisor's hand", daemon=True).start()
 
     def say(**words: Any) -> None:
-        with suppress(OSError):  # nobody listens any more, which the other pipe tells
+        try:
             said.write(json.dumps(words) + "\n")
+        except OSError:  # the supervisor is dead, and another thread about to take its place
+            time.sleep(TAKE_OVER_SECONDS)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor
     try:
-        order = _run(settings, options, orders, say)
-    except FarmError as error:
-        log.error("%s", error)
-        say(trouble=str(error), final=not isinstance(error, ClusterError) or isinstance(error, CannotJoinError))
+        _run(settings, options, orders, say)
+    except Exception as error:  # the supervisor decides what becomes of it
+        log.error("%s", error, exc_info=None if isinstance(error, FarmError) else error)
+        final = isinstance(error, FarmError) and not isinstance(error, ClusterError)
+        say(trouble=" ".join(str(error).split()), final=final or isinstance(error, CannotJoinError))
         return TROUBLE
-    if order == ORPHANED:
-        log.warning("the supervisor died; this process takes its place")
-        environment = {name: value for name, value in os.environ.items() if name not in (OWNER, FAMILY)}
-        for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-            with suppress(OSError):
-                os.set_inheritable(int(number), int(number) < 3)
-        command = [sys.executable, "-m", "farm.service.supervisor", options.to_json()]
-        os.execve(sys.executable, command, environment)
     return 0
 
 
-def _listen(orders: "queue.Queue[str]") -> None:
+def _listen(orders: "queue.Queue[str]", options: ServiceOptions) -> None:
+    """Hear the supervisor's words until it dies; then take its place, whatever the rest of this process is at."""
     while data := os.read(0, 1000):  # not sys.stdin, whose lock a thread must not hold when the process ends
         for word in data.decode().split():
             orders.put(word)
-    orders.put(ORPHANED)
+    log.warning("the supervisor died; this process takes its place")
+    end_children()
+    environment = {name: value for name, value in os.environ.items() if name not in (OWNER, FAMILY)}
+    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        with suppress(OSError):
+            os.set_inheritable(int(number), int(number) < 3)
+    command = [sys.executable, "-m", "farm.service.supervisor", options.to_json()]
+    os.execve(sys.executable, command, environment)
 
 
-def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]", say: Any) -> str:
-    """Start everything and watch it until told to stop; gives the order that ended it.
+def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]", say: Any) -> None:
+    """Start everything and watch it until told to stop.
 
     Raises:
         FarmError: something could not be started.
@@ -94,33 +103,44 @@ def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]"
 
         say(phase="starting the coordinator")
         coordinator = start_coordinator(settings, max_replicas=options.replicas)
-        order = STOP
+        polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
         try:
             ray.get(coordinator.status.remote(), timeout=300)
             say(phase="starting the API")
             run(settings, options.host, options.port)
             say(ready=address)
-            order = _watch(coordinator, own, orders, say)
+            _watch(coordinator, own, orders, say)
+            polite = True
         except (ray.exceptions.RayError, TimeoutError) as error:
             raise ClusterError(f"Ray failed: {' '.join(str(error).split())[:300]}") from error
         finally:
-            if order == STOP:
+            if polite:
                 log.info("stopping")
                 with suppress(ray.exceptions.RayError, TimeoutError):
                     ray.get(coordinator.stop.remote(), timeout=20)
                 if options.address:
                     _leave_cluster()
-        return order
 
 
-def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any) -> str:
-    """Look every second whether Ray and the coordinator live. Raises ClusterError when one is gone for good."""
+def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any) -> None:
+    """Look every second whether Ray and the coordinator live, until told to stop.
+
+    Raises:
+        ClusterError: one is gone for good.
+    """
     import ray
 
-    heard, asked = time.monotonic(), None
+    heard = spoken_to = time.monotonic()
+    asked = None
     while True:
         with suppress(queue.Empty):
-            return orders.get(timeout=CHECK_SECONDS)
+            order = orders.get(timeout=CHECK_SECONDS)
+            if order == STOP:
+                return
+            spoken_to = time.monotonic()
+        if time.monotonic() - spoken_to > DEAF_SECONDS:
+            log.error("the supervisor has not said a word for %.0f s; ending it", DEAF_SECONDS)
+            end_owner(SUPERVISOR)
         if own is not None:
             own.check()
         try:

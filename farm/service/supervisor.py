@@ -26,6 +26,7 @@ from farm.settings import Settings
 from .state import FAILED, READY, REBUILDING, STARTING, ServiceOptions, ServiceState, supervising, write_state
 
 LOOK_SECONDS = 0.5
+BEAT_SECONDS = 2.0
 SILENCE_SECONDS = 30.0
 """Longest time without a word from the runner while it runs; it speaks every second."""
 START_SECONDS = 900.0
@@ -125,11 +126,17 @@ class _Supervisor:
     def _follow(self, runner: Child, words: "queue.Queue[dict[str, object] | None]") -> Trouble | None:
         """Listen to the runner and look after the API and the dashboard until something ends."""
         began = heard = answered = time.monotonic()
+        spoke = 0.0
         api = _Health(f"{self._options.url}/api/v1/health")
         runs = False
         while not self._stopping.is_set():
             now = time.monotonic()
             word = None
+            if now - spoke >= BEAT_SECONDS:
+                spoke = now
+                with suppress(OSError):
+                    runner.stdin.write(b"beat\n")
+                    runner.stdin.flush()
             with suppress(queue.Empty):
                 word = words.get(timeout=LOOK_SECONDS)
                 if word is None:  # its pipe closed

@@ -93,6 +93,22 @@ def test_the_runner_takes_the_place_of_a_dead_supervisor(service: Service, job: 
     assert service.state.runner not in (before.runner, 0)
 
 
+@pytest.mark.soak
+def test_the_runner_ends_a_frozen_supervisor(service: Service, job: Callable[[], None]) -> None:
+    before = service.steady()
+    os.kill(before.pid, signal.SIGSTOP)
+    wait_for(lambda: service.state.pid == before.runner, "the runner takes over", 120)
+    job()
+
+
+@pytest.mark.soak
+def test_a_frozen_replica_is_ended(service: Service, job: Callable[[], None]) -> None:
+    (replica,) = service.processes("ray::Replica")
+    replica.suspend()
+    wait_for(lambda: not replica.is_running() or replica.status() == psutil.STATUS_ZOMBIE, "it is ended", 240)
+    job()
+
+
 def test_a_dead_dashboard_is_started_again(service: Service) -> None:
     service.steady()
     (process,) = service.processes("-m dashboard")
