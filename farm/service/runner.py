@@ -14,9 +14,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from farm.errors import ClusterError, FarmError
 from farm.processes import FAMILY, OWNER, end_children, end_owner
@@ -27,6 +28,8 @@ from .ray_environment import joined_ray
 from .state import ServiceOptions
 
 CHECK_SECONDS = 1.0
+START_SECONDS = 300.0
+"""Longest time that the coordinator may take to answer first, on however busy a machine."""
 SILENCE_SECONDS = 30.0
 """Longest time that the coordinator may not answer, restarts included."""
 STOP, BEAT = "stop", "beat"
@@ -38,6 +41,8 @@ TROUBLE = 3
 
 SUPERVISOR = os.environ.get(OWNER, "")
 """Mark of the process that started this one."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +107,12 @@ def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]"
         from farm.cluster.coordinator import start_coordinator
 
         say(phase="starting the coordinator")
-        coordinator = start_coordinator(settings, max_replicas=options.replicas)
+        coordinator = _while_it_lives(own, lambda: start_coordinator(settings, max_replicas=options.replicas))
         polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
         try:
-            ray.get(coordinator.status.remote(), timeout=300)
+            _while_it_lives(own, lambda: ray.get(coordinator.status.remote(), timeout=START_SECONDS))
             say(phase="starting the API")
-            run(settings, options.host, options.port)
+            _while_it_lives(own, lambda: run(settings, options.host, options.port))
             say(ready=address)
             _watch(coordinator, own, orders, say)
             polite = True
@@ -120,6 +125,23 @@ def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]"
                     ray.get(coordinator.stop.remote(), timeout=20)
                 if options.address:
                     _leave_cluster()
+
+
+def _while_it_lives(own: LocalRay | None, call: Callable[[], T]) -> T:
+    """What ``call`` gives. Ray may let it wait for minutes after it has died itself; ClusterError says so at once."""
+    result: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=work, name="start", daemon=True).start()
+    while not wait([result], timeout=CHECK_SECONDS).done:
+        if own is not None:
+            own.check()
+    return result.result()
 
 
 def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any) -> None:

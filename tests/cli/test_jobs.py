@@ -1,12 +1,14 @@
 """Commands over a real server."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from farm.jobs.records import FailureKind
+from farm.service.state import ServiceState, write_state
 from tests.support.api import LiveFarm, picture
 from tests.support.clips import clip, flat
 
@@ -183,6 +185,6 @@ def test_no_farm_and_wrong_token_are_one_line_and_exit_code_1(run, farm: LiveFar
 
 def test_address_of_the_running_service_is_found(run, farm: LiveFarm, job: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("FARM_URL")
-    (farm.settings.run_dir / "service.json").write_text(json.dumps({"url": farm.url}))
+    write_state(farm.settings, ServiceState("ready", os.getpid(), farm.url))
     assert job in run("jobs").out
     assert run("token").out.strip() == farm.token

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from farm.cli import errors
-from farm.cli.app import GROUPS, PANELS
+from farm.cli.app import GROUPS, NAMES, PANELS
 from farm.errors import ConflictError, InputError
 
 
@@ -18,7 +18,7 @@ def farm(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environ})
 
 
-COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
+COMMANDS = [NAMES.get(command, command.__name__) for commands in PANELS.values() for command in commands]
 
 
 def test_help_lists_every_command_without_heavy_imports():

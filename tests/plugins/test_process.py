@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def farm_exporters():
     return [Odd(work) for name, work in globals().items() if getattr(work, "__module__", "") == __name__
             and name not in ("Odd", "farm_exporters")]
 """
+
+
+def children() -> set[psutil.Process]:
+    """Every process that this one or a child of it started, however it tried to part from it."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(OWNER) == mark_of_owner():
+                found.add(process)
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def others() -> set[psutil.Process]:
+    """Children that were there before any exporter was, such as a Ray that tests share."""
+    return children()
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +139,8 @@ def test_what_it_leaves_behind_ends_with_it(plugins: PluginManager, tmp_path: Pa
     assert not list(tmp_path.iterdir()), "its temporary files lay in the folder of the export"
 
 
-def test_no_process_of_any_exporter_is_left() -> None:
-    left = [process for process in psutil.process_iter() if OWNER in _environment(process)]
-    assert not [process.cmdline() for process in left if _environment(process)[OWNER] == mark_of_owner()]
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return {}
+def test_no_process_of_any_exporter_is_left(others: set[psutil.Process]) -> None:
+    assert not [process.cmdline() for process in children() - others]
 
 
 def test_time_spent_on_making_frames_does_not_count(plugins: PluginManager, tmp_path: Path) -> None:
