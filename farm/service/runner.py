@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from farm.errors import ClusterError, FarmError
-from farm.processes import FAMILY, OWNER, end_children, end_owner
+from farm.processes import FAMILY, OWNER, end_owner
 from farm.settings import Settings
 
 from .local_ray import LocalRay, keep_logs, local_ray
@@ -78,12 +78,14 @@ def main() -> int:
 
 
 def _listen(orders: "queue.Queue[str]", options: ServiceOptions) -> None:
-    """Hear the supervisor's words until it dies; then take its place, whatever the rest of this process is at."""
+    """Hear the supervisor's words until it dies; then take its place at once, whatever the rest of this process is at.
+
+    What it has started goes on and is ended by the new supervisor: a Ray that dies under it could take it along.
+    """
     while data := os.read(0, 1000):  # not sys.stdin, whose lock a thread must not hold when the process ends
         for word in data.decode().split():
             orders.put(word)
     log.warning("the supervisor died; this process takes its place")
-    end_children()
     environment = {name: value for name, value in os.environ.items() if name not in (OWNER, FAMILY)}
     for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         with suppress(OSError):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from farm.errors import FarmError
-from farm.processes import Child, sweep
+from farm.processes import Child, end_children, sweep
 from farm.settings import Settings
 
 from .state import FAILED, READY, REBUILDING, STARTING, ServiceOptions, ServiceState, supervising, write_state
@@ -53,7 +53,16 @@ class Trouble:
 def main() -> int:
     """``python -m farm.service.supervisor OPTIONS``."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _end_former_life()
     return supervise(Settings.from_environment(), ServiceOptions.from_json(sys.argv[1]))
+
+
+def _end_former_life() -> None:
+    """A runner that became this supervisor has left its Ray."""
+    end_children()
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def supervise(settings: Settings, options: ServiceOptions) -> int:
