@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from .request import RenderRequest
+from .stored import StoredRequest
 
 
 class JobState(StrEnum):
@@ -56,6 +57,8 @@ class FailureKind(StrEnum):
     INTERRUPTION = "interruption"
     LOST = "lost"
     """Its replica, or a process that worked for it, died; too often in a row is the task's own fault."""
+    DEVICE = "device"
+    """The device reported an error that its process can't go on after; the seat's fault unless it follows the task."""
     NEVER_STARTED = "never_started"
 
 
@@ -75,7 +78,11 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Task:
-    """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``decode-000`` or ``export``."""
+    """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``decode-000`` or ``export``.
+
+    ``work``: seconds that it would take on a device of speed 1; ``chain``: those of the longest chain from its start to
+    the job's end. ``not_before``: it waits until then, after a failure.
+    """
 
     id: str
     job_id: str
@@ -86,11 +93,17 @@ class Task:
     state: TaskState = TaskState.WAITING
     failures: int = 0
     reason: str = ""
+    work: float = 1.0
+    chain: float = 1.0
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One execution of a task by one replica. Its id fences every message and file of that execution."""
+    """One execution of a task by one replica. Its id fences every message and file of that execution.
+
+    ``device_class`` and ``facts`` (seconds, memory plan, attention, steps computed ...) are known once it is committed.
+    """
 
     id: str
     task_id: str
@@ -104,21 +117,37 @@ class Attempt:
     message: str = ""
     step: int = 0
     steps: int = 0
+    device_class: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
+    """``family``: of the model. ``stored``: what was asked for, as the row has it; ``plan``: what ``plan_facts`` says
+    of it, empty for a job of an early version."""
+
     id: str
-    request: RenderRequest
+    stored: StoredRequest
     state: JobState
+    owner: str
+    name: str
+    prompt: str
+    priority: int
+    family: str
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: str = ""
     plan_digest: str = ""
+    plan: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
+
+    @property
+    def request(self) -> RenderRequest:
+        """What was asked for; UnreadableJobError when this version can't read it."""
+        return self.stored.request
 
 
 @dataclass(frozen=True)
