@@ -36,6 +36,10 @@ class ConflictError(FarmError):
     status = 409
 
 
+class UnreadableJobError(ConflictError):
+    """A job's row was written by another version of the farm, and this one does not understand it."""
+
+
 class StaleAttemptError(ConflictError):
     """An attempt that is no longer the current one of its task tried to write; it must abort."""
 

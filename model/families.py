@@ -22,6 +22,7 @@ class BundledFamily:
 
     name: str
     default: Path
+    token_seconds: float = 1.2e-4
 
     @property
     def path(self) -> Path:
@@ -37,6 +38,7 @@ class ReleasedFamily:
     """A family whose parts come from several places: the hub's cache, or what the user's configuration names."""
 
     name: str
+    token_seconds: float = 1e-4
 
     def open(self) -> Checkpoint:
         """Verify its parts; CheckpointError when one is missing or broken, InputError for a bad configuration."""
@@ -116,6 +118,7 @@ def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:
             origins={part: opened.origin for part, opened in checkpoint.parts.items()},
             resolutions=tuple(map(int, facts.get("resolutions", ()))),
             text_to_video=bool(facts.get("text_to_video", False)),
+            token_seconds=FAMILIES[name].token_seconds,
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise CheckpointError(f"checkpoint file {checkpoint.family_file}: bad or missing field ({error}).") from error

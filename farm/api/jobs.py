@@ -7,7 +7,6 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
-from farm.jobs.graph import plan_for
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
@@ -102,14 +101,14 @@ def list_jobs(
 def get_job(farm: Farm, job_id: JobId) -> JobDetail:
     """The job with its tasks, attempts, files, plan, and how each finished section was made."""
     job = farm.store.get_job(job_id)
-    artifacts = farm.store.artifacts(job_id)
+    artifacts, attempts = farm.store.artifacts(job_id), farm.store.attempts(job_id)
     return JobDetail(
         job=JobView.of(job),
         tasks=[TaskView.model_validate(task) for task in farm.store.tasks(job_id)],
-        attempts=[AttemptView.model_validate(attempt) for attempt in farm.store.attempts(job_id)],
+        attempts=[AttemptView.model_validate(attempt) for attempt in attempts],
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
-        plan=PlanView.of(plan_for(job.request)),
-        rendered=rendered_sections(farm, artifacts),
+        plan=PlanView.model_validate(job.plan) if job.plan else None,
+        rendered=rendered_sections(farm, attempts, artifacts),
     )
 
 

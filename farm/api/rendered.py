@@ -1,25 +1,37 @@
 """What is known of sections besides their rows: how finished ones were made, and what they look like."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from farm.errors import FarmError, NotFoundError
+from farm.jobs.facts import typed_facts
 from farm.jobs.names import attempt_folder, latents_index, preview_key, preview_name, section_name
-from farm.jobs.records import Artifact, AttemptState
+from farm.jobs.records import Artifact, Attempt, AttemptState
 from farm.store.artifacts import ArtifactStore
 
 from .context import FarmContext
 from .schemas import RenderedSection
 
+COMMITTED = AttemptState.COMMITTED
 
-def rendered_sections(farm: FarmContext, artifacts: Mapping[str, Artifact]) -> list[RenderedSection]:
-    """The finished sections of a job, in viewer order; one whose file is gone or damaged is left out."""
+
+def rendered_sections(
+    farm: FarmContext, attempts: Sequence[Attempt], artifacts: Mapping[str, Artifact]
+) -> list[RenderedSection]:
+    """The finished sections of a job, in viewer order.
+
+    Those of jobs that an early version rendered have no facts in their rows; their files are asked, and one whose file
+    is gone or damaged is left out.
+    """
+    made = {attempt.task_id.rpartition(".")[2]: attempt for attempt in attempts if attempt.state is COMMITTED}
     found = []
     for name, artifact in sorted(artifacts.items()):
         if (index := latents_index(name)) is not None:
+            attempt = made.get(section_name(index))
             try:
-                found.append(_section(index, _metadata(farm.artifacts, artifact.key)))
+                facts = attempt.facts if attempt and attempt.facts else _of_file(farm.artifacts, artifact.key)
+                found.append(_section(index, facts))
             except (FarmError, KeyError, ValueError):
                 continue
     return found
@@ -46,18 +58,18 @@ def newest_preview(farm: FarmContext, job_id: str, section: int) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _metadata(artifacts: ArtifactStore, key: str) -> dict[str, str]:
+def _of_file(artifacts: ArtifactStore, key: str) -> dict[str, Any]:
     """Of a committed file, which never changes under its key."""
-    return artifacts.tensor_metadata(key)
+    return typed_facts(artifacts.tensor_metadata(key))
 
 
-def _section(index: int, facts: Mapping[str, str]) -> RenderedSection:
+def _section(index: int, facts: Mapping[str, Any]) -> RenderedSection:
     return RenderedSection(
         index=index,
-        seconds=float(facts["seconds"]),
+        seconds=facts["seconds"],
         replica=facts["replica"],
         device_class=facts["device_class"],
         cache=facts["cache"],
-        steps=int(facts["steps"]),
-        steps_computed=json.loads(facts["computed"]),
+        steps=facts["steps"],
+        steps_computed=facts["computed"],
     )

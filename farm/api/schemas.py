@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from farm.jobs.plan_facts import plan_facts
 from farm.jobs.records import Artifact, Job, JobState
 from farm.jobs.request import RenderRequest, slug
 from model.family import FamilyInfo
 from model.footage.buckets import Crop
-from model.plan import Plan, Section
+from model.plan import Plan
 
 
 class View(BaseModel):
@@ -32,11 +33,20 @@ class ErrorView(BaseModel):
 
 
 class JobView(View):
-    """A job. ``counts``: its tasks per state, and ``steps_done`` and ``steps_total``; ``progress``: 0 to 1."""
+    """A job. ``counts``: its tasks per state, and ``steps_done`` and ``steps_total``; ``progress``: 0 to 1.
+
+    ``unreadable`` says why this version can't read the request of another one; ``request`` is then as it was stored.
+    """
 
     id: str
-    request: RenderRequest
+    request: RenderRequest | dict[str, Any]
+    unreadable: str
     state: JobState
+    owner: str
+    name: str
+    prompt: str
+    priority: int
+    family: str
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -48,7 +58,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        return cls(**vars(job), progress=progress_of(job))
+        return cls(**_job_values(job))
 
 
 class JobCreated(JobView):
@@ -58,7 +68,13 @@ class JobCreated(JobView):
 
     @classmethod
     def created(cls, job: Job, notes: Sequence[str]) -> Self:
-        return cls(**vars(job), progress=progress_of(job), notes=list(notes))
+        return cls(**_job_values(job), notes=list(notes))
+
+
+def _job_values(job: Job) -> dict[str, Any]:
+    trouble = job.stored.trouble
+    request = job.stored.fields if trouble else job.request
+    return {**vars(job), "request": request, "unreadable": trouble, "progress": progress_of(job)}
 
 
 class JobList(BaseModel):
@@ -93,6 +109,8 @@ class AttemptView(View):
     message: str
     step: int
     steps: int
+    device_class: str
+    facts: dict[str, Any]
 
 
 class ArtifactView(BaseModel):
@@ -142,23 +160,6 @@ class SectionView(BaseModel):
     blend: float
     anchors: tuple[str, ...]
 
-    @classmethod
-    def of(cls, plan: Plan, section: Section) -> Self:
-        frames = section.frames
-        return cls(
-            index=section.index,
-            start=section.start,
-            stop=section.stop,
-            first_frame=frames.start,
-            last_frame=frames.stop - 1,
-            predecessors=section.predecessors,
-            level=section.level,
-            prompt=section.prompt,
-            next_prompt=section.next_prompt,
-            blend=section.blend,
-            anchors=plan.anchors_of(section),
-        )
-
 
 class PlanView(BaseModel):
     """A plan in numbers. ``seconds`` is the true length; ``depth`` the longest chain of sections."""
@@ -180,7 +181,7 @@ class PlanView(BaseModel):
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
-        return cls(**_plan_facts(plan))
+        return cls(**plan_facts(plan))
 
 
 class PlanPreview(PlanView):
@@ -207,7 +208,7 @@ class PlanPreview(PlanView):
         cls, plan: Plan, devices: int, crop: Crop, tokens: int, experimental: bool, svg: str, notes: list[str]
     ) -> Self:
         return cls(
-            **_plan_facts(plan),
+            **plan_facts(plan),
             devices=devices,
             makespan=plan.makespan(devices),
             devices_speedup=plan.speedup(devices),
@@ -242,13 +243,13 @@ class RenderedSection(BaseModel):
 
 
 class JobDetail(BaseModel):
-    """A job with everything known about it."""
+    """A job with everything known about it. ``plan`` is unknown of jobs that an early version queued."""
 
     job: JobView
     tasks: list[TaskView]
     attempts: list[AttemptView]
     artifacts: list[ArtifactView]
-    plan: PlanView
+    plan: PlanView | None
     rendered: list[RenderedSection] = []
 
 
@@ -423,23 +424,4 @@ def filename_of(job: Job, artifact: Artifact) -> str:
     """Such as ``the-puppet-dances-3f2a9c.mp4``."""
     suffix = PurePosixPath(artifact.key).suffix
     part = "" if artifact.name == "video" else f"-{artifact.name}"
-    return f"{slug(job.request.name or job.request.prompt)}-{job.id[:8]}{part}{suffix}"
-
-
-def _plan_facts(plan: Plan) -> dict[str, Any]:
-    return {
-        "order": plan.order,
-        "layout": str(plan.layout),
-        "fps": plan.fps,
-        "seconds": plan.seconds,
-        "requested_seconds": plan.requested_seconds,
-        "frames": plan.output_frames,
-        "latent_frames": plan.latent_frames,
-        "sections": len(plan.sections),
-        "depth": plan.depth,
-        "width": plan.width,
-        "speedup": plan.speedup(),
-        "digest": plan.digest(),
-        "anchors": [AnchorView(name=anchor.name, second=plan.second_of(anchor)) for anchor in plan.anchors],
-        "section_list": [SectionView.of(plan, section) for section in plan.sections],
-    }
+    return f"{slug(job.name or job.prompt)}-{job.id[:8]}{part}{suffix}"

@@ -16,7 +16,6 @@ import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError
-from farm.jobs.graph import plan_for
 from farm.jobs.names import attempt_folder
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
@@ -149,9 +148,9 @@ class Coordinator:
 
     async def _likely_family(self) -> str:
         if self._job_id is not None:
-            return (await insist(self._store.get_job, self._job_id)).request.model_type
+            return (await insist(self._store.get_job, self._job_id)).family
         jobs, _ = await insist(self._store.list_jobs, limit=1)
-        return jobs[0].request.model_type if jobs else str(RenderRequest.model_fields["model_type"].default)
+        return jobs[0].family if jobs else str(RenderRequest.model_fields["model_type"].default)
 
     async def _running_attempts(self) -> list[Attempt]:
         attempts = await insist(self._store.running_attempts)
@@ -215,7 +214,7 @@ class Coordinator:
             await self._abandon(member, attempt, error)
             return
         if task.kind is not TaskKind.EXPORT:
-            member.families = frozenset([job.request.model_type])
+            member.families = frozenset([job.family])
         await self._follow(member, attempt)
 
     async def _follow(self, member: Member, attempt: Attempt) -> None:
@@ -287,7 +286,7 @@ class Coordinator:
         except Exception as error:  # noqa: BLE001 - whatever the store's client raises, the attempt has no result
             return Failure(FailureKind.RESOURCES, describe_error(error))
         try:
-            await asyncio.to_thread(self._store.commit_attempt, attempt.id, files)
+            await asyncio.to_thread(self._store.commit_attempt, attempt.id, files, outcome.facts)
         except StaleAttemptError as error:
             log.warning("refused: %s", error)
             for file in files:
@@ -352,12 +351,8 @@ def start_coordinator(settings: Settings, job_id: str | None = None, max_replica
 
 def _ready_task(task: Task, job: Job) -> ReadyTask:
     """The planner's view of a task: sections weigh ten, so that one on a long chain goes before any decode."""
-    plan = plan_for(job.request)
-    chain = {TaskKind.ENCODE: 10 * plan.depth + 3, TaskKind.DECODE: 2, TaskKind.EXPORT: 1}.get(task.kind, 0)
-    if task.kind is TaskKind.SECTION and task.section is not None:
-        chain = 10 * plan.remaining[task.section] + 2
-    family = "" if task.kind is TaskKind.EXPORT else job.request.model_type
-    return ReadyTask(task.id, job.id, job.request.priority, job.created_at.timestamp(), chain, family)
+    family = "" if task.kind is TaskKind.EXPORT else job.family
+    return ReadyTask(task.id, job.id, job.priority, job.created_at.timestamp(), task.chain, family)
 
 
 def _task_name(attempt: Attempt) -> str:

@@ -9,9 +9,10 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from farm.errors import CancelledError, InputError
+from farm.jobs.facts import typed_facts
 from farm.jobs.graph import plan_for
 from farm.jobs.names import CONDITIONING, frames_name, latents_name, preview_key
 from farm.jobs.records import Artifact, AttemptSpec, TaskKind
@@ -64,6 +65,7 @@ class TaskExecutor:
         self._renderer: Renderer | None = None
         self._budget = _budget(self._settings)
         self._notes: list[str] = []
+        self._facts: dict[str, Any] = {}
         self._kinds = {
             TaskKind.ENCODE: self._encode,
             TaskKind.SECTION: self._section,
@@ -85,6 +87,7 @@ class TaskExecutor:
             StorageError: an input can't be read, or an output can't be written.
             InputError: the job's plan can't be reproduced by this version.
         """
+        self._facts = {}
         plan = plan_for(spec.request)
         if plan.digest() != spec.plan_digest:
             raise InputError(
@@ -103,7 +106,10 @@ class TaskExecutor:
         while True:
             checkpoint()
             try:
-                return self._kinds[spec.kind](spec, plan, step_done)
+                started = time.monotonic()
+                made = self._kinds[spec.kind](spec, plan, step_done)
+                self._facts["whole_seconds"] = round(time.monotonic() - started, 3)
+                return made
             except (MemoryError, RuntimeError) as error:
                 if not (is_out_of_memory(error) and self._shrink(spec, error)):
                     raise
@@ -112,6 +118,11 @@ class TaskExecutor:
         """What the job's history should tell of the attempts since the last call."""
         notes, self._notes = self._notes, []
         return notes
+
+    def take_facts(self) -> dict[str, Any]:
+        """How the last attempt's result was made, for its row; empty for what no model made."""
+        facts, self._facts = self._facts, {}
+        return facts
 
     def _shrink(self, spec: AttemptSpec, error: BaseException) -> bool:
         """After running out of memory: drop the model, and have it read again under the next smaller memory plan."""
@@ -237,6 +248,7 @@ class TaskExecutor:
             **facts,
             **{f"input.{key}": value for key, value in sorted(spec.hashes.items())},
         }
+        self._facts = typed_facts(metadata)
         return self._artifacts.save_tensors(f"{spec.output_prefix}/{name}.safetensors", tensors, metadata, name=name)
 
 

@@ -40,7 +40,7 @@ def render_in_process(
             files = executor.run(spec, watch.report, watch.is_stale)
             for note in executor.take_notes():
                 store.add_event(job_id, "memory_plan", note, {"attempt": attempt.id})
-            store.commit_attempt(attempt.id, publish(artifacts, spec, files))
+            store.commit_attempt(attempt.id, publish(artifacts, spec, files), executor.take_facts())
         except (KeyboardInterrupt, CancelledError):
             store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")
             raise

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -37,12 +37,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: with files (private keys), or with a failure; ``notes`` are for the job's history."""
+    """How an attempt ended: with files (private keys) and facts on how they were made, or with a failure.
+
+    ``notes`` are for the job's history.
+    """
 
     spec: AttemptSpec
     files: tuple[Artifact, ...] = ()
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,9 @@ class Replica:
     def _execute(self, spec: AttemptSpec) -> Outcome:
         try:
             reporter = _Reporter(spec.attempt_id, self._stop)
-            files = tuple(self._ready_executor().run(spec, reporter, self._stop.is_set))
-            return Outcome(spec, files, notes=tuple(self._ready_executor().take_notes()))
+            executor = self._ready_executor()
+            files = tuple(executor.run(spec, reporter, self._stop.is_set))
+            return Outcome(spec, files, notes=tuple(executor.take_notes()), facts=executor.take_facts())
         except BaseException as error:  # the boundary of an attempt: whatever happens becomes its outcome
             log.warning("%s of job %s: %s", spec.task_name, spec.job_id, describe_error(error), exc_info=True)
             return Outcome(spec, failure=judge(error))

@@ -6,6 +6,7 @@ from PIL import Image
 
 from farm.errors import StorageError
 from farm.jobs.graph import tasks_for
+from farm.jobs.plan_facts import plan_facts
 from farm.jobs.records import Artifact, Job
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -13,6 +14,9 @@ from model.footage.footage import FileFacts
 from model.footage.media import Media
 
 from .request import Accepted
+
+LATENT_PIXELS = 8
+"""Pixels per latent pixel, each way, of every family."""
 
 
 def queue_job(
@@ -29,7 +33,7 @@ def queue_job(
         StorageError: files or job can't be written; then there is no job.
     """
     folder = f"jobs/{job_id}"
-    tasks = tasks_for(job_id, accepted.plan, accepted.family.decoding)
+    tasks = tasks_for(job_id, accepted.plan, accepted.family.decoding, section_work(accepted))
     try:
         stored = [
             _store(artifacts, folder, name, data, accepted.facts.get(name)) for name, data in media.files().items()
@@ -42,6 +46,7 @@ def queue_job(
             job_id=job_id,
             idempotency_key=idempotency_key,
             notes=accepted.notes,
+            plan=plan_facts(accepted.plan),
         )
     except BaseException:
         with suppress(StorageError):  # a store that can't be written may not be mended either; the first error counts
@@ -50,6 +55,21 @@ def queue_job(
     if job.id != job_id:  # the same key was sent before
         artifacts.remove_prefix(folder)
     return job
+
+
+def section_work(accepted: Accepted) -> float:
+    """Seconds that a section takes on a device of speed 1: its tokens, steps and passes."""
+    request, family = accepted.request, accepted.family
+    height, width = _bucket(accepted)
+    tokens = accepted.plan.layout.tokens(height // LATENT_PIXELS, width // LATENT_PIXELS)
+    return tokens * request.steps * (2 if request.cfg > 1 else 1) * family.token_seconds
+
+
+def _bucket(accepted: Accepted) -> tuple[int, int]:
+    resolution = accepted.request.resolution
+    for facts in accepted.facts.values():
+        return accepted.family.bucket(facts.height, facts.width, resolution)
+    return accepted.family.buckets_at(resolution)[0]
 
 
 def _store(artifacts: ArtifactStore, folder: str, name: str, data: bytes, facts: FileFacts | None) -> Artifact:

@@ -1,6 +1,7 @@
 """The task graph of a job: encode, sections, decodes, export."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from graphlib import TopologicalSorter
 
@@ -12,8 +13,8 @@ from .names import ENCODE, EXPORT, decode_name, section_name
 from .records import Task, TaskKind, TaskState
 from .request import RenderRequest
 
-SECTION_COST = 10
-"""A section's time in units of any other task's."""
+WORK = {TaskKind.ENCODE: 0.3, TaskKind.SECTION: 1.0, TaskKind.DECODE: 0.12, TaskKind.EXPORT: 0.04}
+"""Of tasks, in sections; that of the export for each section. What devices really take is measured as they work."""
 
 
 def plan_for(request: RenderRequest) -> Plan:
@@ -40,7 +41,7 @@ def plan_for(request: RenderRequest) -> Plan:
 _plan = lru_cache(maxsize=64)(make_plan)
 
 
-def tasks_for(job_id: str, plan: Plan, decoding: Decoding) -> list[Task]:
+def tasks_for(job_id: str, plan: Plan, decoding: Decoding, section_work: float = 1.0) -> list[Task]:
     """The tasks of a job: encode, sections in viewer order, decodes, export.
 
     ``dependencies`` are task names within the job; a task's id is ``<job id>.<name>``. Only ``encode`` is READY.
@@ -49,6 +50,7 @@ def tasks_for(job_id: str, plan: Plan, decoding: Decoding) -> list[Task]:
         job_id: the job's id.
         plan: its plan.
         decoding: which latents a chunk's decoding reads.
+        section_work: seconds that a device of speed 1 would take for a section.
     """
 
     def task(name: str, kind: TaskKind, dependencies: Sequence[str], section: int | None = None) -> Task:
@@ -63,19 +65,25 @@ def tasks_for(job_id: str, plan: Plan, decoding: Decoding) -> list[Task]:
         read = sections_read(plan, decoding.chunk(plan, section.index).latents)
         tasks.append(task(decode_name(section.index), TaskKind.DECODE, [*map(section_name, read)], section.index))
     tasks.append(task(EXPORT, TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
-    return tasks
+    return _weighed(tasks, len(plan.sections), section_work)
 
 
-def critical_path(tasks: Sequence[Task]) -> dict[str, int]:
-    """Per task name, the cost of the longest chain from its start to the job's end; in units of a non-section task."""
-    by_name = {task.name: task for task in tasks}
+def _weighed(tasks: Sequence[Task], sections: int, section_work: float) -> list[Task]:
+    times = {TaskKind.EXPORT: sections}
+    work = {task.name: section_work * WORK[task.kind] * times.get(task.kind, 1) for task in tasks}
+    chain = critical_path(tasks, work)
+    return [replace(task, work=work[task.name], chain=chain[task.name]) for task in tasks]
+
+
+def critical_path(tasks: Sequence[Task], work: Mapping[str, float]) -> dict[str, float]:
+    """Per task name, the work of the longest chain from its start to the job's end, its own included."""
     dependants: dict[str, list[str]] = {task.name: [] for task in tasks}
     for task in tasks:
         for dependency in task.dependencies:
             dependants[dependency].append(task.name)
     order = TopologicalSorter(dependants).static_order()
-    remaining: dict[str, int] = {}
+    remaining: dict[str, float] = {}
     for name in order:
-        after = max((remaining[dependant] for dependant in dependants[name]), default=0)
-        remaining[name] = after + (SECTION_COST if by_name[name].kind is TaskKind.SECTION else 1)
+        after = max((remaining[dependant] for dependant in dependants[name]), default=0.0)
+        remaining[name] = after + work[name]
     return remaining

@@ -22,7 +22,7 @@ class ReadyTask:
     job_id: str
     priority: int
     submitted: float
-    remaining: int
+    remaining: float
     family: str = ""
 
 
@@ -58,7 +58,7 @@ def assign(ready: Iterable[ReadyTask], idle: Iterable[IdleReplica]) -> list[Assi
     return chosen
 
 
-def _urgency(task: ReadyTask) -> tuple[int, float, str, int, str]:
+def _urgency(task: ReadyTask) -> tuple[int, float, str, float, str]:
     return (-task.priority, task.submitted, task.job_id, -task.remaining, task.id)
 
 

@@ -3,7 +3,8 @@
 The fence: every message of an execution carries its attempt id, and only the task's current attempt is listened to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
@@ -97,7 +98,9 @@ def report_progress(connection: Connection, attempt_id: str, step: int, steps: i
     return noted.rowcount == 1
 
 
-def commit_attempt(connection: Connection, attempt_id: str, artifacts: Sequence[Artifact]) -> list[str]:
+def commit_attempt(
+    connection: Connection, attempt_id: str, artifacts: Sequence[Artifact], facts: Mapping[str, Any]
+) -> list[str]:
     """Take over an attempt's result: artifacts, task done, dependants ready, after the last task the job completed."""
     job_id = _job_of(connection, attempt_id)
     if job_id is None:
@@ -120,6 +123,9 @@ def commit_attempt(connection: Connection, attempt_id: str, artifacts: Sequence[
         raise StaleAttemptError(
             f"{row.task_name} of job {job_id} is {row.task_state}, not running; nothing was written."
         )
+    if facts:
+        values = {"facts": dict(facts), "device_class": str(facts.get("device_class", ""))}
+        connection.execute(update(t.attempts).where(t.attempts.c.id == attempt_id).values(values))
     for artifact in artifacts:
         same = (t.artifacts.c.job_id == job_id) & (t.artifacts.c.name == artifact.name)
         connection.execute(delete(t.artifacts).where(same))

@@ -59,16 +59,17 @@ class JobStore:
         job_id: str | None = None,
         idempotency_key: str | None = None,
         notes: Sequence[str] = (),
+        plan: Mapping[str, Any] | None = None,
     ) -> Job:
         """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``;
-        ``notes`` become lines of its history.
+        ``notes`` become lines of its history; ``plan`` is what ``plan_facts`` says of its plan.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
         """
         if not tasks:
             raise InputError("a job needs at least one task.")
-        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key, notes)
+        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key, notes, plan)
         try:
             return self._database.write(lifecycle.create_job, *work)
         except IntegrityError:  # another process created the same job at the same moment; now it can be read
@@ -157,15 +158,17 @@ class JobStore:
         """Note the denoising step reached. False: the attempt is no longer current and must abort."""
         return self._database.write(attempts.report_progress, attempt_id, step, steps)
 
-    def commit_attempt(self, attempt_id: str, artifacts: Sequence[Artifact]) -> list[str]:
-        """Take over an attempt's result; returns the names of the tasks that it made ready.
+    def commit_attempt(
+        self, attempt_id: str, artifacts: Sequence[Artifact], facts: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Take over an attempt's result and the ``facts`` on how it was made; returns the tasks that it made ready.
 
         Committing twice is a no-op that returns an empty list.
 
         Raises:
             StaleAttemptError: the attempt is not its task's current one; nothing was written.
         """
-        return self._database.write(attempts.commit_attempt, attempt_id, artifacts)
+        return self._database.write(attempts.commit_attempt, attempt_id, artifacts, facts or {})
 
     def fail_attempt(self, attempt_id: str, kind: FailureKind, message: str) -> bool:
         """End an attempt without a result; its task becomes ready again.

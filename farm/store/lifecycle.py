@@ -1,6 +1,7 @@
 """What users do with a job: create, cancel, pause, resume, retry, delete. Each function is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from farm.errors import ConflictError, InputError
 from farm.jobs.records import Artifact, Job, JobState, Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
+from farm.jobs.stored import REQUEST_VERSION, StoredRequest
 
 from . import tables as t
 from .rows import load_job, now
@@ -27,6 +29,7 @@ def create_job(
     files: Sequence[Artifact],
     idempotency_key: str | None,
     notes: Sequence[str] = (),
+    plan: Mapping[str, Any] | None = None,
 ) -> Job:
     """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
@@ -45,7 +48,10 @@ def create_job(
             name=request.name,
             prompt=request.prompt,
             priority=request.priority,
-            request=request.model_dump_json(),
+            request=StoredRequest.of(request).text,
+            request_version=REQUEST_VERSION,
+            family=request.model_type,
+            plan=dict(plan or {}),
             plan_digest=plan_digest,
             idempotency_key=idempotency_key,
             error="",
@@ -132,6 +138,8 @@ def _task_values(job_id: str, position: int, task: Task) -> dict[str, object]:
         "state": TaskState.WAITING,
         "failures": 0,
         "reason": "",
+        "work": task.work,
+        "chain": task.chain,
     }
 
 

@@ -21,7 +21,7 @@ from farm.jobs.records import (
     TaskKind,
     TaskState,
 )
-from farm.jobs.request import RenderRequest
+from farm.jobs.stored import StoredRequest
 
 from . import tables as t
 
@@ -71,6 +71,9 @@ def load_tasks(connection: Connection, query: Select[Any]) -> list[Task]:
             state=TaskState(row.state),
             failures=row.failures,
             reason=row.reason,
+            work=row.work,
+            chain=row.chain,
+            not_before=row.not_before,
         )
         for row in rows
     ]
@@ -90,6 +93,8 @@ def attempt(row: AnyRow) -> Attempt:
         message=row.message,
         step=row.step,
         steps=row.steps,
+        device_class=row.device_class,
+        facts=row.facts,
     )
 
 
@@ -110,21 +115,29 @@ def no_job(job_id: str) -> NotFoundError:
 
 
 def _job(row: AnyRow, counts: dict[str, int]) -> Job:
-    request = RenderRequest.model_validate_json(row.request)
+    stored = StoredRequest(row.request, row.request_version)
+    steps = stored.fields.get("steps", 0)
+    steps = steps if isinstance(steps, int) else 0
     counts["steps_done"] = min(
-        counts.pop("running_steps") + counts.pop("sections_done") * request.steps, counts["sections"] * request.steps
+        counts.pop("running_steps") + counts.pop("sections_done") * steps, counts["sections"] * steps
     )
-    counts["steps_total"] = counts.pop("sections") * request.steps
+    counts["steps_total"] = counts.pop("sections") * steps
     return Job(
         id=row.id,
-        request=request,
+        stored=stored,
         state=JobState(row.state),
+        owner=row.owner,
+        name=row.name,
+        prompt=row.prompt,
+        priority=row.priority,
+        family=row.family,
         created_at=row.created_at,
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
         error=row.error,
         plan_digest=row.plan_digest,
+        plan=row.plan,
         counts=counts,
     )
 

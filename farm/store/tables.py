@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -53,6 +54,9 @@ jobs = Table(
     Column("prompt", Text, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("request", Text, nullable=False),
+    Column("request_version", Integer, nullable=False, server_default="1"),
+    Column("family", String(80), nullable=False, server_default=""),
+    Column("plan", JSON, nullable=False, server_default="{}"),
     Column("plan_digest", String(64), nullable=False),
     Column("idempotency_key", String(200), unique=True),
     Column("error", Text, nullable=False),
@@ -76,6 +80,9 @@ tasks = Table(
     Column("state", String(16), nullable=False),
     Column("failures", Integer, nullable=False),
     Column("remade", Integer, nullable=False, server_default="0"),
+    Column("work", Float, nullable=False, server_default="1"),
+    Column("chain", Float, nullable=False, server_default="1"),
+    Column("not_before", UtcDateTime),
     Column("reason", Text, nullable=False),
     UniqueConstraint("job_id", "name", name="uq_tasks_name"),
     Index("ix_tasks_job_state", "job_id", "state"),
@@ -105,6 +112,8 @@ attempts = Table(
     Column("steps", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    Column("device_class", String(100), nullable=False, server_default=""),
+    Column("facts", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("task_id", "number", name="uq_attempts_number"),
     # The fence: a task has at most one current attempt, whatever the code above the database does.
     Index(
@@ -140,6 +149,15 @@ events = Table(
     Column("data", JSON, nullable=False),
     Index("ix_events_job", "job_id", "id"),
     sqlite_autoincrement=True,
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("used", Float, nullable=False, server_default="0"),
+    Column("task_limit", Integer),
 )
 
 replicas = Table(

@@ -64,12 +64,13 @@ def test_every_graph_can_be_worked_off_in_the_order_of_its_critical_path(section
     tasks = tasks_for("job", plan, Decoding(before=2))
     assert len(tasks) == 2 * len(plan.sections) + 2
     assert len({task.id for task in tasks}) == len(tasks)
-    remaining = critical_path(tasks)
+    by = {task.name: task for task in tasks}
     for task in tasks:
-        assert all(remaining[dependency] > remaining[task.name] for dependency in task.dependencies)
-    assert remaining["export"] == 1
-    # encode, the longest chain of sections at 10 each, a decode, the export
-    assert remaining["encode"] == 10 * plan.depth + 3
+        assert all(by[dependency].chain > task.chain for dependency in task.dependencies)
+    assert by["export"].chain == by["export"].work
+    sections = plan.depth * by["section-000"].work
+    assert by["encode"].chain == pytest.approx(by["encode"].work + sections + by["decode-000"].chain)
+    assert critical_path(tasks, {task.name: task.work for task in tasks}) == {task.name: task.chain for task in tasks}
 
 
 def test_graph_of_an_hour_keeps_names_unique() -> None:

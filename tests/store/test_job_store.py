@@ -3,10 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from farm.errors import ConflictError, InputError, NotFoundError, StaleAttemptError
 from farm.jobs.records import AttemptState, FailureKind, JobState, Task, TaskKind, TaskState
 from farm.store.attempts import FREE_LOSSES, MAX_TASK_FAILURES
+from farm.store.database import Database
 from farm.store.jobs import JobStore
 from tests.support.jobs import SHA, audit, made, ready, run_all, run_task, submit
 
@@ -408,3 +410,17 @@ def test_artifact_of_a_later_attempt_replaces_an_earlier_one(store: JobStore):
     store.commit_attempt(attempt.id, [made("image")])
     assert store.artifacts(job.id)["image"].sha256 == SHA
     assert len(store.artifacts(job.id)) == 1
+
+
+def test_a_request_of_another_version_is_trouble_of_its_own_job(store: JobStore, database_url: str):
+    strange, fine = submit(store, name="strange"), submit(store, name="fine")
+    database = Database(database_url)
+    database.write(lambda c: c.execute(text("UPDATE jobs SET request_version = 9 WHERE id = :id"), {"id": strange.id}))
+    database.close()
+    jobs, total = store.list_jobs()
+    assert total == 2 and {job.id: bool(job.stored.trouble) for job in jobs} == {strange.id: True, fine.id: False}
+    shown = store.get_job(strange.id)
+    assert (shown.name, shown.state, shown.counts["steps_total"]) == ("strange", JobState.PENDING, 4 * 25)
+    assert {job.id for _, job in store.ready_tasks()} == {strange.id, fine.id}
+    assert store.cancel_job(strange.id).state is JobState.CANCELLED
+    store.delete_job(strange.id)
