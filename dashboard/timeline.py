@@ -65,7 +65,9 @@ class Cell:
 
 
 def cells(detail: Mapping[str, Any], now: datetime | None = None) -> list[Cell]:
-    """The sections of ``GET /jobs/{id}``'s answer in viewer order."""
+    """The sections of ``GET /jobs/{id}``'s answer in viewer order; none while its plan is unknown."""
+    if detail["plan"] is None:
+        return []
     attempts: dict[str, list[Mapping[str, Any]]] = {}
     for attempt in detail["attempts"]:
         attempts.setdefault(attempt["task_id"], []).append(attempt)

@@ -31,7 +31,7 @@ def open_job(job_id: str, label: str = "Open") -> None:
 
 def thumbnail(job: dict[str, Any], width: int | str = "stretch") -> None:
     """The job's start image, else another picture of it."""
-    files = RenderRequest.model_validate(job["request"]).files
+    files = {} if job["unreadable"] else RenderRequest.model_validate(job["request"]).files
     name = next((name for name in files if name != SOURCE_VIDEO), "image")
     try:
         data = farm_access.picture(farm_access.source(), job["id"], name, files.get(name, ""))

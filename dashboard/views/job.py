@@ -73,7 +73,10 @@ def _live(job_id: str) -> None:
         if job["error"]:
             st.error(job["error"], icon=":material/error:")
         done = sum(t["state"] == "done" for t in detail["tasks"] if t["kind"] == "section")
-        st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {plan['sections']} sections rendered")
+        of = sum(t["kind"] == "section" for t in detail["tasks"])
+        st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {of} sections rendered")
+        if job["unreadable"]:
+            st.warning(looks.plain(job["unreadable"]), icon=":material/help:")
     st.markdown("##### Sections")
     st.html(timeline_html(cells(detail)))
     _previews(detail)
@@ -97,9 +100,8 @@ def _head(detail: dict[str, Any]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             looks.badge(job["state"])
             took = looks.elapsed(job["started_at"], job["finished_at"])
-            st.caption(
-                " · ".join(t for t in (f"{plan['seconds']:.2f} s video", f"{took} rendering" if took else "") if t)
-            )
+            length = f"{plan['seconds']:.2f} s video" if plan else ""
+            st.caption(" · ".join(t for t in (length, f"{took} rendering" if took else "") if t))
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):
         _buttons(job)
 
@@ -127,7 +129,8 @@ def _buttons(job: dict[str, Any]) -> None:
 
 def _again(job: dict[str, Any]) -> None:
     """Start a new video from all settings of this one, seed and files included."""
-    if st.button("", icon=":material/content_copy:", help="New video with these settings", key=f"again-{job['id']}"):
+    name = "New video with these settings"
+    if st.button("", icon=":material/content_copy:", help=name, key=f"again-{job['id']}", disabled=bool(job["unreadable"])):
         with farm_access.explained():
             names = RenderRequest.model_validate(job["request"]).files
             files = {name: farm_access.client().artifact(job["id"], name) for name in names}
@@ -215,7 +218,17 @@ def _cache(name: str, rendered: list[dict[str, Any]]) -> str:
     return f"{name}, {computed} of {steps} steps computed" if name != "none" and steps else name
 
 
-def _settings(request: dict[str, Any], plan: dict[str, Any], rendered: list[dict[str, Any]]) -> None:
+def _length(plan: dict[str, Any] | None) -> dict[str, str]:
+    if plan is None:
+        return {}
+    return {
+        "length": f"{plan['seconds']:.2f} s ({plan['requested_seconds']:g} s asked for)",
+        "frames": f"{plan['frames']} at {plan['fps']} fps",
+        "sections": f"{plan['sections']}, chain of {plan['depth']}",
+    }
+
+
+def _settings(request: dict[str, Any], plan: dict[str, Any] | None, rendered: list[dict[str, Any]]) -> None:
     st.markdown(looks.plain(request["prompt"]))
     shown = {
         "preset": request["preset"],
@@ -227,9 +240,7 @@ def _settings(request: dict[str, Any], plan: dict[str, Any], rendered: list[dict
         "cache": _cache(request["cache"], rendered),
         "sampler": request["sampler"],
         "model": request["model_type"],
-        "length": f"{plan['seconds']:.2f} s ({plan['requested_seconds']:g} s asked for)",
-        "frames": f"{plan['frames']} at {plan['fps']} fps",
-        "sections": f"{plan['sections']}, chain of {plan['depth']}",
+        **_length(plan),
         "exporter": request["exporter"],
         "priority": str(request["priority"]),
         "owner": request["owner"],

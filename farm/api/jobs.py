@@ -7,6 +7,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
+from farm.jobs.graph import plan_for
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
@@ -107,7 +108,7 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
         tasks=[TaskView.model_validate(task) for task in farm.store.tasks(job_id)],
         attempts=[AttemptView.model_validate(attempt) for attempt in attempts],
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
-        plan=PlanView.model_validate(job.plan) if job.plan else None,
+        plan=_plan(job),
         rendered=rendered_sections(farm, attempts, artifacts),
     )
 
@@ -171,6 +172,16 @@ def get_preview(farm: Farm, job_id: JobId, section: Section) -> Response:
     return Response(
         newest_preview(farm, job_id, section), media_type="image/jpeg", headers={"Cache-Control": "no-store"}
     )
+
+
+def _plan(job: Job) -> PlanView | None:
+    """From its row; made anew for a job that an early version queued, if its model is at hand."""
+    if job.plan:
+        return PlanView.model_validate(job.plan)
+    try:
+        return PlanView.of(plan_for(job.request))
+    except FarmError:
+        return None
 
 
 def _made_again(farm: Farm, job: Job, damage: DamagedArtifactError) -> FarmError:

@@ -35,7 +35,8 @@ class ErrorView(BaseModel):
 class JobView(View):
     """A job. ``counts``: its tasks per state, and ``steps_done`` and ``steps_total``; ``progress``: 0 to 1.
 
-    ``unreadable`` says why this version can't read the request of another one; ``request`` is then as it was stored.
+    ``unreadable`` says why this version can't read the request of another one; ``request`` is then as it was stored,
+    with defaults for what is missing.
     """
 
     id: str
@@ -71,9 +72,12 @@ class JobCreated(JobView):
         return cls(**_job_values(job), notes=list(notes))
 
 
+_DEFAULTS = RenderRequest(prompt="-").model_dump(mode="json")
+
+
 def _job_values(job: Job) -> dict[str, Any]:
     trouble = job.stored.trouble
-    request = job.stored.fields if trouble else job.request
+    request = {**_DEFAULTS, **job.stored.fields} if trouble else job.request
     return {**vars(job), "request": request, "unreadable": trouble, "progress": progress_of(job)}
 
 

@@ -21,7 +21,9 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         "job": job["id"],
         "state": output.state(job["state"]) + (f": {escape(job['error'])}" if job["error"] else ""),
         "prompt": escape(request["prompt"]),
-        "video": f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, {plan['sections']} sections",
+        "unreadable": escape(job["unreadable"]),
+        "video": plan
+        and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, {plan['sections']} sections",
         "settings": escape(
             f"{request['model_type']}, preset {request['preset']}, order {request['order']}, "
             f"seed {request['seed']}, {request['steps']} steps"

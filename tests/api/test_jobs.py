@@ -5,11 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, DamagedArtifactError, DatabaseError, NotFoundError
 from farm.jobs.records import FailureKind, JobState
+from farm.store.database import Database
 from tests.support.api import LiveFarm, picture
 
 FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1, "seed": 5}
@@ -213,3 +215,19 @@ def test_a_database_that_is_away_is_said_with_when_to_come_back(farm: LiveFarm, 
         client.jobs()
     health = httpx.get(f"{farm.url}/api/v1/health")
     assert (health.status_code, health.json()["status"]) == (503, "degraded")
+
+
+def test_a_job_of_another_version_is_shown_with_its_reason_and_hinders_no_other(farm: LiveFarm, client: FarmClient):
+    strange = client.submit(picture(), FIELDS | {"name": "strange"})["id"]
+    database = Database(farm.settings.database_url)
+    fields = json.dumps({"prompt": "x", "hologram": 1})
+    change = text("UPDATE jobs SET request = :fields, plan = '{}' WHERE id = :id")
+    database.write(lambda c: c.execute(change, {"fields": fields, "id": strange}))
+    database.close()
+    fine = client.submit(picture(), FIELDS)["id"]
+    listed = {job["id"]: job for job in client.jobs()["jobs"]}
+    assert listed[fine]["unreadable"] == "" and "hologram" in listed[strange]["unreadable"]
+    shown = client.job(strange)
+    assert shown["plan"] is None and shown["job"]["name"] == "strange" and shown["job"]["request"]["hologram"] == 1
+    assert client.cancel(strange)["state"] == "cancelled"
+    client.delete(strange)
