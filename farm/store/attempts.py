@@ -4,6 +4,8 @@ The fence: every message of an execution carries its attempt id, and only the ta
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
@@ -32,7 +34,7 @@ FREE_LOSSES = 5
 _UNFINISHED = (FailureKind.INTERRUPTION, FailureKind.LOST, FailureKind.NEVER_STARTED, FailureKind.DAMAGED)
 
 
-def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str) -> Attempt:
+def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str, device: str = "") -> Attempt:
     """Give a ready task to a replica."""
     job_id = connection.execute(select(t.tasks.c.job_id).where(t.tasks.c.id == task_id)).scalar()
     if job_id is None:
@@ -66,6 +68,7 @@ def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica
             step=0,
             steps=0,
             started_at=moment,
+            device=device,
         )
     )
     if job.state == JobState.PENDING:
@@ -147,7 +150,19 @@ def commit_attempt(
     return ready
 
 
-def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, message: str) -> bool:
+@dataclass(frozen=True)
+class Judgement:
+    """What becomes of a task after a failure. ``charges``: failures that count against it by now; ``fails``: how often it did, such as
+    ``" 3 times"``, if that ends its job; ``not_before``: when it may be tried again."""
+
+    charges: int
+    fails: str | None = None
+    not_before: datetime | None = None
+
+
+def fail_attempt(
+    connection: Connection, attempt_id: str, kind: FailureKind, message: str, judgement: Judgement | None = None
+) -> bool:
     """End an attempt without a result; False when it is not current any more, and nothing was done."""
     job_id = _job_of(connection, attempt_id)
     if job_id is None:
@@ -157,13 +172,17 @@ def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, mes
     state = AttemptState.INTERRUPTED if kind in _UNFINISHED else AttemptState.FAILED
     if not end_attempt(connection, attempt_id, state, kind, message):
         return False
-    charged = kind is FailureKind.TASK or (kind is FailureKind.LOST and _losses(connection, row.task_id) > FREE_LOSSES)
-    failures = MAX_TASK_FAILURES if kind is FailureKind.INPUT else row.failures + charged
-    spent = failures >= MAX_TASK_FAILURES
+    judgement = judgement or _judge(connection, row, kind)
+    failures, spent = judgement.charges, judgement.fails is not None
     connection.execute(
         update(t.tasks)
         .where(t.tasks.c.id == row.task_id, t.tasks.c.state == TaskState.RUNNING)
-        .values(state=TaskState.FAILED if spent else TaskState.READY, failures=failures, reason=message)
+        .values(
+            state=TaskState.FAILED if spent else TaskState.READY,
+            failures=failures,
+            reason=message,
+            not_before=judgement.not_before,
+        )
     )
     add_event(
         connection,
@@ -177,14 +196,22 @@ def fail_attempt(connection: Connection, attempt_id: str, kind: FailureKind, mes
         failures=failures,
     )
     if spent:
-        times = "" if kind is FailureKind.INPUT else f" {failures} times"
-        error = f"{row.task_name} failed{times}: {message}"
+        error = f"{row.task_name} failed{judgement.fails}: {message}"
         end_tasks(connection, job_id, f"the job failed at {row.task_name}")
         set_job_state(connection, job_id, JobState.FAILED, error=error)
         add_event(connection, job_id, "job_failed", error, task=row.task_name)
     else:
         touch_job(connection, job_id)
     return True
+
+
+def _judge(connection: Connection, row: rows.AnyRow, kind: FailureKind) -> Judgement:
+    """The rules for a farm of one replica, on which nothing can be tried elsewhere."""
+    if kind is FailureKind.INPUT:
+        return Judgement(MAX_TASK_FAILURES, "")
+    charged = kind is FailureKind.TASK or (kind is FailureKind.LOST and _losses(connection, row.task_id) > FREE_LOSSES)
+    failures = row.failures + charged
+    return Judgement(failures, f" {failures} times" if failures >= MAX_TASK_FAILURES else None)
 
 
 def _losses(connection: Connection, task_id: str) -> int:

@@ -21,10 +21,9 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import attempts, glance, lifecycle, remake, rows, transitions
+from . import attempts, glance, lifecycle, queue, reconcile, remake, rows, transitions
 from . import tables as t
 from .database import Database
-from .reconcile import reconcile
 
 
 class JobStore:
@@ -144,15 +143,30 @@ class JobStore:
         """What tells whether anything about these jobs has changed; those that don't exist are left out."""
         return self._database.read(glance.glance, job_ids)
 
+    # The queue
+
+    def queued(self, job_ids: Collection[str] | None = None) -> list[queue.QueuedJob]:
+        """The jobs that may run, all or those of ``job_ids``, with their ready tasks; without reading any request."""
+        return self._database.read(queue.queued, job_ids)
+
+    def changes(self, after: int) -> queue.Changes:
+        """Which jobs something was written about after that line of history."""
+        return self._database.read(queue.changes, after)
+
+    def newest_change(self) -> int:
+        """The newest line of any history."""
+        return self._database.read(queue.newest_change)
+
     # Tasks and their attempts
 
     def ready_tasks(self, limit: int = 256) -> list[tuple[Task, Job]]:
         """Ready tasks of pending and running jobs: highest priority first, then the oldest job."""
         return self._database.read(_ready_tasks, limit)
 
-    def start_attempt(self, task_id: str, replica: str) -> Attempt:
-        """Give a ready task to a replica; ConflictError when it is not ready or its job may not run."""
-        return self._database.write(attempts.start_attempt, lifecycle.new_id(), task_id, replica)
+    def start_attempt(self, task_id: str, replica: str, device: str = "") -> Attempt:
+        """Give a ready task to a replica on that kind of device; ConflictError when it is not ready or its job may not
+        run."""
+        return self._database.write(attempts.start_attempt, lifecycle.new_id(), task_id, replica, device)
 
     def report_progress(self, attempt_id: str, step: int, steps: int) -> bool:
         """Note the denoising step reached. False: the attempt is no longer current and must abort."""
@@ -170,13 +184,16 @@ class JobStore:
         """
         return self._database.write(attempts.commit_attempt, attempt_id, artifacts, facts or {})
 
-    def fail_attempt(self, attempt_id: str, kind: FailureKind, message: str) -> bool:
+    def fail_attempt(
+        self, attempt_id: str, kind: FailureKind, message: str, judgement: attempts.Judgement | None = None
+    ) -> bool:
         """End an attempt without a result; its task becomes ready again.
 
         Failures of kind ``TASK`` count: at the third the task and its job fail; so do losses beyond the fifth, and
-        input that can't be used fails at once. False, and nothing is done, for an attempt that is not current any more.
+        input that can't be used fails at once. A ``judgement`` takes the place of these rules. False, and nothing is
+        done, for an attempt that is not current any more.
         """
-        return self._database.write(attempts.fail_attempt, attempt_id, kind, message)
+        return self._database.write(attempts.fail_attempt, attempt_id, kind, message, judgement)
 
     def fail_for_damage(self, attempt_id: str, artifact: str, message: str) -> bool:
         """End an attempt that met a damaged or missing input, and have its maker run again; its task waits for that.
@@ -201,7 +218,10 @@ class JobStore:
 
     def reconcile(self) -> list[str]:
         """Settle tasks and jobs whose rows contradict each other; returns what was mended, one line each."""
-        return self._database.write(reconcile)
+        mended = []
+        for job_id in self._database.read(reconcile.suspects):
+            mended += self._database.write(reconcile.mend, job_id)
+        return mended
 
     # Replicas
 

@@ -1,6 +1,13 @@
-"""The sweep that settles what no event will: run when a coordinator starts, and now and then. One transaction."""
+"""The sweep that settles what no event will: run when a coordinator starts, and now and then.
 
-from sqlalchemy import Connection, exists, select, update
+Suspects are found by a few queries over all jobs, which only read; each is then mended in a short transaction of its
+own. A farm with nothing to mend writes nothing, however long its queue.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, select, update
 
 from farm.errors import NotFoundError
 from farm.jobs.records import AttemptState, FailureKind, JobState, TaskState
@@ -19,26 +26,47 @@ from .transitions import (
 )
 
 
-def reconcile(connection: Connection) -> list[str]:
-    """Mend every job whose rows contradict each other; return what was mended, one line each."""
-    mended: list[str] = []
-    running = exists(select(1).where(t.attempts.c.job_id == t.jobs.c.id, t.attempts.c.state == AttemptState.RUNNING))
-    suspects = select(t.jobs.c.id).where(t.jobs.c.state.in_(ACTIVE) | running).order_by(t.jobs.c.id)
-    for job_id in connection.execute(suspects).scalars().all():
-        try:
-            job = lock_job(connection, job_id)
-        except NotFoundError:  # deleted since the query
-            continue
-        lines = _end_stray_attempts(connection, job_id, job.state)
-        if job.state in ACTIVE:
-            lines += _free_and_hold_tasks(connection, job_id)
-            lines += _settle(connection, job_id)
-        else:
-            end_tasks(connection, job_id, f"the job is {job.state}")
-        for line in lines:
-            add_event(connection, job_id, "reconciled", line)
-        mended += [f"job {job_id}: {line}" for line in lines]
-    return mended
+def suspects(connection: Connection) -> list[str]:
+    """Jobs whose rows may contradict each other."""
+    found = {job_id for query in _questions() for job_id in connection.execute(query).scalars()}
+    return sorted(found)
+
+
+def _questions() -> Iterator[Select[Any]]:
+    """One for each way in which rows can contradict each other."""
+    jobs, tasks, attempts = t.jobs.c, t.tasks.c, t.attempts.c
+    of_tasks = select(tasks.job_id).distinct().join(t.jobs, jobs.id == tasks.job_id)
+    active = jobs.state.in_(ACTIVE)
+    held = exists(select(1).where(attempts.task_id == tasks.id, attempts.state == AttemptState.RUNNING))
+    yield (
+        select(attempts.job_id)
+        .join(t.tasks, tasks.id == attempts.task_id)
+        .join(t.jobs, jobs.id == attempts.job_id)
+        .where(attempts.state == AttemptState.RUNNING, (tasks.state != TaskState.RUNNING) | ~active)
+    )
+    yield of_tasks.where(active, tasks.state == TaskState.RUNNING, ~held)
+    yield of_tasks.where(active, tasks.state == TaskState.READY, undone_dependency())
+    yield of_tasks.where(active, tasks.state == TaskState.WAITING, ~undone_dependency())
+    yield of_tasks.where(active, tasks.state == TaskState.FAILED)
+    unfinished = exists(select(1).where(tasks.job_id == jobs.id, tasks.state != TaskState.DONE))
+    yield select(jobs.id).where(active, ~unfinished)
+
+
+def mend(connection: Connection, job_id: str) -> list[str]:
+    """Settle one suspect; returns what was mended, one line each."""
+    try:
+        job = lock_job(connection, job_id)
+    except NotFoundError:  # deleted since it was suspected
+        return []
+    lines = _end_stray_attempts(connection, job_id, job.state)
+    if job.state in ACTIVE:
+        lines += _free_and_hold_tasks(connection, job_id)
+        lines += _settle(connection, job_id)
+    elif lines:
+        end_tasks(connection, job_id, f"the job is {job.state}")
+    for line in lines:
+        add_event(connection, job_id, "reconciled", line)
+    return [f"job {job_id}: {line}" for line in lines]
 
 
 def _end_stray_attempts(connection: Connection, job_id: str, job_state: str) -> list[str]:

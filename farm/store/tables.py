@@ -113,6 +113,7 @@ attempts = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("device_class", String(100), nullable=False, server_default=""),
+    Column("device", String(100), nullable=False, server_default=""),
     Column("facts", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("task_id", "number", name="uq_attempts_number"),
     # The fence: a task has at most one current attempt, whatever the code above the database does.

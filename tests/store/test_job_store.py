@@ -249,7 +249,7 @@ class TestFailures:
             store.fail_attempt(attempt.id, kind, "not its fault")
         task = store.tasks(job.id)[0]
         assert (task.state, task.failures, task.reason) == (TaskState.READY, 0, "not its fault")
-        blamed = kind in (FailureKind.REPLICA, FailureKind.RESOURCES)
+        blamed = kind in (FailureKind.REPLICA, FailureKind.RESOURCES, FailureKind.DEVICE)
         expected = AttemptState.FAILED if blamed else AttemptState.INTERRUPTED
         assert {(a.state, a.failure, a.message) for a in store.attempts(job.id)} == {(expected, kind, "not its fault")}
         audit(store, job.id)

@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("chain", sa.Float, nullable=False, server_default="1"))
     op.add_column("tasks", sa.Column("not_before", sa.DateTime(timezone=True)))
     op.add_column("attempts", sa.Column("device_class", sa.String(100), nullable=False, server_default=""))
+    op.add_column("attempts", sa.Column("device", sa.String(100), nullable=False, server_default=""))
     op.add_column("attempts", sa.Column("facts", sa.JSON, nullable=False, server_default="{}"))
     op.create_table(
         "owners",
@@ -46,7 +47,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("owners")
     for table, columns in (
-        ("attempts", ("facts", "device_class")),
+        ("attempts", ("facts", "device", "device_class")),
         ("tasks", ("not_before", "chain", "work")),
         ("jobs", ("plan", "family", "request_version")),
     ):

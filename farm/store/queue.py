@@ -1,0 +1,135 @@
+"""The queue as the rows hold it: what may start now, and which jobs have changed since somebody looked. No request is
+read: what scheduling needs are numbers and names."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from farm.jobs.records import AttemptState, JobState, TaskKind, TaskState
+
+from . import tables as t
+from .rows import batches
+
+RUNNABLE = (JobState.PENDING, JobState.RUNNING)
+_OPEN = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
+_COUNTS = (AttemptState.RUNNING, AttemptState.COMMITTED)
+
+
+@dataclass(frozen=True)
+class QueuedTask:
+    """A task that could start, not before ``not_before``."""
+
+    id: str
+    name: str
+    kind: TaskKind
+    section: int | None
+    work: float
+    chain: float
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that may run. ``remaining``: work of its tasks that are not done; ``device``: the kind of device
+    that its sections were or are rendered on, empty while there is none."""
+
+    id: str
+    owner: str
+    priority: int
+    family: str
+    submitted: datetime
+    remaining: float
+    device: str
+    ready: tuple[QueuedTask, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Jobs about which something was written, and the newest line of any history: where to go on."""
+
+    jobs: frozenset[str]
+    newest: int
+
+
+def changes(connection: Connection, after: int) -> Changes:
+    """What was written after the history line ``after``.
+
+    On PostgreSQL a line can appear after one with a higher number; whoever follows asks again from some seconds back.
+    """
+    query = select(t.events.c.job_id, func.max(t.events.c.id)).where(t.events.c.id > after).group_by(t.events.c.job_id)
+    rows = connection.execute(query).all()
+    return Changes(frozenset(row[0] for row in rows), max((row[1] for row in rows), default=after))
+
+
+def newest_change(connection: Connection) -> int:
+    """The newest line of any history; 0 when there is none."""
+    return connection.execute(select(func.max(t.events.c.id))).scalar() or 0
+
+
+def queued(connection: Connection, job_ids: Collection[str] | None = None) -> list[QueuedJob]:
+    """The jobs that may run, all or those of ``job_ids``, with their ready tasks."""
+    found: list[QueuedJob] = []
+    for some in [None] if job_ids is None else batches(sorted(job_ids)):
+        found += _queued(connection, some)
+    return found
+
+
+def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[QueuedJob]:
+    def of_these(query: Select[Any]) -> Sequence[Any]:
+        query = query.where(t.jobs.c.state.in_(RUNNABLE))
+        return connection.execute(query if job_ids is None else query.where(t.jobs.c.id.in_(job_ids))).all()
+
+    tasks = t.tasks.join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
+    jobs = of_these(
+        select(t.jobs.c.id, t.jobs.c.owner, t.jobs.c.priority, t.jobs.c.family, t.jobs.c.created_at.label("submitted"))
+    )
+    remaining = dict(
+        tuple(row)
+        for row in of_these(
+            select(t.tasks.c.job_id, func.sum(t.tasks.c.work))
+            .select_from(tasks)
+            .where(t.tasks.c.state.in_(_OPEN))
+            .group_by(t.tasks.c.job_id)
+        )
+    )
+    attempts = tasks.join(t.attempts, t.attempts.c.task_id == t.tasks.c.id)
+    devices = dict(
+        tuple(row)
+        for row in of_these(
+            select(t.tasks.c.job_id, func.min(t.attempts.c.device))
+            .select_from(attempts)
+            .where(
+                t.tasks.c.kind == TaskKind.SECTION,
+                t.attempts.c.state.in_(_COUNTS),
+                t.attempts.c.device != "",
+            )
+            .group_by(t.tasks.c.job_id)
+        )
+    )
+    ready: dict[str, list[QueuedTask]] = defaultdict(list)
+    for row in of_these(
+        select(t.tasks).select_from(tasks).where(t.tasks.c.state == TaskState.READY).order_by(t.tasks.c.position)
+    ):
+        task = QueuedTask(
+            row.id,
+            row.name,
+            TaskKind(row.kind),
+            row.section,
+            row.work,
+            row.chain,
+            row.not_before,
+        )
+        ready[row.job_id].append(task)
+    return [
+        QueuedJob(
+            **row._asdict(),
+            remaining=remaining.get(row.id, 0.0),
+            device=devices.get(row.id, ""),
+            ready=tuple(ready[row.id]),
+        )
+        for row in jobs
+    ]
