@@ -26,6 +26,19 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do: the task is left ready, since this seat, which is at work, will have done it before any free one.
+
+    ``until``: when the seat should be free.
+    """
+
+    task_id: str
+    seat_id: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
     starts: tuple[Start, ...] = ()
     withdrawals: tuple[Withdraw, ...] = ()
+    waits: tuple[Wait, ...] = ()

@@ -1,10 +1,18 @@
 """Which of an owner's jobs goes first, and which task of a job."""
 
+import math
+from dataclasses import dataclass
 from typing import Protocol
 
 STRETCH = 2.0
 """A job of n units is served as if it had come in n times that many seconds later: short ones pass long ones, and none
 waits for ever, since those that come in later are later still."""
+
+CRITICAL = 0.8
+"""A chain that takes this part of the time that the whole backlog takes can't wait: it would be what ends last."""
+
+AT_RISK = 1.5
+"""A deadline is at risk when no more than this many times the job's longest chain is left until then."""
 
 Key = tuple[float, ...]
 
@@ -27,3 +35,28 @@ class Urgent(Protocol):
 def job_key(job: Urgent) -> Key:
     """The job's place among its owner's, lower first: priority, the place that a person gave it, age and length."""
     return (-job.priority, job.rank, job.submitted + STRETCH * job.remaining)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What makes some tasks urgent at this moment.
+
+    ``now``: clock seconds; ``fastest``: units a second of the fastest seat; ``critical``: units; chains from that
+    length on would end after everything else if they started later.
+    """
+
+    now: float
+    fastest: float
+    critical: float
+
+    @classmethod
+    def of(cls, now: float, backlog: float, speeds: dict[float, int]) -> "Pressure":
+        """``backlog``: units of all that is not done; ``speeds``: how many seats there are of each speed."""
+        fastest = max(speeds, default=1.0)
+        together = sum(speed * speeds[speed] for speed in sorted(speeds))
+        return cls(now, fastest, CRITICAL * fastest * backlog / together if backlog and together else math.inf)
+
+    def at_risk(self, deadline: float, chain: float) -> bool:
+        """Whether the job can still be in time, and may not be if it waits; one that is too late has no claim."""
+        left = deadline - self.now
+        return 0 < left <= AT_RISK * chain / self.fastest

@@ -1,198 +1,50 @@
-"""What a decision sees: jobs, ready tasks, seats and owners as plain records, with the indices that keep a look cheap.
+"""The farm as a decision sees it: the records, with the indices that keep a look cheap.
 
-The records say what is; who changes anything puts a new record in the old one's place. Times are seconds of the clock
-that the caller uses. Work is in *units*: the seconds that a device of speed 1 would take for it.
+The records say what is; who changes anything puts a new record in the old one's place.
 """
 
-import math
-from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from farm.jobs.records import TaskKind
 
-from .urgency import Key, job_key
+from .holdings import MICRO, Holdings
+from .lanes import Lane, Queue
+from .records import (
+    ALL_KINDS,
+    Group,
+    Hold,
+    JobView,
+    Needs,
+    OwnerView,
+    SeatState,
+    SeatView,
+    TaskView,
+)
+from .sorting import Sorted
+from .urgency import job_key
 
-ALL_KINDS = frozenset(TaskKind)
+__all__ = [
+    "ALL_KINDS",
+    "FarmView",
+    "Group",
+    "Hold",
+    "JobView",
+    "Needs",
+    "OwnerView",
+    "SeatState",
+    "SeatView",
+    "Sorted",
+    "TaskView",
+]
 
-
-class SeatState(StrEnum):
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    """It finishes what it holds and takes nothing more."""
-    RESTING = "resting"
-    """It failed a moment ago; it is asked again later."""
-    QUARANTINED = "quarantined"
-    """It fails what others finish; it only gets probes until one succeeds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a device must have for a task. ``family``: of the model, "" for none; ``memory`` in bytes."""
-
-    family: str = ""
-    memory: float = 0.0
-    features: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job that may run.
-
-    ``priority``: higher first; ``submitted``, ``deadline``: clock seconds; ``remaining``: units of all its tasks that are
-    not done; ``device_class``: where its sections have been rendered so far, "" while none was; ``mixing``: its owner
-    allows several device classes in one video. ``rank``: place that a person gave it, lower first.
-    """
-
-    id: str
-    owner: str = ""
-    priority: int = 0
-    submitted: float = 0.0
-    deadline: float | None = None
-    remaining: float = 0.0
-    device_class: str = ""
-    mixing: bool = False
-    rank: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task that could start now.
-
-    ``work``: units; ``chain``: units of the longest chain from its start to its job's end, itself included;
-    ``failed_on``: seats that failed it; ``inputs_on``: nodes that hold what it reads; ``since``: when it became ready;
-    ``not_before``: it waits until then.
-    """
-
-    id: str
-    job_id: str
-    kind: TaskKind = TaskKind.SECTION
-    needs: Needs = Needs()
-    work: float = 1.0
-    chain: float = 1.0
-    failed_on: frozenset[str] = frozenset()
-    inputs_on: frozenset[str] = frozenset()
-    since: float = 0.0
-    not_before: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """An attempt in a seat's hands: ``ends`` is when it should be done."""
-
-    task_id: str
-    job_id: str
-    ends: float
-
-
-@dataclass(frozen=True, slots=True)
-class SeatView:
-    """A place that works on one task at a time: a replica on a device, or a CPU seat.
-
-    ``speed``: units a second; ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only while it has
-    nothing of its own; ``models``: families in its memory; ``running`` and ``ahead``: what it does, and what it does next.
-    """
-
-    id: str
-    node: str = ""
-    device_class: str = "cpu"
-    speed: float = 1.0
-    memory: float = math.inf
-    features: frozenset[str] = frozenset()
-    takes: frozenset[TaskKind] = ALL_KINDS
-    spares: frozenset[TaskKind] = frozenset()
-    models: frozenset[str] = frozenset()
-    state: SeatState = SeatState.READY
-    running: Hold | None = None
-    ahead: Hold | None = None
-
-    @property
-    def free(self) -> bool:
-        """Whether it could start something at once."""
-        return self.state is SeatState.READY and self.running is None
-
-    @property
-    def free_at(self) -> float:
-        """When it will have done all that it holds; minus infinity when that is now."""
-        last = self.ahead or self.running
-        return last.ends if last else -math.inf
-
-    def suits(self, needs: Needs) -> bool:
-        """Whether a device like this can hold the task at all."""
-        return needs.memory <= self.memory and needs.features <= self.features
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerView:
-    """Somebody with jobs. ``weight``: of the share; ``used``: units so far over weight, see ``shares``;
-    ``limit``: most tasks at a time."""
-
-    name: str
-    weight: float = 1.0
-    used: float = 0.0
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What a decision sees of a free seat, besides its node: it looks at groups, however many seats are in each."""
-
-    device_class: str
-    speed: float
-    memory: float
-    features: frozenset[str]
-    takes: frozenset[TaskKind]
-    spares: frozenset[TaskKind]
-    models: frozenset[str]
-
-    @classmethod
-    def of(cls, seat: SeatView) -> "Group":
-        return cls(seat.device_class, seat.speed, seat.memory, seat.features, seat.takes, seat.spares, seat.models)
-
-
+K = TypeVar("K")
 T = TypeVar("T")
 
-
-class Sorted(Generic[T]):
-    """Names in the order of their keys; names with equal keys in their own."""
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[Any, str]] = []
-        self._keys: dict[str, Any] = {}
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._keys
-
-    def __getitem__(self, index: int) -> str:
-        return self._entries[index][1]
-
-    def key(self, index: int) -> T:
-        """That of the name at ``index``."""
-        key: T = self._entries[index][0]
-        return key
-
-    def put(self, name: str, key: T) -> None:
-        if self._keys.get(name) == key and name in self._keys:
-            return
-        self.drop(name)
-        self._keys[name] = key
-        insort(self._entries, (key, name))
-
-    def drop(self, name: str) -> None:
-        if name in self._keys:
-            key = self._keys.pop(name)
-            del self._entries[bisect_left(self._entries, (key, name))]
+NO_QUEUES: Mapping[Lane, Queue] = MappingProxyType({})
+NO_TASKS: Sorted[float] = Sorted()
 
 
 class FarmView:
@@ -206,11 +58,17 @@ class FarmView:
         self._tasks: dict[str, TaskView] = {}
         self._seats: dict[str, SeatView] = {}
         self._owners: dict[str, OwnerView] = {}
-        self._ready: dict[str, Sorted[float]] = defaultdict(Sorted)
-        self._queues: dict[str, Sorted[Key]] = defaultdict(Sorted)
-        self._chains: dict[str, Sorted[float]] = defaultdict(Sorted)
+        self._ready: dict[str, dict[str, TaskView]] = defaultdict(dict)
+        self._chains: dict[str, dict[Lane, Sorted[float]]] = {}
+        self._queues: dict[str, dict[Lane, Queue]] = {}
+        self._waiting: Counter[Lane] = Counter()
         self._free: dict[Group, Sorted[str]] = {}
-        self._busy: dict[tuple[str, float], Sorted[float]] = defaultdict(Sorted)
+        self._busy: dict[tuple[str, float], Sorted[float]] = {}
+        self._able: Counter[Group] = Counter()
+        self._holding_ahead: set[str] = set()
+        self._backlog = 0
+        self.holdings = Holdings()
+        """What owners have in seats' hands."""
 
     @property
     def jobs(self) -> Mapping[str, JobView]:
@@ -230,7 +88,7 @@ class FarmView:
 
     @property
     def free(self) -> Mapping[Group, Sorted[str]]:
-        """Free seats by what tells them apart."""
+        """Free seats by what tells them apart, in the order of their nodes."""
         return MappingProxyType(self._free)
 
     @property
@@ -238,21 +96,41 @@ class FarmView:
         """Seats at work, by device class and speed, in the order in which they will be free."""
         return MappingProxyType(self._busy)
 
-    def ready(self, job_id: str) -> Sequence[str] | Sorted[float]:
+    @property
+    def able(self) -> Mapping[Group, int]:
+        """How many seats are ready, free or at work, by what tells them apart."""
+        return MappingProxyType(self._able)
+
+    @property
+    def waiting(self) -> Mapping[Lane, int]:
+        """How many tasks of jobs are ready, by lane."""
+        return MappingProxyType(self._waiting)
+
+    @property
+    def holding_ahead(self) -> list[str]:
+        """Seats that hold a task for later."""
+        return sorted(self._holding_ahead)
+
+    @property
+    def backlog(self) -> float:
+        """Units of everything that is not done, of all jobs."""
+        return self._backlog / MICRO
+
+    def ready(self, job_id: str) -> list[str]:
         """The job's ready tasks, the longest chain first."""
-        return self._ready.get(job_id, ())
+        return sorted(self._ready.get(job_id, ()), key=lambda name: (-self._tasks[name].chain, name))
 
-    def queue(self, owner: str) -> Sequence[str] | Sorted[Key]:
-        """The owner's jobs that have ready tasks, the most urgent first."""
-        return self._queues.get(owner, ())
+    def queues(self, owner: str) -> Mapping[Lane, Queue]:
+        """The owner's jobs that have ready tasks, by lane."""
+        return self._queues.get(owner, NO_QUEUES)
 
-    def longest(self, owner: str) -> Sequence[str] | Sorted[float]:
-        """The same jobs, the longest chain of a ready task first."""
-        return self._chains.get(owner, ())
+    def chains(self, job_id: str, lane: Lane) -> Sorted[float]:
+        """The job's ready tasks in a lane, the longest chain first: their keys are minus the chain."""
+        return self._chains[job_id].get(lane, NO_TASKS) if job_id in self._chains else NO_TASKS
 
     def waiting_owners(self) -> list[str]:
         """Those with ready tasks."""
-        return [name for name, queue in self._queues.items() if queue]
+        return list(self._queues)
 
     def put_owner(self, owner: OwnerView) -> None:
         self._owners[owner.name] = owner
@@ -262,62 +140,136 @@ class FarmView:
 
     def put_job(self, job: JobView) -> None:
         before = self._jobs.get(job.id)
-        if before is not None and before.owner != job.owner:
+        moved = before is None or (before.owner, before.device_class, before.mixing) != (
+            job.owner,
+            job.device_class,
+            job.mixing,
+        )
+        if before is not None and moved:
             self._unqueue(before)
+        self._backlog += round(job.remaining * MICRO) - (round(before.remaining * MICRO) if before else 0)
         self._jobs[job.id] = job
         self._owners.setdefault(job.owner, OwnerView(job.owner))
-        self._place(job.id)
+        if before is None or before.owner != job.owner:
+            self.holdings.own(job.id, job.owner)
+        if moved:
+            for task in self._ready.get(job.id, {}).values():
+                self._enqueue(job, task)
+        else:
+            for lane, tasks in self._chains.get(job.id, {}).items():
+                self._queues[job.owner][lane].put(job, job_key(job), -tasks.key(0))
 
     def drop_job(self, job_id: str) -> None:
         """Forget the job; its tasks stay until they are dropped."""
         job = self._jobs.pop(job_id, None)
         if job is not None:
             self._unqueue(job)
+            self._backlog -= round(job.remaining * MICRO)
+            self.holdings.own(job_id, None)
 
     def put_task(self, task: TaskView) -> None:
+        self.drop_task(task.id)
         self._tasks[task.id] = task
-        self._ready[task.job_id].put(task.id, -task.chain)
-        self._place(task.job_id)
+        self._ready[task.job_id][task.id] = task
+        job = self._jobs.get(task.job_id)
+        if job is not None:
+            self._enqueue(job, task)
 
     def drop_task(self, task_id: str) -> None:
         task = self._tasks.pop(task_id, None)
         if task is None:
             return
-        ready = self._ready[task.job_id]
-        ready.drop(task_id)
-        if not ready:
+        tasks = self._ready[task.job_id]
+        del tasks[task_id]
+        if not tasks:
             del self._ready[task.job_id]
-        self._place(task.job_id)
+        job = self._jobs.get(task.job_id)
+        if job is not None:
+            self._dequeue(job, task)
 
     def put_seat(self, seat: SeatView) -> None:
         self.drop_seat(seat.id)
         self._seats[seat.id] = seat
-        if seat.free:
-            self._free.setdefault(Group.of(seat), Sorted()).put(seat.id, seat.node)
-        elif seat.running is not None:
-            self._busy[seat.device_class, seat.speed].put(seat.id, seat.free_at)
+        self.holdings.put(seat)
+        if seat.state is SeatState.READY:
+            group = Group.of(seat)
+            self._able[group] += 1
+            if seat.running is None:
+                self._free.setdefault(group, Sorted()).put(seat.id, seat.node)
+        if seat.running is not None:
+            self._busy.setdefault((seat.device_class, seat.speed), Sorted()).put(seat.id, seat.free_at)
+        if seat.ahead is not None:
+            self._holding_ahead.add(seat.id)
 
     def drop_seat(self, seat_id: str) -> None:
         seat = self._seats.pop(seat_id, None)
         if seat is None:
             return
-        group = Group.of(seat)
-        if group in self._free:
-            self._free[group].drop(seat_id)
-            if not self._free[group]:
-                del self._free[group]
-        self._busy[seat.device_class, seat.speed].drop(seat_id)
+        self.holdings.drop(seat)
+        self._holding_ahead.discard(seat_id)
+        if seat.state is SeatState.READY:
+            group = Group.of(seat)
+            self._able[group] -= 1
+            if not self._able[group]:
+                del self._able[group]
+            if seat.running is None:
+                _drop_from(self._free, group, seat_id)
+        if seat.running is not None:
+            _drop_from(self._busy, (seat.device_class, seat.speed), seat_id)
 
-    def _place(self, job_id: str) -> None:
-        job, ready = self._jobs.get(job_id), self._ready.get(job_id)
-        if job is None:
-            return
-        if not ready:
-            self._unqueue(job)
-            return
-        self._queues[job.owner].put(job_id, job_key(job))
-        self._chains[job.owner].put(job_id, ready.key(0))
+    def _enqueue(self, job: JobView, task: TaskView) -> None:
+        lane = Lane.of(task, job)
+        tasks = self._chains.setdefault(job.id, {}).setdefault(lane, Sorted())
+        tasks.put(task.id, -task.chain)
+        self._waiting[lane] += 1
+        queue = self._queues.setdefault(job.owner, {}).setdefault(lane, Queue())
+        queue.put(job, job_key(job), -tasks.key(0))
+
+    def _dequeue(self, job: JobView, task: TaskView) -> None:
+        lane = Lane.of(task, job)
+        tasks = self._chains[job.id][lane]
+        tasks.drop(task.id)
+        self._count(lane, -1)
+        if tasks:
+            self._queues[job.owner][lane].put(job, job_key(job), -tasks.key(0))
+        else:
+            self._close(job, lane)
 
     def _unqueue(self, job: JobView) -> None:
-        self._queues[job.owner].drop(job.id)
-        self._chains[job.owner].drop(job.id)
+        for lane, tasks in list(self._chains.get(job.id, {}).items()):
+            self._count(lane, -len(tasks))
+            self._close(job, lane)
+
+    def _close(self, job: JobView, lane: Lane) -> None:
+        """The job has no task in the lane any more."""
+        del self._chains[job.id][lane]
+        if not self._chains[job.id]:
+            del self._chains[job.id]
+        queues = self._queues[job.owner]
+        queues[lane].drop(job.id)
+        if not queues[lane].jobs:
+            del queues[lane]
+        if not queues:
+            del self._queues[job.owner]
+
+    def _count(self, lane: Lane, change: int) -> None:
+        self._waiting[lane] += change
+        if not self._waiting[lane]:
+            del self._waiting[lane]
+
+    def section_speeds(self) -> dict[float, int]:
+        """How many ready seats that are for sections there are, by speed; all seats when none is for sections."""
+        counts: Counter[float] = Counter()
+        for group, seats in self._able.items():
+            if TaskKind.SECTION in group.takes and TaskKind.SECTION not in group.spares:
+                counts[group.speed] += seats
+        if not counts:
+            for group, seats in self._able.items():
+                counts[group.speed] += seats
+        return dict(counts)
+
+
+def _drop_from(index: dict[K, Sorted[T]], key: K, name: str) -> None:
+    index[key].drop(name)
+    if not index[key]:
+        del index[key]
