@@ -1,0 +1,312 @@
+"""Why a task waits, in a line for a person, and what would help where something would."""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from .decisions import Wait
+from .lanes import Lane
+from .shares import standing
+from .urgency import job_key
+from .view import FarmView, Group, JobView, SeatState, SeatView, TaskView
+
+GIBIBYTE = 2**30
+NAMED = 2
+"""So many names are told, of more how many there are."""
+
+
+class Code(StrEnum):
+    NO_SEAT = "no_seat"
+    """There is no replica, or none is free."""
+    WRONG_KIND = "wrong_kind"
+    """No replica takes tasks of the kind."""
+    NO_MODEL = "no_model"
+    NO_MEMORY = "no_memory"
+    NO_FEATURE = "no_feature"
+    DEVICE_CLASS = "device_class"
+    """The video began on another device class."""
+    STARTING = "starting"
+    RESTING = "resting"
+    DRAINING = "draining"
+    FAILED_BEFORE = "failed_before"
+    LIMIT = "limit"
+    OVER_SHARE = "over_share"
+    BEHIND = "behind"
+    PAUSED = "paused"
+    WAITS_FOR = "waits_for"
+    NEXT = "next"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """``text``: one line for a person; ``details``: the same as numbers and names."""
+
+    code: Code
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that may not be ready. ``waits_for``: names of tasks that come first; ``paused``: why its job is."""
+
+    task: TaskView
+    waits_for: tuple[str, ...] = ()
+    paused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the view doesn't say.
+
+    ``names``: jobs' names for people; ``until``, ``troubles``: when resting and quarantined seats are asked again, and
+    why they are; ``weights``: per family the nodes that have its weights, None when that is unknown; ``waits``: of the
+    newest decision, by task.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    until: Mapping[str, float] = field(default_factory=dict)
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, frozenset[str]] | None = None
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+
+
+NO_FACTS = Facts()
+
+
+def queue(view: FarmView) -> Iterator[str]:
+    """Jobs in the order in which the farm turns to them: owners by their shares, and each one's by urgency."""
+    jobs: dict[str, list[JobView]] = {}
+    for job in view.jobs.values():
+        jobs.setdefault(job.owner, []).append(job)
+    lines = {owner: iter(sorted(own, key=lambda job: (job_key(job), job.id))) for owner, own in jobs.items()}
+    turns = [(standing(view, owner), owner) for owner in lines]
+    heapq.heapify(turns)
+    while turns:
+        used, owner = heapq.heappop(turns)
+        first = next(lines[owner], None)
+        if first is not None:
+            yield first.id
+            heapq.heappush(turns, (used + first.remaining / view.owners[owner].weight, owner))
+
+
+def place(view: FarmView, job_id: str) -> tuple[int, int]:
+    """The job's place in the queue, from 1, and how many there are; the first place after all for an unknown one."""
+    count = len(view.jobs)
+    return next((index for index, name in enumerate(queue(view), 1) if name == job_id), count + 1), count
+
+
+def explain(task: TaskView | Waiting, view: FarmView, now: float, facts: Facts = NO_FACTS) -> Reason:
+    """Why the task waits. For many tasks at one moment make one ``Reasons`` and ask it."""
+    return Reasons(view, now, facts).explain(task)
+
+
+class Reasons:
+    """Why tasks wait at one moment."""
+
+    def __init__(self, view: FarmView, now: float, facts: Facts = NO_FACTS) -> None:
+        self._view, self._now, self._facts = view, now, facts
+        self._suiting: dict[Lane, Reason | list[SeatView]] = {}
+
+    def explain(self, waiting: TaskView | Waiting) -> Reason:
+        if isinstance(waiting, TaskView):
+            waiting = Waiting(waiting)
+        task = waiting.task
+        if waiting.paused:
+            return Reason(Code.PAUSED, f"Its job is paused: {waiting.paused}", {"why": waiting.paused})
+        if waiting.waits_for:
+            names = waiting.waits_for
+            return Reason(Code.WAITS_FOR, f"It needs what {_listed(names)} will make.", {"tasks": list(names)})
+        job = self._view.jobs.get(task.job_id) or JobView(task.job_id)
+        lane = replace(Lane.of(task, job), failed_on=frozenset())
+        if lane not in self._suiting:
+            seats = self._suit(lane)
+            self._suiting[lane] = seats if isinstance(seats, Reason) else self._at_work(seats)
+        seats = self._suiting[lane]
+        if isinstance(seats, Reason):
+            return seats
+        return self._failed(task, seats) or self._limited(job) or self._in_turn(task, job, lane, seats)
+
+    # What no replica has
+
+    def _suit(self, lane: Lane) -> list[SeatView] | Reason:
+        """Seats that could do such tasks, or what is missing."""
+        seats = list(self._view.seats.values())
+        if not seats:
+            return Reason(Code.NO_SEAT, "There is no replica. Start one, or let a machine join.", {"seats": 0})
+        seats = [seat for seat in seats if lane.kind in seat.takes or lane.kind in seat.spares]
+        if not seats:
+            return Reason(Code.WRONG_KIND, f"No replica takes {lane.kind} tasks. Start one that does.")
+        nodes = (self._facts.weights or {}).get(lane.needs.family, frozenset())
+        if lane.needs.family and self._facts.weights is not None:
+            seats = [seat for seat in seats if seat.node in nodes]
+        if not seats:
+            family = lane.needs.family
+            text = f"No replica has the weights of {family}. Download them where one is."
+            return Reason(Code.NO_MODEL, text, {"family": family})
+        return self._large(lane, seats)
+
+    def _large(self, lane: Lane, seats: list[SeatView]) -> list[SeatView] | Reason:
+        needs, largest = lane.needs, max(seat.memory for seat in seats)
+        if largest < needs.memory:
+            has, wants = (f"{size / GIBIBYTE:.3g} GB" for size in (largest, needs.memory))
+            text = f"It needs {wants} of memory; the largest replica has {has}. A smaller picture would need less."
+            return Reason(Code.NO_MEMORY, text, {"needs": needs.memory, "largest": largest})
+        able = [seat for seat in seats if seat.suits(needs)]
+        if not able:
+            had = frozenset[str]().union(*(seat.features for seat in seats))
+            missing = sorted(needs.features - had) or sorted(needs.features)
+            text = f"It needs a replica with {_listed(missing)}, and that is large enough. Add one."
+            return Reason(Code.NO_FEATURE, text, {"missing": missing})
+        bound = [seat for seat in able if lane.fits(Group.of(seat))]
+        if not bound:
+            began = lane.device_class
+            text = f"This video began on {began}, and there is none now. Add one, or allow other devices for the video."
+            return Reason(Code.DEVICE_CLASS, text, {"device_class": began, "seats": 0})
+        return bound
+
+    # Who could, but not now
+
+    def _at_work(self, seats: list[SeatView]) -> list[SeatView] | Reason:
+        """Those that take tasks now, or why none does."""
+        ready = [seat for seat in seats if seat.state is SeatState.READY]
+        if ready:
+            return ready
+        states = Counter(seat.state for seat in seats)
+        starting = states[SeatState.STARTING]
+        if starting:
+            return Reason(
+                Code.STARTING, f"{_count(starting, 'replica is', 'replicas are')} starting.", {"seats": starting}
+            )
+        asleep = [seat for seat in seats if seat.state in (SeatState.RESTING, SeatState.QUARANTINED)]
+        if not asleep:
+            text = "Every replica that could take it is draining. Undo that, or add one."
+            return Reason(Code.DRAINING, text, {"seats": states[SeatState.DRAINING]})
+        first = min(asleep, key=lambda seat: (self._facts.until.get(seat.id, math.inf), seat.id))
+        until, why = self._facts.until.get(first.id, math.inf), self._facts.troubles.get(first.id, "")
+        when = f" for {about(until - self._now)}" if math.isfinite(until) else ""
+        verb = "rests" if first.state is SeatState.RESTING else "is kept from work"
+        text = f"{first.id} {verb}{when}" + (f": {why}" if why else ".")
+        return Reason(Code.RESTING, text, {"seat": first.id, "until": until, "why": why, "seats": len(asleep)})
+
+    def _failed(self, task: TaskView, ready: list[SeatView]) -> Reason | None:
+        if task.not_before > self._now:
+            wait = task.not_before - self._now
+            return Reason(Code.FAILED_BEFORE, f"It failed, and is tried again in {about(wait)}.", {"seconds": wait})
+        others = [seat for seat in ready if seat.id not in task.failed_on]
+        useless = [seat for seat in ready if seat.id in task.failed_on and seat.free]
+        if not others or not useless or any(seat.free for seat in others):
+            return None
+        failed, wait = sorted(task.failed_on), self._free_in(others)
+        text = f"It failed on {_listed(failed)} and waits for another replica, free in {about(wait)}."
+        return Reason(Code.FAILED_BEFORE, text, {"failed_on": failed, "free_in": wait})
+
+    def _limited(self, job: JobView) -> Reason | None:
+        owner = self._view.owners.get(job.owner)
+        if owner is None or owner.limit is None:
+            return None
+        held = self._view.holdings.tasks(owner.name)
+        if held < owner.limit:
+            return None
+        who, tasks = owner.name or "Its owner", _count(owner.limit, "task", "tasks")
+        text = f"{who} may have {tasks} at a time, and has. Raise the limit, or wait for one to end."
+        return Reason(Code.LIMIT, text, {"owner": owner.name, "limit": owner.limit, "held": held})
+
+    # Who goes first
+
+    def _in_turn(self, task: TaskView, job: JobView, lane: Lane, ready: list[SeatView]) -> Reason:
+        wait = self._facts.waits.get(task.id)
+        if wait is not None:
+            seconds = max(0.0, wait.until - self._now)
+            text = f"It goes to {wait.seat_id}, free in {about(seconds)}: that is sooner than any free one would end."
+            return Reason(Code.NEXT, text, {"seat": wait.seat_id, "free_in": seconds})
+        free = sum(seat.free for seat in ready)
+        if free > self._before(job):
+            return Reason(Code.NEXT, "It is next, and starts in a moment.", {"free_in": 0.0})
+        busy = {"busy": len(ready), "free_in": self._free_in(ready)}
+        if lane.device_class and self._free_elsewhere(lane):
+            began, when = lane.device_class, about(busy["free_in"])
+            text = f"This video began on {began}; one is free in {when}. It could start elsewhere if it might be mixed."
+            return Reason(Code.DEVICE_CLASS, text, {"device_class": began, **busy})
+        behind = self._behind(job)
+        if behind:
+            return replace(behind, details={**behind.details, **busy})
+        who = self._busy_with(ready)
+        first = self._view.ready(job.id)[:1] in ([], [task.id])
+        text = f"{'It is next. ' if first else ''}{who}; one is free in {about(busy['free_in'])}."
+        return Reason(Code.NEXT if first else Code.NO_SEAT, text, busy)
+
+    def _before(self, job: JobView) -> int:
+        return self._places.get(job.id, len(self._order))
+
+    def _behind(self, job: JobView) -> Reason | None:
+        before, of = self._before(job), len(self._order)
+        if not before:
+            return None
+        details = {"before": before, "next": self._order[0], "place": before + 1, "of": of}
+        owners = [self._view.jobs[name].owner for name in self._order[:before]]
+        mine = job.owner in owners
+        known = job.owner in self._view.owners
+        if known and not mine and standing(self._view, job.owner) > standing(self._view, owners[-1]):
+            text = f"{job.owner or 'Its owner'} has had more than others; {owners[-1] or 'another'} goes first."
+            return Reason(Code.OVER_SHARE, text, {**details, "owner": job.owner})
+        text = f"{_count(before, 'job is', 'jobs are')} before it, the next is {self._named(self._order[0])}."
+        return Reason(Code.BEHIND, text + " A higher priority would help." * mine, details)
+
+    @cached_property
+    def _order(self) -> list[str]:
+        return list(queue(self._view))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {job_id: index for index, job_id in enumerate(self._order)}
+
+    def _free_in(self, seats: Iterable[SeatView]) -> float:
+        """Seconds until the first of them is free."""
+        return max(0.0, min(seat.free_at for seat in seats) - self._now)
+
+    def _free_elsewhere(self, lane: Lane) -> bool:
+        anywhere = replace(lane, device_class="")
+        return any(anywhere.fits(group) for group in self._view.free)
+
+    def _busy_with(self, seats: list[SeatView]) -> str:
+        """How many seats are at work, and with what."""
+        held = Counter(self._named(seat.running.job_id) for seat in seats if seat.running)
+        told = [f"{count} with {name}" for name, count in islice(held.most_common(), NAMED)]
+        rest = sum(held.values()) - sum(count for _, count in held.most_common(NAMED))
+        told += [f"{rest} with others"] if rest else []
+        who = "The replica that could take it is" if len(seats) == 1 else f"All {len(seats)} that could take it are"
+        return f"{who} busy ({', '.join(told)})"
+
+    def _named(self, job_id: str) -> str:
+        return self._facts.names.get(job_id, job_id)
+
+
+def about(seconds: float) -> str:
+    """A time for people, such as "about 40 s"."""
+    if not math.isfinite(seconds):
+        return "an unknown time"
+    if seconds < 1:
+        return "a moment"
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"about {round(seconds / size)} {unit}"
+    return f"about {math.ceil(seconds)} s"
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", or "a, b and 3 others"."""
+    told, rest = list(names[: NAMED + 1]), len(names) - NAMED - 1
+    if rest > 0:
+        told = [*told[:NAMED], f"{rest + 1} others"]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
