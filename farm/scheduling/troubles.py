@@ -13,6 +13,9 @@ from types import MappingProxyType
 
 from farm.jobs.records import FailureKind
 
+from .lanes import Lane
+from .view import FarmView, Group, JobView, SeatState, TaskView
+
 DISTINCT_SEATS = 3
 """A task fails its job once so many seats failed it, or after so many failures where there are fewer seats."""
 MOST_CHARGES = 9
@@ -128,6 +131,13 @@ class Verdict:
 # Tasks
 
 
+def could_take(task: TaskView, job: JobView, view: FarmView) -> frozenset[str]:
+    """Seats that could take the task now or after a rest; those that only start or drain may never come to it."""
+    lane, there = Lane.of(task, job), (SeatState.READY, SeatState.RESTING, SeatState.QUARANTINED)
+    seats = (seat for seat in view.seats.values() if seat.state in there and lane.fits(Group.of(seat)))
+    return frozenset(seat.id for seat in seats)
+
+
 def forgives(history: History, quarantined: Seats, able: Seats) -> list[Ended]:
     """What may count against a task: not what quarantined seats failed, as long as another seat could take it."""
     return [ended for ended in history if ended.seat not in quarantined] if able - quarantined else list(history)
@@ -157,7 +167,7 @@ def judge_task(history: History, quarantined: Seats, able: Seats) -> Again | Fai
     Args:
         history: its failures.
         quarantined: such seats.
-        able: seats that could take it, whether busy or not; quarantined ones too.
+        able: seats that could take it, whether busy or not, quarantined ones too; see ``could_take``.
     """
     last = history[-1]
     if last.kind is FailureKind.INPUT:

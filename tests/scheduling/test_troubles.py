@@ -19,7 +19,9 @@ from farm.scheduling.troubles import (
     Quarantine,
     Rest,
     Verdict,
+    could_take,
 )
+from farm.scheduling.view import FarmView, JobView, Needs, SeatState, SeatView, TaskView
 
 TASK, INPUT, REPLICA = FailureKind.TASK, FailureKind.INPUT, FailureKind.REPLICA
 RESOURCES, LOST, DEVICE = FailureKind.RESOURCES, FailureKind.LOST, FailureKind.DEVICE
@@ -277,6 +279,15 @@ def test_mended_seat_is_trusted_again() -> None:
     story.ledger.forget_seat("a")
     assert not story.ledger.quarantined
     assert isinstance(story.goes("k.2", "a", REPLICA).seat, Rest)
+
+
+def test_seats_that_could_take_a_task_are_there_and_fit() -> None:
+    view = FarmView()
+    for state in SeatState:
+        view.put_seat(SeatView(state, state=state, memory=24))
+    view.put_seat(SeatView("small", memory=12))
+    task = TaskView("j.t", "j", needs=Needs(memory=20), failed_on=frozenset({"ready"}))
+    assert could_take(task, JobView("j"), view) == {"ready", "resting", "quarantined"}
 
 
 # Whole farms
