@@ -104,6 +104,8 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.LOST
     if isinstance(error, InputError):
         return FailureKind.INPUT
+    if type(error).__name__ == "AcceleratorError":  # torch's, for what can't be mended inside the process
+        return FailureKind.DEVICE
     if isinstance(error, CheckpointError):
         return FailureKind.REPLICA
     if isinstance(error, StorageError | NotFoundError) or is_out_of_memory(error):

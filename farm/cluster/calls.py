@@ -16,6 +16,9 @@ REPLICA_PREFIX = "replica-"
 HEAD = "node:__internal_head__"
 """Ray's resource that the head node alone has: whoever needs the head's disk is pinned to it."""
 
+PROBE_SECONDS = 10.0
+"""Longest time that a short call to a replica may take."""
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)

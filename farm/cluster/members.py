@@ -12,21 +12,24 @@ import ray
 from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from farm.scheduling.records import Hold, SeatState, SeatView
+from farm.scheduling.troubles import Quarantine, Rest
 from farm.settings import Settings
 from farm.store.jobs import JobStore
 
-from .calls import NAMESPACE, REPLICA_PREFIX, Background, answer, courtesy, insist
-from .devices import Slot, missing_slots, slots_of
+from .board import FAST, SPEEDS
+from .calls import NAMESPACE, PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
+from .devices import EVERYTHING, NO_MODEL, Slot, wanted_slots
 from .replica import Holding, Replica
 
 SWEEP_SECONDS = 3.0
 """Time between two looks at nodes and idle replicas, and between two signs of life in the database."""
-PROBE_SECONDS = 10.0
 START_SECONDS = 180.0
 """A replica that has not answered by then is replaced."""
 LOAD_SECONDS = 600.0
 """Longest time that loading a model may keep a replica from work."""
 LONGEST_REST = 60.0
+UNKNOWN_SECONDS = 30.0
 HUNG_PROBES = 9
 """A replica that left so many probes in a row unanswered, on a node that Ray says is alive, hangs and is ended."""
 
@@ -34,18 +37,36 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
+class Held:
+    """An attempt in a replica's hands. ``hold``: as scheduling sees it, None for one that an earlier coordinator gave;
+    ``began`` and ``heard``: when it started and last spoke; ``step`` of ``steps`` that it reached;
+    ``unwanted``: why it was told to stop."""
+
+    attempt: str
+    hold: Hold | None = None
+    began: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    step: int = 0
+    steps: int = 0
+    unwanted: str = ""
+
+
+@dataclass
 class Member:
-    """What the coordinator knows about a replica. ``families``: models it holds; ``attempt``: the one in its hands."""
+    """What the coordinator knows about a replica. ``families``: models it holds; ``running``: what it does; ``ahead``:
+    what it does next; ``trouble``: why it gets nothing, or only a probe; ``ending``: why its process is being ended."""
 
     id: str
     slot: Slot
     handle: Any
     ready: bool = False
-    attempt: str | None = None
+    running: Held | None = None
+    ahead: Held | None = None
     families: frozenset[str] = frozenset()
     pid: int = 0
-    troubles: int = 0
-    rests_until: float = 0.0
+    trouble: Rest | Quarantine | None = None
+    draining: bool = False
+    ending: str = ""
     probing: bool = False
     unanswered: int = 0
     gone: bool = False
@@ -53,21 +74,73 @@ class Member:
     noted: tuple[str, str | None, float] = field(default=("", None, 0.0))
 
     @property
+    def attempt(self) -> str | None:
+        """The attempt at work."""
+        return self.running.attempt if self.running else None
+
+    @property
+    def attempts(self) -> list[str]:
+        """All in its hands."""
+        return [held.attempt for held in (self.running, self.ahead) if held]
+
+    @property
     def state(self) -> str:
-        """``starting``, ``busy``, ``resting`` after a failure, or ``idle``."""
+        """``starting``, ``busy``, ``draining``, ``quarantined`` or ``resting`` after failures, or ``idle``."""
         if not self.ready:
             return "starting"
-        if self.attempt:
+        if self.running:
             return "busy"
-        return "resting" if self.rests_until > time.monotonic() else "idle"
+        if self.draining:
+            return "draining"
+        now = time.monotonic()
+        if isinstance(self.trouble, Quarantine) and self.trouble.probe_at > now:
+            return "quarantined"
+        return "resting" if isinstance(self.trouble, Rest) and self.trouble.until > now else "idle"
 
-    def release(self, attempt_id: str, troubled: bool = False) -> None:
-        """The attempt is settled; after a failure that is not the task's the replica rests, longer each time."""
-        if self.attempt == attempt_id:
-            self.attempt = None
-            self.troubles = self.troubles + 1 if troubled else 0
-            rest = min(LONGEST_REST, 0.5 * 2**self.troubles)
-            self.rests_until = time.monotonic() + rest if troubled else 0.0
+    @property
+    def message(self) -> str:
+        """Why it gets nothing; empty when it does."""
+        return self.trouble.reason if self.trouble and self.state in ("quarantined", "resting") else ""
+
+    def seat(self) -> SeatView:
+        """Itself as scheduling sees it."""
+        slot = self.slot
+        state = self.state
+        if state == "busy":  # what it gets when it is done is decided before
+            no_more = self.draining or self.trouble or self.unanswered or (self.running and self.running.unwanted)
+            state = "draining" if no_more else "ready"
+        return SeatView(
+            slot.place,
+            slot.node,
+            slot.label,
+            FAST if slot.device == "cuda" else SPEEDS.get(slot.label, 1.0),
+            takes=slot.kinds,
+            spares=EVERYTHING - slot.kinds if slot.device == "cuda" else frozenset(),
+            models=self.families,
+            state=SeatState.READY if state == "idle" else SeatState(state),
+            running=_hold(self.running),
+            ahead=_hold(self.ahead),
+        )
+
+    def holds(self, attempt_id: str) -> Held | None:
+        """What is known of an attempt in its hands."""
+        return next((held for held in (self.running, self.ahead) if held and held.attempt == attempt_id), None)
+
+    def release(self, attempt_id: str) -> None:
+        """The attempt is settled; what was to come next runs now."""
+        if self.running and self.running.attempt == attempt_id:
+            self.running, self.ahead = self.ahead, None
+            if self.running:
+                self.running.began = self.running.heard = time.monotonic()
+        elif self.ahead and self.ahead.attempt == attempt_id:
+            self.ahead = None
+
+
+def _hold(held: Held | None) -> Hold | None:
+    """For scheduling; what nobody knows anything about ends soon, as far as anybody can say."""
+    if held is None:
+        return None
+    return held.hold or Hold(held.attempt, "", held.began + UNKNOWN_SECONDS)
 
 
 class Members:
@@ -100,6 +173,13 @@ class Members:
     def all(self) -> list[Member]:
         return list(self._members.values())
 
+    def hear(self, attempt_id: str, step: int, steps: int) -> None:
+        """A replica has said how far an attempt is."""
+        for member in self._members.values():
+            if held := member.holds(attempt_id):
+                held.heard = time.monotonic()
+                held.step, held.steps = step, steps
+
     async def find(self) -> list[tuple[Member, Holding | None]]:
         """The living replicas of an earlier coordinator, each with what it holds, or None when it does not answer."""
         actors = await asyncio.to_thread(ray.util.list_named_actors, True)
@@ -116,9 +196,9 @@ class Members:
             return
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
         nodes = await asyncio.to_thread(ray.nodes)
-        wanted = [slot for node in nodes for slot in slots_of(node)][: self._max_replicas]
-        for slot in missing_slots(wanted, [member.slot for member in self.all()]):
-            if time.monotonic() >= self._next_start:
+        taken = {member.slot.place for member in self.all()}
+        for slot in wanted_slots(nodes, self._max_replicas):
+            if slot.place not in taken and time.monotonic() >= self._next_start:
                 await self._add(slot)
         alive = {str(node["NodeID"]) for node in nodes if node["Alive"]}
         for member in self.all():
@@ -157,8 +237,9 @@ class Members:
                 member.slot.node,
                 member.slot.label,
                 state,
-                message=message,
-                data={"attempt": member.attempt, "pid": member.pid},
+                device_class=member.slot.label,
+                message=message or member.message,
+                data={"attempt": member.attempt, "pid": member.pid, "place": member.slot.place},
             )
 
     async def _reattach(self, name: str) -> tuple[Member, Holding | None] | None:
@@ -202,6 +283,10 @@ class Members:
             await self.remove(member, f"did not start: {type(error).__name__}")
             return
         self._failed_starts = 0
+        if member.slot.kinds == NO_MODEL:
+            member.ready = True
+            self._on_change()
+            return
         family = await self._likely_family()
         try:  # until its model is loaded, work is better off with a replica that has one
             if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
@@ -220,7 +305,7 @@ class Members:
             await answer(member.handle.describe.remote(), PROBE_SECONDS)
             member.unanswered = 0
         except ActorDiedError:
-            if not member.attempt:
+            if not member.running:
                 await self.remove(member, "its process died")
         except (RayError, TimeoutError):
             member.unanswered += 1

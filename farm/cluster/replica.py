@@ -1,4 +1,4 @@
-"""A replica: one model on one device, as a Ray actor that executes one attempt at a time.
+"""A replica: one model on one device, as a Ray actor that executes one attempt at a time, and holds the next.
 
 The work runs in a thread of its own; the actor's event loop stays free for control calls (``cancel``, ``holds``,
 ``wait``), so a replica answers while it denoises. A finished result is kept until it is acknowledged: whoever
@@ -51,10 +51,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Holding:
-    """What a replica has in its hands: the attempt it works on, and those finished but not acknowledged."""
+    """What a replica has in its hands: the attempt it works on, the next, and those finished but not acknowledged."""
 
     running: str | None
     finished: tuple[str, ...]
+    ahead: str | None = None
 
 
 class Replica:
@@ -68,6 +69,7 @@ class Replica:
         self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
         self._stop = threading.Event()
         self._running: AttemptSpec | None = None
+        self._ahead: AttemptSpec | None = None
         self._outcomes: dict[str, Outcome] = {}
         self._changed = asyncio.Condition()
 
@@ -76,20 +78,40 @@ class Replica:
         return self._slot, os.getpid()
 
     async def start(self, spec: AttemptSpec) -> None:
-        """Begin an attempt and return at once; beginning the same one again is a no-op.
+        """Begin an attempt, or keep it as the next one, and return at once; doing it again is a no-op.
 
         Raises:
-            ConflictError: another attempt is running.
+            ConflictError: another attempt is running, and another the next.
         """
-        if spec.attempt_id in self._outcomes:
+        if spec.attempt_id in self._outcomes or self._has(spec.attempt_id):
             return
-        if self._running is not None:
-            if self._running.attempt_id == spec.attempt_id:
-                return
+        if self._running is None:
+            self._begin(spec)
+        elif self._ahead is None:
+            self._ahead = spec
+        else:
             raise ConflictError(f"replica {self.id} is busy with {self._running.task_name}.")
+
+    async def withdraw(self, attempt_id: str) -> bool:
+        """Give back the next attempt; False when it has begun, or is not here."""
+        if self._ahead is None or self._ahead.attempt_id != attempt_id:
+            return False
+        await self._give_back()
+        return True
+
+    def _has(self, attempt_id: str) -> bool:
+        return any(spec and spec.attempt_id == attempt_id for spec in (self._running, self._ahead))
+
+    def _begin(self, spec: AttemptSpec) -> None:
         self._running = spec
         self._stop.clear()
         self._task = asyncio.get_running_loop().create_task(self._run(spec))
+
+    async def _give_back(self) -> None:
+        """Whoever waits for it hears that it is not here."""
+        async with self._changed:
+            self._ahead = None
+            self._changed.notify_all()
 
     async def wait(self, attempt_id: str, seconds: float) -> Outcome | None:
         """The attempt's outcome, as soon as there is one; None when it is still running after ``seconds``.
@@ -100,7 +122,7 @@ class Replica:
         deadline = time.monotonic() + seconds
         async with self._changed:
             while attempt_id not in self._outcomes:
-                if self._running is None or self._running.attempt_id != attempt_id:
+                if not self._has(attempt_id):
                     raise ConflictError(f"replica {self.id} does not hold attempt {attempt_id}.")
                 try:
                     await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
@@ -110,16 +132,19 @@ class Replica:
 
     async def holds(self) -> Holding:
         """What this replica works on and what it keeps."""
-        return Holding(self._running.attempt_id if self._running else None, tuple(self._outcomes))
+        running, ahead = (spec.attempt_id if spec else None for spec in (self._running, self._ahead))
+        return Holding(running, tuple(self._outcomes), ahead)
 
     async def acknowledge(self, attempt_id: str) -> None:
         """Forget an outcome: it is in the database now, or no longer wanted."""
         self._outcomes.pop(attempt_id, None)
 
     async def cancel(self, attempt_id: str) -> None:
-        """Stop the attempt before its next step, if it is the one running."""
+        """Stop the attempt before its next step if it is the one running; give it back if it is the next."""
         if self._running and self._running.attempt_id == attempt_id:
             self._stop.set()
+        elif self._ahead and self._ahead.attempt_id == attempt_id:
+            await self._give_back()
 
     async def warm(self, family: str) -> bool:
         """Load a model ahead of the first attempt that needs it; whether that worked."""
@@ -137,12 +162,15 @@ class Replica:
         outcome = await asyncio.get_running_loop().run_in_executor(self._work, self._execute, spec)
         async with self._changed:
             self._outcomes[spec.attempt_id] = outcome
-            self._running = None
+            self._running, following, self._ahead = None, self._ahead, None
+            if following is not None:
+                self._begin(following)
             self._changed.notify_all()
 
     def _execute(self, spec: AttemptSpec) -> Outcome:
         try:
             reporter = _Reporter(spec.attempt_id, self._stop)
+            reporter.begin()
             executor = self._ready_executor()
             files = tuple(executor.run(spec, reporter, self._stop.is_set))
             return Outcome(spec, files, notes=tuple(executor.take_notes()), facts=executor.take_facts())
@@ -171,17 +199,24 @@ class _Reporter:
         self._answer: Any = None
         self._coordinator: Any = None
 
+    def begin(self) -> None:
+        """Say that the attempt has begun: it may have been held for a while."""
+        self._send(0, 0)
+
     def __call__(self, step: int, steps: int) -> None:
         self._look_at_answer(wait=step == steps)
         now = time.monotonic()
         if self._answer is None and (now - self._sent >= REPORT_SECONDS or step in (1, steps)):
-            self._sent = now
-            try:
-                if self._coordinator is None:
-                    self._coordinator = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
-                self._answer = self._coordinator.report.remote(self._attempt_id, step, steps)
-            except (ValueError, ray.exceptions.RayError):
-                self._coordinator = None
+            self._send(step, steps)
+
+    def _send(self, step: int, steps: int) -> None:
+        self._sent = time.monotonic()
+        try:
+            if self._coordinator is None:
+                self._coordinator = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+            self._answer = self._coordinator.report.remote(self._attempt_id, step, steps)
+        except (ValueError, ray.exceptions.RayError):
+            self._coordinator = None
 
     def _look_at_answer(self, wait: bool) -> None:
         if self._answer is None:

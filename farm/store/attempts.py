@@ -91,12 +91,16 @@ def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica
 
 
 def report_progress(connection: Connection, attempt_id: str, step: int, steps: int) -> bool:
-    """Note the step reached; False when the attempt is not current. Steps never go back when reports overtake."""
+    """Note the step reached; False when the attempt is not current. Steps never go back when reports overtake.
+
+    Step 0 of 0 says that it has begun.
+    """
+    begun = {"started_at": rows.now()} if not steps else {"steps": steps}
     reached = case((t.attempts.c.step > step, t.attempts.c.step), else_=step)
     noted = connection.execute(
         update(t.attempts)
         .where(t.attempts.c.id == attempt_id, t.attempts.c.state == AttemptState.RUNNING)
-        .values(step=reached, steps=steps)
+        .values(step=reached, **begun)
     )
     return noted.rowcount == 1
 
@@ -152,8 +156,8 @@ def commit_attempt(
 
 @dataclass(frozen=True)
 class Judgement:
-    """What becomes of a task after a failure. ``charges``: failures that count against it by now; ``fails``: how often it did, such as
-    ``" 3 times"``, if that ends its job; ``not_before``: when it may be tried again."""
+    """What becomes of a task after a failure. ``charges``: failures that count against it by now; ``fails``: how often
+    it did, such as ``" 3 times"``, if that ends its job; ``not_before``: when it may be tried again."""
 
     charges: int
     fails: str | None = None

@@ -23,6 +23,7 @@ from farm.jobs.request import RenderRequest
 
 from . import attempts, glance, lifecycle, queue, reconcile, remake, rows, transitions
 from . import tables as t
+from .attempts import Judgement
 from .database import Database
 
 
@@ -168,6 +169,10 @@ class JobStore:
         run."""
         return self._database.write(attempts.start_attempt, lifecycle.new_id(), task_id, replica, device)
 
+    def to_start(self, attempt: Attempt) -> tuple[Job, Task, dict[str, Artifact]]:
+        """What a replica must be told to start an attempt: its job, its task, and the job's files."""
+        return self._database.read(_to_start, attempt)
+
     def report_progress(self, attempt_id: str, step: int, steps: int) -> bool:
         """Note the denoising step reached. False: the attempt is no longer current and must abort."""
         return self._database.write(attempts.report_progress, attempt_id, step, steps)
@@ -185,7 +190,7 @@ class JobStore:
         return self._database.write(attempts.commit_attempt, attempt_id, artifacts, facts or {})
 
     def fail_attempt(
-        self, attempt_id: str, kind: FailureKind, message: str, judgement: attempts.Judgement | None = None
+        self, attempt_id: str, kind: FailureKind, message: str, judgement: Judgement | None = None
     ) -> bool:
         """End an attempt without a result; its task becomes ready again.
 
@@ -255,6 +260,12 @@ class JobStore:
 
 def _all(connection: Connection, query: Select[Any]) -> Sequence[rows.AnyRow]:
     return connection.execute(query).all()
+
+
+def _to_start(connection: Connection, attempt: Attempt) -> tuple[Job, Task, dict[str, Artifact]]:
+    (task,) = rows.load_tasks(connection, select(t.tasks).where(t.tasks.c.id == attempt.task_id))
+    files = connection.execute(select(t.artifacts).where(t.artifacts.c.job_id == attempt.job_id)).all()
+    return rows.load_job(connection, attempt.job_id), task, {row.name: rows.artifact(row) for row in files}
 
 
 def _list_jobs(

@@ -1,20 +1,20 @@
 """Following and settling attempts: whatever happens to one, it ends with a reason, and its replica is free again."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ray.exceptions import RayTaskError
 
 from farm.cluster.attempts import Failure
-from farm.cluster.calls import Background
-from farm.cluster.coordinator import Coordinator
+from farm.cluster.board import Board
 from farm.cluster.devices import Slot
-from farm.cluster.members import Member
+from farm.cluster.following import Follower
+from farm.cluster.members import Held, Member, Members
 from farm.cluster.replica import Outcome
 from farm.errors import DatabaseError, StorageError
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState
+from farm.store.artifacts import ArtifactStore
 
 from .conftest import Farm
 
@@ -52,15 +52,18 @@ class Settled:
         self.job: Job = farm.job()
         self.attempt: Attempt = farm.store.start_attempt(f"{self.job.id}.encode", "r1")
 
-    def follow(self, handle: Handle, change: Callable[[Coordinator], None] = lambda coordinator: None) -> Member:
+    def follow(self, handle: Handle, artifacts: ArtifactStore | None = None) -> Member:
         async def run() -> Member:
-            coordinator: Any = object.__new__(Coordinator)
-            coordinator._store, coordinator._artifacts = self.farm.store, self.farm.artifacts
-            coordinator._wake, coordinator._background = asyncio.Event(), Background()
-            change(coordinator)
-            member = Member("r1", Slot("n", "cpu", "CPU"), handle, ready=True, attempt=self.attempt.id)
-            await asyncio.wait_for(coordinator._follow(member, self.attempt), 30)
+            store, board = self.farm.store, Board()
+            members = Members(self.farm.settings, store, None, nothing, lambda: None)
+            follower = Follower(store, artifacts or self.farm.artifacts, board, members, lambda: None)
+            member = Member("r1", Slot("n", "cpu", "CPU"), handle, ready=True, running=Held(self.attempt.id))
+            board.put_seat(member.seat())
+            await asyncio.wait_for(follower.follow(member, self.attempt), 30)
             return member
+
+        async def nothing() -> str:
+            return ""
 
         return asyncio.run(run())
 
@@ -111,14 +114,13 @@ def test_errors_of_a_stores_client_are_a_want_of_resources(settled: Settled) -> 
     def unreachable(*args: object) -> None:
         raise EndpointConnectionError("could not connect to the endpoint URL")
 
-    def change(coordinator: Coordinator) -> None:
-        coordinator._artifacts = type(settled.farm.artifacts)(settled.farm.settings.artifacts_url)
-        coordinator._artifacts.publish = unreachable  # type: ignore[method-assign]
+    artifacts = ArtifactStore(settled.farm.settings.artifacts_url)
+    artifacts.publish = unreachable  # type: ignore[method-assign]
 
     from farm.jobs.records import Artifact
 
     file = Artifact("conditioning", f"jobs/{settled.job.id}/attempts/{settled.attempt.id}/c.safetensors", 1, "0" * 64)
-    member = settled.follow(Handle(outcome(settled, files=(file,))), change)
+    member = settled.follow(Handle(outcome(settled, files=(file,))), artifacts)
     assert settled.ended.failure is FailureKind.RESOURCES and "EndpointConnectionError" in settled.ended.message
     assert member.attempt is None and member.state == "resting"
 

@@ -1,0 +1,165 @@
+"""The farm as scheduling sees it: jobs and ready tasks from rows, seats from the replicas at hand, and what was learnt
+of times, shares and troubles. It reads what it is given and decides; it neither calls Ray nor writes anything."""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+from farm.jobs.records import Attempt, FailureKind, TaskKind
+from farm.scheduling.costs import Measured, MeasuredCosts
+from farm.scheduling.decisions import Decisions
+from farm.scheduling.planner import decide
+from farm.scheduling.records import Hold, JobView, Needs, OwnerView, SeatView, TaskView
+from farm.scheduling.shares import charge, join
+from farm.scheduling.troubles import Ended, Ledger, Verdict
+from farm.scheduling.view import FarmView
+from farm.store.queue import QueuedJob, QueuedTask
+
+SPEEDS = {"CPU": 1.0}
+"""Of kinds of devices before anything was measured on them."""
+FAST = 10.0
+"""That of a GPU."""
+
+
+class Board:
+    """See the module.
+
+    Args:
+        clock: seconds that never go back; what ``now`` is everywhere in scheduling.
+        wall: seconds since 1970, as rows have them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self.view = FarmView()
+        self.costs = MeasuredCosts()
+        self.ledger = Ledger()
+        self._clock = clock
+        self._offset = wall() - clock()
+
+    @property
+    def now(self) -> float:
+        return self._clock()
+
+    def on_clock(self, seconds: float) -> float:
+        """A moment of the wall clock on the clock of scheduling."""
+        return seconds - self._offset
+
+    def on_wall(self, moment: float) -> float:
+        """The other way round."""
+        return moment + self._offset
+
+    def learn(self, rows: Iterable[Measured]) -> None:
+        """Start from what attempts took before."""
+        self.costs = MeasuredCosts.from_rows(rows)
+
+    def put_owners(self, owners: Iterable[OwnerView]) -> None:
+        for owner in owners:
+            self.view.put_owner(owner)
+
+    def put_jobs(self, found: Iterable[QueuedJob], asked: Collection[str] | None = None) -> None:
+        """Replace what is known of the jobs ``asked`` for, of all by default: those not ``found`` may not run."""
+        jobs = {job.id: job for job in found}
+        for job_id in set(self.view.jobs if asked is None else asked) - jobs.keys():
+            if job_id in self.view.jobs:
+                self._drop_job(job_id)
+        for job in jobs.values():
+            self._put_job(job)
+
+    def decide(self) -> Decisions:
+        return decide(self.view, self.now, self.costs)
+
+    def hold(self, task: TaskView, seconds: float) -> Hold:
+        """What a seat holds that was given ``task`` now."""
+        return Hold(task.id, task.job_id, self.now + seconds, task)
+
+    def take(self, task_id: str) -> TaskView | None:
+        """Take a task that was started, or can't be, out of those that are ready."""
+        task = self.view.tasks.get(task_id)
+        self.view.drop_task(task_id)
+        return task
+
+    def put_seat(self, seat: SeatView) -> None:
+        """Note how a seat is; nothing is done when it is as it was."""
+        if self.view.seats.get(seat.id) != seat:
+            self.view.put_seat(seat)
+
+    def drop_seats(self, left: Collection[str]) -> None:
+        """Forget the seats that are not among those ``left``; their troubles stay known."""
+        for seat_id in set(self.view.seats) - set(left):
+            self.view.drop_seat(seat_id)
+
+    def finished(self, seat_id: str, hold: Hold | None, device: str, seconds: float) -> None:
+        """An attempt was committed ``seconds`` after it began."""
+        if hold is None or hold.task is None:
+            return
+        task = hold.task
+        self.costs.observe(task.kind, task.needs.family, device, task.work, seconds)
+        self._charge(task)
+        self.ledger.settle(Ended(task.id, task.job_id, seat_id, "", None, self.now), self.able(task))
+
+    def failed(self, attempt: Attempt, seat_id: str, hold: Hold | None, kind: FailureKind, message: str) -> Verdict:
+        """An attempt ended without a result: what becomes of its task, job and seat."""
+        ended = Ended(attempt.task_id, attempt.job_id, seat_id, seat_id.partition("/")[0], kind, self.now, message)
+        return self.ledger.settle(ended, self.able(hold.task if hold else None))
+
+    def able(self, task: TaskView | None) -> frozenset[str]:
+        """The seats that could take such a task, busy ones and sick ones included."""
+        if task is None:
+            return frozenset(self.view.seats)
+        return frozenset(
+            seat.id
+            for seat in self.view.seats.values()
+            if (task.kind in seat.takes or task.kind in seat.spares) and seat.suits(task.needs)
+        )
+
+    def _drop_job(self, job_id: str) -> None:
+        for task_id in self.view.ready(job_id):
+            self.view.drop_task(task_id)
+        self.view.drop_job(job_id)
+        self.ledger.forget_job(job_id)
+
+    def _put_job(self, job: QueuedJob) -> None:
+        if job.id not in self.view.jobs:
+            self._join(job.owner)
+        self.view.put_job(
+            JobView(
+                job.id,
+                job.owner,
+                job.priority,
+                self.on_clock(job.submitted.timestamp()),
+                remaining=job.remaining,
+                device_class=job.device,
+            )
+        )
+        ready = {task.id: task for task in job.ready}
+        for task_id in set(self.view.ready(job.id)) - ready.keys():
+            self.view.drop_task(task_id)
+        for task in ready.values():
+            view = self._task(job, task)
+            if self.view.tasks.get(task.id) != view:
+                self.view.put_task(view)
+
+    def _task(self, job: QueuedJob, task: QueuedTask) -> TaskView:
+        known = self.view.tasks.get(task.id)
+        view = TaskView(
+            task.id,
+            job.id,
+            task.kind,
+            Needs("" if task.kind is TaskKind.EXPORT else job.family),
+            task.work,
+            task.chain,
+            since=known.since if known else self.now,
+            not_before=self.on_clock(task.not_before.timestamp()) if task.not_before else 0.0,
+        )
+        if self.ledger.failures(task.id):
+            view = replace(view, failed_on=self.ledger.avoid(task.id, self.able(view)))
+        return view
+
+    def _join(self, owner: str) -> None:
+        if owner not in self.view.waiting_owners():
+            self.view.put_owner(join(self.view.owners.get(owner, OwnerView(owner)), self.view))
+
+    def _charge(self, task: TaskView) -> None:
+        job = self.view.jobs.get(task.job_id)
+        if job is not None:
+            self.view.put_owner(charge(self.view.owners[job.owner], task.work))

@@ -1,0 +1,281 @@
+"""Following attempts: given to a replica, waited for, settled in the database, forgotten by the replica.
+
+Whatever happens to one attempt, it ends with a reason and its replica is free again; nothing of it reaches another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
+
+from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError, UnreadableJobError
+from farm.jobs.names import attempt_folder
+from farm.jobs.records import Artifact, Attempt, FailureKind, JobState, TaskKind
+from farm.scheduling.troubles import Again, End, Fails, Pause, Verdict
+from farm.store.artifacts import ArtifactStore
+from farm.store.attempts import Judgement
+from farm.store.jobs import JobStore
+
+from .attempts import Failure, describe_error, judge, publish, spec_for
+from .board import Board
+from .calls import PROBE_SECONDS, Background, answer, courtesy, insist
+from .members import Held, Member, Members
+from .replica import Outcome
+
+WAIT_SECONDS = 30.0
+"""Length of one waiting call to a replica."""
+NOTABLE_WAIT = 0.5
+"""A task that is to wait for less after a failure needn't say so in its row."""
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """See the module. ``wake`` is called when something has changed that a decision may depend on."""
+
+    def __init__(
+        self, store: JobStore, artifacts: ArtifactStore, board: Board, members: Members, wake: Callable[[], None]
+    ) -> None:
+        self._store, self._artifacts, self._board, self._members = store, artifacts, board, members
+        self._wake = wake
+        self._background = Background()
+
+    def begin(self, member: Member, attempt: Attempt) -> None:
+        """Give an attempt to a replica and follow it, beside the caller."""
+        self._background.start(self._begin(member, attempt))
+
+    def go_on(self, member: Member, attempt: Attempt) -> None:
+        """Follow an attempt that a replica has already."""
+        self._background.start(self.follow(member, attempt))
+
+    def drop(self, member: Member, attempt_id: str) -> None:
+        """Stop an attempt that nobody wants any more, beside the caller."""
+        self._background.start(self._drop(member, attempt_id))
+
+    def cancel(self, member: Member, attempt_id: str) -> None:
+        """Ask a replica to stop an attempt before its next step; following it goes on."""
+        self._background.start(self._cancel(member, attempt_id))
+
+    def withdraw(self, member: Member, held: Held, why: str) -> None:
+        """Take back what a replica was to do next, unless it has begun."""
+        self._background.start(self._withdraw(member, held, why))
+
+    async def _begin(self, member: Member, attempt: Attempt) -> None:
+        try:
+            job, task, artifacts = await insist(self._store.to_start, attempt)
+            spec = spec_for(job, task, attempt, artifacts)
+            await answer(member.handle.start.remote(spec), PROBE_SECONDS)
+        except UnreadableJobError as error:
+            await self._shelve(member, attempt, error)
+            return
+        except (FarmError, RayTaskError) as error:
+            await self.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, describe_error(error)))
+            self.release(member, attempt)
+            return
+        except (RayError, TimeoutError):
+            pass  # whether it arrived is unknown; the replica is asked below
+        except Exception as error:  # noqa: BLE001 - one attempt's trouble is its own
+            await self._abandon(member, attempt, error)
+            return
+        if task.kind is not TaskKind.EXPORT:
+            member.families = frozenset([job.family])
+        await self.follow(member, attempt)
+
+    async def _shelve(self, member: Member, attempt: Attempt, error: UnreadableJobError) -> None:
+        """This version can't read what was asked for: the job waits for one that can, and no other hears of it."""
+        message = describe_error(error)
+        await insist(self._store.fail_attempt, attempt.id, FailureKind.INTERRUPTION, message)
+        await self._pause(attempt.job_id, Failure(FailureKind.INTERRUPTION, message), Pause(message))
+        self.release(member, attempt)
+
+    async def follow(self, member: Member, attempt: Attempt) -> None:
+        """Wait for an attempt's outcome and settle it. Out of reach is not dead: only Ray's word counts."""
+        pause = 0.2
+        while True:
+            try:
+                outcome = await member.handle.wait.remote(attempt.id, WAIT_SECONDS)
+                if outcome is not None:
+                    await self._settle(member, attempt, outcome)
+                    return
+            except ActorDiedError:
+                await self._bury(member, attempt)
+                return
+            except ConflictError:
+                held = member.holds(attempt.id)
+                kind = FailureKind.INTERRUPTION if held and held.unwanted else FailureKind.NEVER_STARTED
+                why = held.unwanted if held and held.unwanted else f"{member.id} does not hold it"
+                await self.fail(member, attempt, Failure(kind, why))
+                self.release(member, attempt)
+                return
+            except RayTaskError as error:
+                await self._abandon(member, attempt, error.cause)
+                return
+            except (RayError, StorageError) as error:
+                log.warning("%s: %s; asking again in %.1f s", member.id, error, pause)
+                await asyncio.sleep(pause)
+                pause = min(5.0, 2 * pause)
+            except Exception as error:  # noqa: BLE001 - one attempt's trouble is its own
+                await self._abandon(member, attempt, error)
+                return
+
+    async def _bury(self, member: Member, attempt: Attempt) -> None:
+        """Its replica died: what it was at is lost, what it was to do next has never begun."""
+        why = member.ending or "its process died"
+        if member.ahead and member.ahead.attempt == attempt.id:
+            await self.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, f"{member.id}: {why}"))
+        else:
+            await self.note_loss(member, attempt, why)
+        await self._members.remove(member, f"{why} in {name_of(attempt)}")
+
+    async def _abandon(self, member: Member, attempt: Attempt, error: BaseException) -> None:
+        """Nobody foresaw ``error``: the attempt ends with it, and its replica is free once it has let go."""
+        log.error("%s of job %s", name_of(attempt), attempt.job_id, exc_info=error)
+        await self.fail(member, attempt, judge(error))
+        await self._drop(member, attempt.id)
+
+    async def _cancel(self, member: Member, attempt_id: str) -> None:
+        with courtesy():
+            await answer(member.handle.cancel.remote(attempt_id), PROBE_SECONDS)
+
+    async def _withdraw(self, member: Member, held: Held, why: str) -> None:
+        """A replica that does not answer may not hold work up: the attempt ends, and is refused should it come later."""
+        held.unwanted = why
+        kept = False
+        with courtesy():
+            kept = not await answer(member.handle.withdraw.remote(held.attempt), PROBE_SECONDS)
+        if not kept:
+            await insist(self._store.fail_attempt, held.attempt, FailureKind.INTERRUPTION, f"taken back: {why}")
+            self._wake()
+
+    async def _drop(self, member: Member, attempt_id: str) -> None:
+        """Stop an attempt that nobody wants any more and forget its outcome."""
+        if member.holds(attempt_id) is None:
+            member.running = Held(attempt_id)
+        await self._cancel(member, attempt_id)
+        outcome = None
+        with courtesy():
+            while outcome is None:
+                outcome = await member.handle.wait.remote(attempt_id, WAIT_SECONDS)
+            await self.discard(outcome.spec.output_prefix)
+            member.handle.acknowledge.remote(attempt_id)
+        member.release(attempt_id)
+        self._wake()
+
+    # Settling
+
+    async def _settle(self, member: Member, attempt: Attempt, outcome: Outcome) -> None:
+        """Commit or fail an attempt, then let the replica forget it. A database fault is raised: it is tried again."""
+        failure = outcome.failure
+        for note in outcome.notes:
+            await insist(self._store.add_event, attempt.job_id, "memory_plan", note, {"attempt": attempt.id})
+        if failure is None:
+            failure = await self._commit(member, attempt, outcome)
+        if failure is not None:
+            await self.fail(member, attempt, failure)
+        self.release(member, attempt)
+        member.handle.acknowledge.remote(attempt.id)
+        await self.discard(outcome.spec.output_prefix)
+
+    async def _commit(self, member: Member, attempt: Attempt, outcome: Outcome) -> Failure | None:
+        """Publish an attempt's files and take over its result; says why that can't be done."""
+        try:
+            files = await asyncio.to_thread(publish, self._artifacts, outcome.spec, outcome.files)
+        except Exception as error:  # noqa: BLE001 - whatever the store's client raises, the attempt has no result
+            return Failure(FailureKind.RESOURCES, describe_error(error))
+        try:
+            await asyncio.to_thread(self._store.commit_attempt, attempt.id, files, outcome.facts)
+        except StaleAttemptError as error:
+            log.warning("refused: %s", error)
+            await self._discard_all(files)
+            return None
+        held = member.holds(attempt.id)
+        seconds = float(outcome.facts.get("whole_seconds", 0.0))
+        self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
+        member.trouble = None
+        return None
+
+    async def _discard_all(self, files: list[Artifact]) -> None:
+        for file in files:
+            await self.discard(file.key)
+
+    def release(self, member: Member, attempt: Attempt) -> None:
+        """The replica is free of it."""
+        member.release(attempt.id)
+        self._wake()
+
+    async def fail(self, member: Member | None, attempt: Attempt, failure: Failure) -> bool:
+        """Record a failure and do what the rules say becomes of task, job and replica; False when it is stale."""
+        if failure.kind is FailureKind.DAMAGED:
+            return await self._make_again(attempt, failure)
+        held = member.holds(attempt.id) if member else None
+        place = member.slot.place if member else attempt.replica
+        verdict = self._board.failed(attempt, place, held.hold if held else None, failure.kind, failure.message)
+        judgement = self._judgement(verdict)
+        if not await insist(self._store.fail_attempt, attempt.id, failure.kind, failure.message, judgement):
+            return False
+        if verdict.job is not None:
+            await self._pause(attempt.job_id, failure, verdict.job)
+        if member is not None:
+            self._treat(member, verdict)
+        return True
+
+    async def _make_again(self, attempt: Attempt, failure: Failure) -> bool:
+        """An input is damaged: who made it runs again, or the job waits for a person."""
+        if not await insist(self._store.fail_for_damage, attempt.id, failure.artifact, failure.message):
+            await self._pause(attempt.job_id, failure, Pause(f"{failure.message} Mend this, then go on with the job."))
+        return True
+
+    def _judgement(self, verdict: Verdict) -> Judgement:
+        if isinstance(verdict.task, Fails):
+            return Judgement(verdict.charges, f" {verdict.charges} times" if verdict.charges > 1 else "")
+        until = verdict.task.not_before if isinstance(verdict.task, Again) else 0.0
+        wait = until - self._board.now > NOTABLE_WAIT
+        moment = datetime.fromtimestamp(self._board.on_wall(until), UTC) if wait else None
+        return Judgement(verdict.charges, not_before=moment)
+
+    def _treat(self, member: Member, verdict: Verdict) -> None:
+        """Let a replica rest, or replace its process."""
+        for other in self._members.all():
+            if other.slot.place in verdict.others:
+                other.trouble = verdict.others[other.slot.place]
+        seat = verdict.seat
+        member.trouble = seat.then if isinstance(seat, End) else seat
+        if isinstance(seat, End):
+            member.ending = seat.reason
+            log.warning("%s: %s; its process is replaced", member.id, seat.reason)
+            with courtesy():
+                ray.kill(member.handle)
+            self._background.start(self._members.remove(member, seat.reason))
+
+    async def note_loss(self, member: Member | None, attempt: Attempt, why: str) -> None:
+        """Requeue the attempt of a dead replica."""
+        if not await self.fail(member, attempt, Failure(FailureKind.LOST, f"replica lost: {why}")):
+            return
+        text = f"lost {attempt.replica} in {name_of(attempt)}: {why}; the task is queued again"
+        data = {"attempt": attempt.id, "replica": attempt.replica}
+        await insist(self._store.add_event, attempt.job_id, "replica_lost", text, data)
+        await self.discard(attempt_folder(attempt.job_id, attempt.id))
+
+    async def _pause(self, job_id: str, failure: Failure, pause: Pause) -> None:
+        """Let a job wait for somebody who mends what it met."""
+        if (await insist(self._store.get_job, job_id)).state is not JobState.RUNNING:
+            return
+        data: dict[str, Any] = {"failure": failure.kind.value}
+        await insist(self._store.add_event, job_id, "job_blocked", f"paused: {pause.reason}", data)
+        with suppress(ConflictError):
+            await insist(self._store.pause_job, job_id)
+
+    async def discard(self, prefix: str) -> None:
+        """Remove files that nobody needs; they may be gone already."""
+        with courtesy():
+            await asyncio.to_thread(self._artifacts.remove_prefix, prefix)
+
+
+def name_of(attempt: Attempt) -> str:
+    """The name of its task."""
+    return attempt.task_id.rpartition(".")[2]
