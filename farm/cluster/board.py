@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from farm.jobs.records import Attempt, FailureKind, TaskKind
-from farm.scheduling.costs import Measured, MeasuredCosts
+from farm.scheduling.costs import MeasuredCosts
 from farm.scheduling.decisions import Decisions
 from farm.scheduling.planner import decide
-from farm.scheduling.records import Hold, JobView, Needs, OwnerView, SeatView, TaskView
+from farm.scheduling.records import Group, Hold, JobView, Needs, OwnerView, SeatView, TaskView
 from farm.scheduling.shares import charge, join
-from farm.scheduling.troubles import Ended, Ledger, Verdict
+from farm.scheduling.troubles import Ended, Ledger, Verdict, could_take
 from farm.scheduling.view import FarmView
-from farm.store.queue import QueuedJob, QueuedTask
+from farm.store.owners import Owner
+from farm.store.queue import Finished, QueuedJob, QueuedTask
 
 SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
@@ -48,13 +49,22 @@ class Board:
         """The other way round."""
         return moment + self._offset
 
-    def learn(self, rows: Iterable[Measured]) -> None:
-        """Start from what attempts took before."""
-        self.costs = MeasuredCosts.from_rows(rows)
-
-    def put_owners(self, owners: Iterable[OwnerView]) -> None:
+    def learn(self, finished: Iterable[Finished], owners: Iterable[Owner]) -> None:
+        """Start from what attempts took before, and what owners have used."""
+        for one in finished:
+            self.costs.observe(one.kind, one.family, one.device, one.work, one.seconds)
         for owner in owners:
-            self.view.put_owner(owner)
+            self.view.put_owner(OwnerView(owner.name, owner.weight, owner.used, owner.limit))
+
+    @property
+    def owners(self) -> list[Owner]:
+        """Everybody, with what they have used by now."""
+        return [Owner(owner.name, owner.weight, owner.used, owner.limit) for owner in self.view.owners.values()]
+
+    def expected(self, seat_id: str, hold: Hold) -> float:
+        """Seconds that a task should take on a seat at most."""
+        seat = self.view.seats.get(seat_id)
+        return self.costs.range(hold.task, Group.of(seat))[1] if seat and hold.task else 0.0
 
     def put_jobs(self, found: Iterable[QueuedJob], asked: Collection[str] | None = None) -> None:
         """Replace what is known of the jobs ``asked`` for, of all by default: those not ``found`` may not run."""
@@ -106,11 +116,7 @@ class Board:
         """The seats that could take such a task, busy ones and sick ones included."""
         if task is None:
             return frozenset(self.view.seats)
-        return frozenset(
-            seat.id
-            for seat in self.view.seats.values()
-            if (task.kind in seat.takes or task.kind in seat.spares) and seat.suits(task.needs)
-        )
+        return could_take(task, self.view.jobs.get(task.job_id) or JobView(task.job_id), self.view)
 
     def _drop_job(self, job_id: str) -> None:
         for task_id in self.view.ready(job_id):

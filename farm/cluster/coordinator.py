@@ -114,6 +114,7 @@ class Coordinator:
         if time.monotonic() - self._reconciled >= RECONCILE_SECONDS:
             await self._reconcile()
         await self._members.sweep()
+        self._members.watch(self._board)
         await self._queue.look()
         await self._obey()
         await self._dispatch()
@@ -123,10 +124,14 @@ class Coordinator:
         self._reconciled = time.monotonic()
         for line in await asyncio.to_thread(self._store.reconcile):
             log.warning("reconciled: %s", line)
+        if self._recovered:
+            await asyncio.to_thread(self._store.put_owners, self._board.owners)
 
     async def _recover(self) -> None:
         """Find out what survived: replicas that live, attempts that they hold, attempts that nobody holds."""
         await asyncio.to_thread(self._store.migrate)
+        known = await asyncio.to_thread(self._store.finished), await asyncio.to_thread(self._store.owners)
+        self._board.learn(*known)
         found = {member.id: (member, holding) for member, holding in await self._members.find()}
         attempts = {attempt.id: attempt for attempt in await self._running_attempts()}
         for attempt in attempts.values():

@@ -14,6 +14,7 @@ import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError, UnreadableJobError
+from farm.jobs.facts import seconds_of
 from farm.jobs.names import attempt_folder
 from farm.jobs.records import Artifact, Attempt, FailureKind, JobState, TaskKind
 from farm.scheduling.troubles import Again, End, Fails, Pause, Verdict
@@ -143,7 +144,7 @@ class Follower:
             await answer(member.handle.cancel.remote(attempt_id), PROBE_SECONDS)
 
     async def _withdraw(self, member: Member, held: Held, why: str) -> None:
-        """A replica that does not answer may not hold work up: the attempt ends, and is refused should it come later."""
+        """Who does not answer may not hold work up: the attempt ends, and is refused should it come later."""
         held.unwanted = why
         kept = False
         with courtesy():
@@ -194,7 +195,9 @@ class Follower:
             await self._discard_all(files)
             return None
         held = member.holds(attempt.id)
-        seconds = float(outcome.facts.get("whole_seconds", 0.0))
+        if held and held.hold and held.hold.task and held.hold.task.needs.family:
+            member.loaded = frozenset([held.hold.task.needs.family])
+        seconds = seconds_of(outcome.facts)
         self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
         member.trouble = None
         return None

@@ -13,11 +13,12 @@ from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from farm.scheduling.records import Hold, SeatState, SeatView
+from farm.scheduling.silence import is_silent
 from farm.scheduling.troubles import Quarantine, Rest
 from farm.settings import Settings
 from farm.store.jobs import JobStore
 
-from .board import FAST, SPEEDS
+from .board import FAST, SPEEDS, Board
 from .calls import NAMESPACE, PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
 from .devices import EVERYTHING, NO_MODEL, Slot, wanted_slots
 from .replica import Holding, Replica
@@ -53,7 +54,8 @@ class Held:
 
 @dataclass
 class Member:
-    """What the coordinator knows about a replica. ``families``: models it holds; ``running``: what it does; ``ahead``:
+    """What the coordinator knows about a replica. ``families``: models it holds, or will when it
+    has begun; ``loaded``: those that it certainly holds; ``running``: what it does; ``ahead``:
     what it does next; ``trouble``: why it gets nothing, or only a probe; ``ending``: why its process is being ended."""
 
     id: str
@@ -63,6 +65,7 @@ class Member:
     running: Held | None = None
     ahead: Held | None = None
     families: frozenset[str] = frozenset()
+    loaded: frozenset[str] = frozenset()
     pid: int = 0
     trouble: Rest | Quarantine | None = None
     draining: bool = False
@@ -190,6 +193,23 @@ class Members:
                 await asyncio.to_thread(self._store.remove_replica, row.id)
         return [pair for pair in found if pair is not None]
 
+    def watch(self, board: Board) -> None:
+        """End the processes of replicas whose attempts show no sign of progress; who follows them sees them die."""
+        now = time.monotonic()
+        for member in self.all():
+            held = member.running
+            if held is None or held.hold is None or held.hold.task is None or member.ending:
+                continue
+            kind, family = held.hold.task.kind, held.hold.task.needs.family
+            expected = board.expected(member.slot.place, held.hold)
+            heard = held.heard if held.heard > held.began else None
+            loaded = not family or family in member.loaded
+            if is_silent(kind, expected, held.steps, heard, held.began, loaded, now, step=held.step):
+                member.ending = f"it showed no progress for {now - (heard or held.began):.0f} s"
+                log.warning("%s: %s; its process is ended", member.id, member.ending)
+                with courtesy():
+                    ray.kill(member.handle)
+
     async def sweep(self) -> None:
         """Give every free slot a replica and make sure that idle ones are alive; at most every few seconds."""
         if time.monotonic() < self._next_sweep:
@@ -290,7 +310,7 @@ class Members:
         family = await self._likely_family()
         try:  # until its model is loaded, work is better off with a replica that has one
             if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
-                member.families = frozenset([family])
+                member.families = member.loaded = frozenset([family])
         except ActorDiedError:
             await self.remove(member, f"died while loading {family}")
             return

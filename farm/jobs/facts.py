@@ -12,6 +12,12 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 }
 
 
+def seconds_of(facts: Mapping[str, Any]) -> float:
+    """What an attempt took, the loading of its model left out; 0 when unknown."""
+    seconds = facts.get("seconds", facts.get("whole_seconds", 0.0))
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
+
+
 def typed_facts(header: Mapping[str, str]) -> dict[str, Any]:
     """The facts in a file's header as values: seconds, steps, steps computed, LoRAs; the rest as texts.
 

@@ -25,6 +25,7 @@ from . import attempts, glance, lifecycle, queue, reconcile, remake, rows, trans
 from . import tables as t
 from .attempts import Judgement
 from .database import Database
+from .owners import Owner, load_owners, put_owners
 
 
 class JobStore:
@@ -157,6 +158,18 @@ class JobStore:
     def newest_change(self) -> int:
         """The newest line of any history."""
         return self._database.read(queue.newest_change)
+
+    def finished(self, limit: int = 500) -> list[queue.Finished]:
+        """What the newest committed attempts took."""
+        return self._database.read(queue.finished, limit)
+
+    def owners(self) -> list[Owner]:
+        """Everybody with a share of the farm that is known."""
+        return self._database.read(load_owners)
+
+    def put_owners(self, known: Sequence[Owner]) -> None:
+        """Note what owners have used; their weights and limits, too, of those that are new."""
+        self._database.write(put_owners, known)
 
     # Tasks and their attempts
 

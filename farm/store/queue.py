@@ -2,13 +2,14 @@
 read: what scheduling needs are numbers and names."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from farm.jobs.facts import seconds_of
 from farm.jobs.records import AttemptState, JobState, TaskKind, TaskState
 
 from . import tables as t
@@ -34,17 +35,25 @@ class QueuedTask:
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that may run. ``remaining``: work of its tasks that are not done; ``device``: the kind of device
-    that its sections were or are rendered on, empty while there is none."""
+    """A job that may run.
+
+    ``left``: by kind of task, the work of those that are not done, and the longest chain of one; ``device``: the kind
+    of device that its sections were or are rendered on, empty while there is none.
+    """
 
     id: str
     owner: str
     priority: int
     family: str
     submitted: datetime
-    remaining: float
+    left: Mapping[TaskKind, tuple[float, float]]
     device: str
     ready: tuple[QueuedTask, ...] = field(default=())
+
+    @property
+    def remaining(self) -> float:
+        """Work of all its tasks that are not done."""
+        return sum(work for work, _ in self.left.values())
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,14 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
     jobs = of_these(
         select(t.jobs.c.id, t.jobs.c.owner, t.jobs.c.priority, t.jobs.c.family, t.jobs.c.created_at.label("submitted"))
     )
-    remaining = dict(
-        tuple(row)
-        for row in of_these(
-            select(t.tasks.c.job_id, func.sum(t.tasks.c.work))
-            .select_from(tasks)
-            .where(t.tasks.c.state.in_(_OPEN))
-            .group_by(t.tasks.c.job_id)
-        )
-    )
+    left: dict[str, dict[TaskKind, tuple[float, float]]] = defaultdict(dict)
+    for row in of_these(
+        select(t.tasks.c.job_id, t.tasks.c.kind, func.sum(t.tasks.c.work).label("work"), func.max(t.tasks.c.chain))
+        .select_from(tasks)
+        .where(t.tasks.c.state.in_(_OPEN))
+        .group_by(t.tasks.c.job_id, t.tasks.c.kind)
+    ):
+        left[row.job_id][TaskKind(row.kind)] = (row.work, row[3])
     attempts = tasks.join(t.attempts, t.attempts.c.task_id == t.tasks.c.id)
     devices = dict(
         tuple(row)
@@ -127,9 +135,42 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
     return [
         QueuedJob(
             **row._asdict(),
-            remaining=remaining.get(row.id, 0.0),
+            left=left[row.id],
             device=devices.get(row.id, ""),
             ready=tuple(ready[row.id]),
         )
         for row in jobs
     ]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a committed attempt took, in seconds, and where."""
+
+    kind: TaskKind
+    family: str
+    device: str
+    work: float
+    seconds: float
+
+
+def finished(connection: Connection, limit: int) -> list[Finished]:
+    """The newest attempts that say how long they took, the oldest of them first."""
+    query = (
+        select(t.tasks.c.kind, t.jobs.c.family, t.attempts.c.device, t.tasks.c.work, t.attempts.c.facts)
+        .select_from(
+            t.attempts.join(t.tasks, t.tasks.c.id == t.attempts.c.task_id).join(
+                t.jobs, t.jobs.c.id == t.attempts.c.job_id
+            )
+        )
+        .where(t.attempts.c.state == AttemptState.COMMITTED, t.attempts.c.device != "")
+        .order_by(t.attempts.c.finished_at.desc())
+        .limit(limit)
+    )
+    found = []
+    for row in connection.execute(query).all():
+        seconds = seconds_of(row.facts)
+        if seconds > 0:
+            family = "" if row.kind == TaskKind.EXPORT else row.family
+            found.append(Finished(TaskKind(row.kind), family, row.device, row.work, seconds))
+    return found[::-1]
