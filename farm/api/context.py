@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from farm.cluster.outlook import Outlook
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -26,6 +27,7 @@ class FarmContext:
     token: str
     nudge: Callable[[], None]
     following: Following
+    outlook: Outlook
 
     @classmethod
     def open(cls, settings: Settings, nudge: Callable[[], None]) -> "FarmContext":
@@ -42,6 +44,7 @@ class FarmContext:
             ensure_token(settings.token_path),
             nudge,
             Following(store),
+            Outlook(store),
         )
 
     def close(self) -> None:

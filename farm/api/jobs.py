@@ -95,7 +95,7 @@ def list_jobs(
 ) -> JobList:
     """Newest first."""
     jobs, total = farm.store.list_jobs(state=state, owner=owner, text=text, limit=limit, offset=offset)
-    return JobList(jobs=[JobView.of(job) for job in jobs], total=total)
+    return JobList(jobs=[JobView.of(job, farm.outlook.of_job(job)) for job in jobs], total=total)
 
 
 @router.get("/jobs/{job_id}", summary="Show a job")
@@ -103,9 +103,11 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
     """The job with its tasks, attempts, files, plan, and how each finished section was made."""
     job = farm.store.get_job(job_id)
     artifacts, attempts = farm.store.artifacts(job_id), farm.store.attempts(job_id)
+    tasks = farm.store.tasks(job_id)
+    why = farm.outlook.of_tasks(job, tasks)
     return JobDetail(
-        job=JobView.of(job),
-        tasks=[TaskView.model_validate(task) for task in farm.store.tasks(job_id)],
+        job=JobView.of(job, farm.outlook.of_job(job)),
+        tasks=[TaskView.of(task, why.get(task.name, "")) for task in tasks],
         attempts=[AttemptView.model_validate(attempt) for attempt in attempts],
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
         plan=_plan(job),

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from farm.cluster.outlook import JobOutlook
 from farm.jobs.plan_facts import plan_facts
-from farm.jobs.records import Artifact, Job, JobState
+from farm.jobs.records import Artifact, Job, JobState, Task
 from farm.jobs.request import RenderRequest, slug
 from model.family import FamilyInfo
 from model.footage.buckets import Crop
@@ -30,6 +31,19 @@ class ErrorView(BaseModel):
     """Every answer that is not a success."""
 
     error: ErrorBody
+
+
+class OutlookView(View):
+    """What lies before a job: its ``place`` among ``jobs`` in the queue, from 1; seconds until it is done at best, as
+    ``expected`` and at worst, null when nothing can take it; ``why`` it waits, empty while it is worked on."""
+
+    place: int
+    jobs: int
+    low: float | None
+    expected: float | None
+    high: float | None
+    code: str
+    why: str
 
 
 class JobView(View):
@@ -56,10 +70,12 @@ class JobView(View):
     plan_digest: str
     counts: dict[str, int]
     progress: float
+    outlook: OutlookView | None = None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        return cls(**_job_values(job))
+    def of(cls, job: Job, outlook: JobOutlook | None = None) -> Self:
+        found = OutlookView.model_validate(outlook) if outlook else None
+        return cls(**_job_values(job), outlook=found)
 
 
 class JobCreated(JobView):
@@ -89,7 +105,7 @@ class JobList(BaseModel):
 
 
 class TaskView(View):
-    """``reason`` says why it waits or failed."""
+    """``reason`` says why it failed before; ``why`` it waits now, if it does."""
 
     id: str
     name: str
@@ -99,6 +115,11 @@ class TaskView(View):
     state: str
     failures: int
     reason: str
+    why: str = ""
+
+    @classmethod
+    def of(cls, task: Task, why: str) -> Self:
+        return cls(**vars(task), why=why)
 
 
 class AttemptView(View):

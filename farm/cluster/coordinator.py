@@ -53,7 +53,8 @@ class Coordinator:
         self._wake = asyncio.Event()
         self._board = Board()
         self._queue = QueueReader(self._store, self._board, job_id)
-        self._members = Members(settings, self._store, max_replicas, self._likely_family, self._wake.set)
+        on_load = self._board.costs.observe_load
+        self._members = Members(settings, self._store, max_replicas, self._likely_family, self._wake.set, on_load)
         artifacts = ArtifactStore(settings.artifacts_url)
         self._follower = Follower(self._store, artifacts, self._board, self._members, self._wake.set)
         self._recovered = self._stopping = False
@@ -115,7 +116,7 @@ class Coordinator:
             await self._reconcile()
         await self._members.sweep()
         self._members.watch(self._board)
-        await self._queue.look()
+        self._queue.apply(await asyncio.to_thread(self._queue.read))
         await self._obey()
         await self._dispatch()
         await self._members.note_all()

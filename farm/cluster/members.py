@@ -22,6 +22,7 @@ from .board import FAST, SPEEDS, Board
 from .calls import NAMESPACE, PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
 from .devices import EVERYTHING, NO_MODEL, Slot, wanted_slots
 from .replica import Holding, Replica
+from .seats import seat_to_row
 
 SWEEP_SECONDS = 3.0
 """Time between two looks at nodes and idle replicas, and between two signs of life in the database."""
@@ -55,7 +56,8 @@ class Held:
 @dataclass
 class Member:
     """What the coordinator knows about a replica. ``families``: models it holds, or will when it
-    has begun; ``loaded``: those that it certainly holds; ``running``: what it does; ``ahead``:
+    has begun; ``loaded``: those that it certainly holds; ``loading``: the
+    model that it began with, and the seconds that this took; ``running``: what it does; ``ahead``:
     what it does next; ``trouble``: why it gets nothing, or only a probe; ``ending``: why its process is being ended."""
 
     id: str
@@ -66,6 +68,7 @@ class Member:
     ahead: Held | None = None
     families: frozenset[str] = frozenset()
     loaded: frozenset[str] = frozenset()
+    loading: tuple[str, float] = ("", 0.0)
     pid: int = 0
     trouble: Rest | Quarantine | None = None
     draining: bool = False
@@ -139,6 +142,10 @@ class Member:
             self.ahead = None
 
 
+def _on_wall(moment: float) -> float:
+    return moment - time.monotonic() + time.time()
+
+
 def _hold(held: Held | None) -> Hold | None:
     """For scheduling; what nobody knows anything about ends soon, as far as anybody can say."""
     if held is None:
@@ -153,6 +160,7 @@ class Members:
         max_replicas: use no more slots than that, whatever the nodes offer.
         likely_family: names the model that a new replica should load ahead of its first attempt.
         on_change: called when a replica became ready or was lost.
+        on_load: called with a model, a kind of device, and the seconds that loading took there.
     """
 
     def __init__(
@@ -162,12 +170,13 @@ class Members:
         max_replicas: int | None,
         likely_family: Callable[[], Awaitable[str]],
         on_change: Callable[[], None],
+        on_load: Callable[[str, str, float], None] = lambda family, device, seconds: None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._max_replicas = max_replicas
         self._likely_family = likely_family
-        self._on_change = on_change
+        self._on_change, self._on_load = on_change, on_load
         self._members: dict[str, Member] = {}
         self._background = Background()
         self._next_sweep = self._next_start = 0.0
@@ -251,6 +260,8 @@ class Members:
         async with member.writing:
             if member.gone:
                 return
+            trouble = member.trouble
+            until = trouble.until if isinstance(trouble, Rest) else trouble.probe_at if trouble else 0.0
             await insist(
                 self._store.upsert_replica,
                 member.id,
@@ -259,7 +270,12 @@ class Members:
                 state,
                 device_class=member.slot.label,
                 message=message or member.message,
-                data={"attempt": member.attempt, "pid": member.pid, "place": member.slot.place},
+                data={
+                    "attempt": member.attempt,
+                    "pid": member.pid,
+                    "loading": member.loading,
+                    "seat": seat_to_row(member.seat(), _on_wall, until),
+                },
             )
 
     async def _reattach(self, name: str) -> tuple[Member, Holding | None] | None:
@@ -308,9 +324,12 @@ class Members:
             self._on_change()
             return
         family = await self._likely_family()
+        began = time.monotonic()
         try:  # until its model is loaded, work is better off with a replica that has one
             if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
                 member.families = member.loaded = frozenset([family])
+                member.loading = family, round(time.monotonic() - began, 2)
+                self._on_load(family, member.slot.label, member.loading[1])
         except ActorDiedError:
             await self.remove(member, f"died while loading {family}")
             return

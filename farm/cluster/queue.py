@@ -1,10 +1,11 @@
-"""Keeps the board's jobs as the rows have them, by reading what has changed only."""
+"""Keeps a board's jobs as the rows have them, by reading what has changed only."""
 
-import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from farm.store.jobs import JobStore
+from farm.store.queue import QueuedJob
 
 from .board import Board
 
@@ -14,8 +15,17 @@ ALL_SECONDS = 600.0
 """Time after which everything is read again, whatever was said to have changed."""
 
 
+@dataclass(frozen=True)
+class News:
+    """What a look at the rows found: the jobs that may run of those ``asked`` for, None for all."""
+
+    found: list[QueuedJob]
+    asked: frozenset[str] | None
+    newest: int
+
+
 class QueueReader:
-    """Reads the queue, or one job of it, into a board. ``changed``: whether the last look found anything new."""
+    """Reads the queue, or one job of it, for a board. ``changed``: whether the last look found anything new."""
 
     def __init__(self, store: JobStore, board: Board, job_id: str | None = None) -> None:
         self._store, self._board, self._job_id = store, board, job_id
@@ -24,24 +34,24 @@ class QueueReader:
         self._newest = -1
         self.changed = True
 
-    async def look(self) -> None:
+    def read(self) -> News:
+        """Look at the rows; changes nothing, so it may run in another thread than the board's."""
+        if time.monotonic() - self._read_all >= ALL_SECONDS:
+            newest = self._store.newest_change()
+            only = None if self._job_id is None else [self._job_id]
+            return News(self._store.queued(only), None, newest)
+        changes = self._store.changes(self._marks[0][1])
+        jobs = changes.jobs if self._job_id is None else changes.jobs & {self._job_id}
+        return News(self._store.queued(jobs) if jobs else [], jobs, changes.newest)
+
+    def apply(self, news: News) -> None:
         """Bring the board up to date."""
         now = time.monotonic()
-        everything = now - self._read_all >= ALL_SECONDS
-        if everything:
+        if news.asked is None:
             self._read_all = now
-            newest = await asyncio.to_thread(self._store.newest_change)
-            only = None if self._job_id is None else [self._job_id]
-            self._board.put_jobs(await asyncio.to_thread(self._store.queued, only))
-            self._newest, self.changed = newest, True
-            self._marks.append((now, newest))
-            return
+        self.changed = news.newest > self._newest
+        self._newest = max(self._newest, news.newest)
+        self._marks.append((now, self._newest))
         while len(self._marks) > 1 and now - self._marks[1][0] > OVERLAP_SECONDS:
             self._marks.popleft()
-        changes = await asyncio.to_thread(self._store.changes, self._marks[0][1])
-        self.changed = changes.newest > self._newest
-        self._newest = max(self._newest, changes.newest)
-        self._marks.append((now, self._newest))
-        jobs = changes.jobs if self._job_id is None else changes.jobs & {self._job_id}
-        if jobs:
-            self._board.put_jobs(await asyncio.to_thread(self._store.queued, jobs), jobs)
+        self._board.put_jobs(news.found, news.asked)

@@ -42,6 +42,7 @@ class QueuedJob:
     """
 
     id: str
+    name: str
     owner: str
     priority: int
     family: str
@@ -94,7 +95,14 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
 
     tasks = t.tasks.join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
     jobs = of_these(
-        select(t.jobs.c.id, t.jobs.c.owner, t.jobs.c.priority, t.jobs.c.family, t.jobs.c.created_at.label("submitted"))
+        select(
+            t.jobs.c.id,
+            t.jobs.c.name,
+            t.jobs.c.owner,
+            t.jobs.c.priority,
+            t.jobs.c.family,
+            t.jobs.c.created_at.label("submitted"),
+        )
     )
     left: dict[str, dict[TaskKind, tuple[float, float]]] = defaultdict(dict)
     for row in of_these(
