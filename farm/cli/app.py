@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, train
+from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, simulate, train
 
 app = typer.Typer(
     name="farm",
@@ -35,7 +35,7 @@ def root(
 # In the order in which `farm --help` lists them.
 PANELS = {
     "Render here": (render.render, plan.plan),
-    "Run a farm": (service.up, service.down, service.open_dashboard, doctor.doctor, jobs.token),
+    "Run a farm": (service.up, service.down, service.open_dashboard, doctor.doctor, jobs.token, simulate.simulate),
     "Use a farm": (
         jobs.submit,
         jobs.jobs,

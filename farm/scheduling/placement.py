@@ -1,6 +1,6 @@
 """Which seat a task goes to, or, where seats are scarce, which task a seat takes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,8 +8,8 @@ from farm.jobs.records import TaskKind
 
 from .costs import Costs
 from .lanes import Lane
-from .supply import AHEAD_SECONDS, LOOK, AheadSupply, Entry, Pool, Suitability, Supply
-from .view import FarmView, Group, SeatState
+from .supply import AHEAD_SECONDS, LOOK, Entry, Pool, Suitability, Supply
+from .view import FarmView, Group, SeatState, Sorted
 from .window import Candidate
 
 OVERDUE_SECONDS = 30.0
@@ -47,14 +47,15 @@ class Placement:
     def by_finish(self, candidate: Candidate, lane: Lane, supply: Supply) -> Place | None:
         """Where the task is done first; that may be at a seat which is still at work."""
         best: Place | None = None
+        stretch = _stretch(candidate, lane)
         for pool in supply.fitting(lane):
+            if best and self.now + self.costs.run(candidate.task, pool.group) * stretch > best.finish:
+                continue
             for entry in supply.places(pool, candidate, lane):
-                place = self._place(candidate, lane, pool.group, entry, supply.starts(entry[1], self.now), pool)
+                place = self.place(candidate, lane, pool.group, entry, supply.starts(entry[1], self.now), pool)
                 if best is None or place[:3] < best[:3]:
                     best = place
-        if best is None:
-            return None
-        return self._sooner(candidate, lane, best, supply)
+        return best and self._sooner(candidate, lane, best, supply)
 
     def by_seat(self, window: Iterable[tuple[Candidate, Lane]], supply: Supply) -> tuple[Candidate, Place] | None:
         """The fastest seat that can take any of them, and the task for which least must be loaded and moved there."""
@@ -70,7 +71,7 @@ class Placement:
             if best is not None:
                 candidate, lane, _ = choices[best[1]]
                 starts = supply.starts(best[2][1], self.now)
-                return candidate, self._place(candidate, lane, pool.group, best[2], starts, pool)
+                return candidate, self.place(candidate, lane, pool.group, best[2], starts, pool)
         return None
 
     def soon(self, place: Place) -> bool:
@@ -82,7 +83,7 @@ class Placement:
         task = candidate.task
         return self.costs.load(task.needs.family, group) + self.costs.move(task, node)
 
-    def _place(
+    def place(
         self, candidate: Candidate, lane: Lane, group: Group, entry: Entry, starts: float, pool: Pool | None
     ) -> Place:
         overhead, run = self._overhead(candidate, group, entry[0]), self.costs.run(candidate.task, group)
@@ -92,30 +93,37 @@ class Placement:
     def _sooner(self, candidate: Candidate, lane: Lane, best: Place, supply: Supply) -> Place:
         """``best``, or the seat at work that will have done it before that."""
         avoid = self.suitability.avoid(lane)
-        for until, seat_id in self._awaited(best.finish):
-            seat = self.view.seats[seat_id]
-            group = Group.of(seat)
-            suits = seat_id not in avoid and lane.fits(group) and not self.suitability.spare(group, lane)
-            if suits and not (isinstance(supply, AheadSupply) and seat_id in supply):
-                place = self._place(candidate, lane, group, (seat.node, seat_id), until, None)
-                if place[:3] < best[:3]:
-                    best = place
+        for name, seats in self.view.busy.items():
+            run, looked = self._quickest(candidate, lane, seats), 0
+            for index in range(self._first_unspoken(name, seats), len(seats)):
+                until, seat_id = seats.key(index), seats[index]
+                if until + run >= best.finish or looked == LOOK:
+                    break
+                if seat_id in self.spoken or seat_id in avoid or seat_id in supply:
+                    continue
+                seat, group = self.view.seats[seat_id], self.view.groups[seat_id]
+                able = seat.state is SeatState.READY and seat.ahead is None
+                if able and lane.fits(group) and not self.suitability.spare(group, lane):
+                    looked += 1
+                    entry = (seat.node, seat_id)
+                    place = self.place(candidate, lane, group, entry, self._expected(until), None)
+                    if place[:3] < best[:3]:
+                        best = place
         return best
 
-    def _awaited(self, before: float) -> Iterator[tuple[float, str]]:
-        """Seats at work that nobody waits for yet, a few of each group, and when they should be free."""
-        for name, seats in self.view.busy.items():
-            if name not in self.passed:
-                self.passed[name] = seats.first_at(self.now - OVERDUE_SECONDS)
-            while self.passed[name] < len(seats) and seats[self.passed[name]] in self.spoken:
-                self.passed[name] += 1
-            index, found = self.passed[name], 0
-            while index < len(seats) and found < LOOK and seats.key(index) < before:
-                seat = self.view.seats[seats[index]]
-                if seat.id not in self.spoken and seat.ahead is None and seat.state is SeatState.READY:
-                    found += 1
-                    yield self._expected(seats.key(index)), seat.id
-                index += 1
+    def _quickest(self, candidate: Candidate, lane: Lane, seats: Sorted[float]) -> float:
+        """Seconds that the task takes at least on such seats, which are of one class and speed."""
+        return self.costs.run(candidate.task, self.view.groups[seats[0]]) * _stretch(candidate, lane)
+
+    def _first_unspoken(self, name: tuple[str, float], seats: Sorted[float]) -> int:
+        """Index of the first of these seats that is not long overdue, and that nobody may wait for yet."""
+        index = self.passed.get(name)
+        if index is None:
+            index = seats.first_at(self.now - OVERDUE_SECONDS)
+        while index < len(seats) and seats[index] in self.spoken:
+            index += 1
+        self.passed[name] = index
+        return index
 
     def _expected(self, ends: float) -> float:
         """A seat that is late is taken to need as long again."""

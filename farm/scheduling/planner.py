@@ -64,7 +64,7 @@ class Round:
         windows: dict[str, Window] = {}
         for owner in self._turns.around() if supply else ():
             if owner not in windows:
-                windows[owner] = Window(self._view, owner, self._pressure, supply, self._settled)
+                windows[owner] = Window(self._view, owner, self._pressure, supply, scarce, self._settled)
             units = self._next(owner, windows[owner], supply, scarce)
             if units is not None:
                 self._turns.charge(owner, units)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .costs import Costs
 from .lanes import Lane
 from .supply import Suitability, Supply
-from .view import FarmView, Group, SeatState, SeatView
+from .view import FarmView, SeatState, SeatView
 
 GAIN_SECONDS = 1.0
 """A free seat must be faster by more than this."""
@@ -43,7 +43,7 @@ class Preemption:
         waiting = self._urgent()
         for seat in sorted(self._holding(), key=lambda seat: (seat.running.ends if seat.running else 0.0, seat.id)):
             job = self._view.jobs.get(seat.ahead.job_id) if seat.ahead else None
-            group = Group.of(seat)
+            group = self._view.groups[seat.id]
             for lane, jobs in waiting.items():
                 better = job is not None and jobs and -jobs[-1][0] > job.priority
                 if better and lane.fits(group) and seat.id not in self._suitability.avoid(lane):

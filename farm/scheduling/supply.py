@@ -76,7 +76,7 @@ class Suitability:
         if lane not in self._avoided:
             able = sum(count for group, count in self.view.able.items() if lane.fits(group))
             failed = [self.view.seats[name] for name in lane.failed_on if name in self.view.seats]
-            tried = sum(seat.state is SeatState.READY and lane.fits(Group.of(seat)) for seat in failed)
+            tried = sum(seat.state is SeatState.READY and lane.fits(self.view.groups[seat.id]) for seat in failed)
             self._avoided[lane] = lane.failed_on if able > tried else NOBODY
         return self._avoided[lane]
 
@@ -114,7 +114,7 @@ class Supply:
         return any(pool.first(avoid) if avoid else pool.entries for pool in self.fitting(lane))
 
     def scarce_kinds(self) -> frozenset[TaskKind]:
-        """Kinds of which more tasks are ready than there are seats left for them."""
+        """Kinds of which more tasks are ready, with others for the same seats, than there are seats left for them."""
         ready: Counter[TaskKind] = Counter()
         pools: dict[TaskKind, dict[int, int]] = defaultdict(dict)
         for lane, count in self._suitability.view.waiting.items():
@@ -122,12 +122,20 @@ class Supply:
             if fitting:
                 ready[lane.kind] += count
                 pools[lane.kind].update((id(pool), len(pool.entries)) for pool in fitting)
-        return frozenset(kind for kind, count in ready.items() if count > sum(pools[kind].values()))
+        return frozenset(
+            kind
+            for kind, own in pools.items()
+            if sum(ready[other] for other in pools if own.keys() & pools[other].keys()) > sum(own.values())
+        )
 
     def take(self, pool: Pool, entry: Entry) -> None:
         pool.take(entry)
         if not pool.entries or self._suitability.avoiding:
             self.exhausted += 1
+
+    def __contains__(self, seat_id: str) -> bool:
+        """Whether the seat is at work and yet among these."""
+        return False
 
     def starts(self, seat_id: str, now: float) -> float:
         """When the seat can begin."""
@@ -170,7 +178,7 @@ class AheadSupply(Supply):
                 seat = self._view.seats[seats[index]]
                 if seat.id not in taken and seat.ahead is None and seat.state is SeatState.READY:
                     self._free_at[seat.id] = max(now, seats.key(index))
-                    groups.setdefault(Group.of(seat), []).append((seat.node, seat.id))
+                    groups.setdefault(self._view.groups[seat.id], []).append((seat.node, seat.id))
         super().__init__(suitability, ((group, sorted(entries)) for group, entries in groups.items()), spare=False)
 
     def __contains__(self, seat_id: str) -> bool:

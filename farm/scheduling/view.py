@@ -57,6 +57,7 @@ class FarmView:
         self._jobs: dict[str, JobView] = {}
         self._tasks: dict[str, TaskView] = {}
         self._seats: dict[str, SeatView] = {}
+        self._groups: dict[str, Group] = {}
         self._owners: dict[str, OwnerView] = {}
         self._ready: dict[str, dict[str, TaskView]] = defaultdict(dict)
         self._chains: dict[str, dict[Lane, Sorted[float]]] = {}
@@ -95,6 +96,11 @@ class FarmView:
     def busy(self) -> Mapping[tuple[str, float], Sorted[float]]:
         """Seats at work, by device class and speed, in the order in which they will be free."""
         return MappingProxyType(self._busy)
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """What tells each seat apart from others."""
+        return MappingProxyType(self._groups)
 
     @property
     def able(self) -> Mapping[Group, int]:
@@ -190,9 +196,9 @@ class FarmView:
     def put_seat(self, seat: SeatView) -> None:
         self.drop_seat(seat.id)
         self._seats[seat.id] = seat
+        self._groups[seat.id] = group = Group.of(seat)
         self.holdings.put(seat)
         if seat.state is SeatState.READY:
-            group = Group.of(seat)
             self._able[group] += 1
             if seat.running is None:
                 self._free.setdefault(group, Sorted()).put(seat.id, seat.node)
@@ -205,10 +211,10 @@ class FarmView:
         seat = self._seats.pop(seat_id, None)
         if seat is None:
             return
+        group = self._groups.pop(seat_id)
         self.holdings.drop(seat)
         self._holding_ahead.discard(seat_id)
         if seat.state is SeatState.READY:
-            group = Group.of(seat)
             self._able[group] -= 1
             if not self._able[group]:
                 del self._able[group]

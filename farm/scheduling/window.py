@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from farm.jobs.records import TaskKind
+
 from .lanes import Lane, Queue
 from .urgency import Pressure
 from .view import FarmView, JobView, TaskView
@@ -48,7 +50,8 @@ class Seats(Protocol):
 class Window:
     """Candidates of one owner for the seats that are left, the most urgent first.
 
-    ``gone`` are tasks that were already decided on.
+    ``scarce``: kinds of which not all can start; of others the longest chain goes first, since none goes without, and
+    that is how seats of different speeds are used best. ``gone`` are tasks that were already decided on.
     """
 
     def __init__(
@@ -57,10 +60,11 @@ class Window:
         owner: str,
         pressure: Pressure,
         seats: Seats,
+        scarce: Container[TaskKind],
         gone: Container[str] = (),
     ) -> None:
         self._view, self._pressure, self._seats, self._gone = view, pressure, seats, gone
-        self._exhausted = seats.exhausted
+        self._exhausted, self._scarce = seats.exhausted, scarce
         self._seen: set[str] = set()
         self._waiting: list[Candidate] = []
         self._heads: list[tuple[Order, int, Candidate, Iterator[Candidate]]] = []
@@ -126,15 +130,16 @@ class Window:
 
     def _critical(self, lane: Lane, queue: Queue) -> Iterator[Candidate]:
         index, longest = 0, queue.longest
+        critical = self._pressure.critical if lane.kind in self._scarce else 0.0
         while index < len(longest):
             priority, rank, chain = longest.key(index)
-            if -chain < self._pressure.critical:
+            if -chain < critical:
                 index = longest.first_at((priority, rank, 1.0))
                 continue
             job = self._view.jobs[longest[index]]
             index += 1
             for task in self._tasks(job, lane):
-                if task.chain < self._pressure.critical:
+                if task.chain < critical:
                     break
                 order = (priority, 1, rank, 0, chain, job.id, -task.chain, task.id)
                 yield Candidate(order, task, job, lane, urgent=True)
