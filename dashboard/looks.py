@@ -1,5 +1,6 @@
 """Small shared pieces of the pages' look: states, times, styles."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Literal
@@ -79,6 +80,18 @@ def elapsed(start: str | None, end: str | None, now: datetime | None = None) -> 
     if begin is None:
         return ""
     return duration(((when(end) or now or datetime.now(UTC)) - begin).total_seconds())
+
+
+def ahead(outlook: Mapping[str, Any] | None) -> str:
+    """A job's place and when it should be done, such as ``place 2 of 5 · about 3:20 left (2:40 to 5:10)``."""
+    if outlook is None or not outlook["place"]:
+        return ""
+    place = f"place {outlook['place']} of {outlook['jobs']}" if outlook["jobs"] > 1 else ""
+    if outlook["expected"] is None:
+        return place
+    low, expected, high = (duration(outlook[name]) for name in ("low", "expected", "high"))
+    left = f"about {expected} left" + (f" ({low} to {high})" if low != high else "")
+    return " · ".join(part for part in (place, left) if part)
 
 
 def ago(text: str, now: datetime | None = None) -> str:

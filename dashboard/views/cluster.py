@@ -12,6 +12,8 @@ COLORS: dict[str, looks.State] = {
     "busy": "blue",
     "starting": "gray",
     "draining": "orange",
+    "resting": "orange",
+    "quarantined": "red",
     "lost": "red",
 }
 
@@ -44,7 +46,7 @@ def _replica(replica: dict[str, Any]) -> None:
         name.markdown(f"**{looks.plain(replica['id'])}**")
         with state:
             st.badge(replica["state"], color=COLORS.get(replica["state"], "gray"))
-        device.caption(f"{replica['device']} · {replica['device_class']}")
+        device.caption(" · ".join(dict.fromkeys(filter(None, (replica["device"], replica["device_class"])))))
         seen.caption(f"last heard of {looks.ago(replica['seen_at'])}")
         if replica["message"]:
             st.caption(looks.plain(replica["message"]))

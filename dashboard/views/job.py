@@ -101,7 +101,10 @@ def _head(detail: dict[str, Any]) -> None:
             looks.badge(job["state"])
             took = looks.elapsed(job["started_at"], job["finished_at"])
             length = f"{plan['seconds']:.2f} s video" if plan else ""
-            st.caption(" · ".join(t for t in (length, f"{took} rendering" if took else "") if t))
+            parts = (length, f"{took} rendering" if took else "", looks.ahead(job["outlook"]))
+            st.caption(" · ".join(part for part in parts if part))
+        if job["outlook"] and job["outlook"]["why"]:
+            st.caption(f":material/hourglass_empty: {looks.plain(job['outlook']['why'])}")
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):
         _buttons(job)
 
@@ -130,7 +133,9 @@ def _buttons(job: dict[str, Any]) -> None:
 def _again(job: dict[str, Any]) -> None:
     """Start a new video from all settings of this one, seed and files included."""
     name = "New video with these settings"
-    if st.button("", icon=":material/content_copy:", help=name, key=f"again-{job['id']}", disabled=bool(job["unreadable"])):
+    if st.button(
+        "", icon=":material/content_copy:", help=name, key=f"again-{job['id']}", disabled=bool(job["unreadable"])
+    ):
         with farm_access.explained():
             names = RenderRequest.model_validate(job["request"]).files
             files = {name: farm_access.client().artifact(job["id"], name) for name in names}
@@ -206,9 +211,11 @@ def _previews(detail: dict[str, Any]) -> None:
 def _waiting(detail: dict[str, Any]) -> None:
     """Why tasks failed or wait, as far as the farm says."""
     for task in detail["tasks"]:
-        if task["reason"] and task["state"] in ("failed", "ready", "running"):
+        why = task["why"] if task["state"] == "ready" else ""
+        reason = task["reason"] if task["state"] in ("failed", "ready", "running") else ""
+        if text := " ".join(filter(None, (reason, why))):
             color = "red" if task["state"] == "failed" else "gray"
-            st.markdown(f":{color}-badge[{task['name']}] {looks.plain(task['reason'])}")
+            st.markdown(f":{color}-badge[{task['name']}] {looks.plain(text)}")
 
 
 def _cache(name: str, rendered: list[dict[str, Any]]) -> str:

@@ -30,8 +30,7 @@ def _jobs() -> None:
         return
     looks.facts({state: str(answer["total"]) for state, answer in answers.items()})
     for state, answer in answers.items():
-        # The API lists the newest first; what waits longest runs first.
-        jobs = answer["jobs"] if state == "running" else answer["jobs"][::-1]
+        jobs = sorted(answer["jobs"], key=lambda job: (job["outlook"] or {}).get("place", 0))
         for job in jobs:
             _row(job)
         if answer["total"] > len(jobs):
@@ -50,8 +49,11 @@ def _row(job: dict[str, Any]) -> None:
                 looks.badge(job["state"])
             steps = f"{counts.get('steps_done', 0)} of {counts.get('steps_total', 0)} steps"
             took = looks.elapsed(job["started_at"], None)
-            parts = [f"{job['progress']:.0%}", steps, f"{request['total_second_length']:g} s", request["order"], took]
+            length = f"{request['total_second_length']:g} s"
+            parts = [f"{job['progress']:.0%}", steps, length, request["order"], took, looks.ahead(job["outlook"])]
             st.progress(job["progress"], text=" · ".join(part for part in parts if part))
+            if job["outlook"] and job["outlook"]["why"]:
+                st.caption(f":material/hourglass_empty: {looks.plain(job['outlook']['why'])}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if job["state"] == "paused":
                 act(job["id"], "resume", ":material/play_arrow:", "Resume")

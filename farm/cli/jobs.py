@@ -123,13 +123,17 @@ def jobs(
     if as_json:
         output.print_json(answer)
         return
-    table = output.table("Job", "State", "Progress>", "Length>", "Created", "Took>", "Name or prompt")
+    table = output.table(
+        "Job", "State", "Progress>", "Place>", "Left>", "Length>", "Created", "Took>", "Name or prompt"
+    )
     for job in answer["jobs"]:
         request = job["request"]
         table.add_row(
             job["id"],
             output.state(job["state"]),
             f"{job['progress']:.0%}",
+            str((job["outlook"] or {}).get("place") or ""),
+            output.ahead(job["outlook"]),
             f"{request['total_second_length']:g} s",
             output.clock(job["created_at"]),
             output.duration(job["started_at"], job["finished_at"]),

@@ -1,6 +1,7 @@
 """How commands print: tables for people, one JSON document for programs."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -69,14 +70,25 @@ def clock(stamp: str | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
-def duration(start: str | None, end: str | None) -> str:
-    """Time between two stamps (``end`` missing: until now), such as ``1:02:03`` or ``4.2 s``."""
-    begin = when(start)
-    if begin is None:
+def ahead(outlook: Mapping[str, Any] | None) -> str:
+    """When a job should be done, as ``GET /jobs`` says: ``3:20``, or ``never`` when no replica can take it."""
+    if outlook is None or outlook["code"] == "paused":
         return ""
-    seconds = ((when(end) or datetime.now(UTC)) - begin).total_seconds()
+    return "never" if outlook["expected"] is None else seconds_text(outlook["expected"])
+
+
+def seconds_text(seconds: float) -> str:
+    """``1:02:03``, ``1:02`` or ``4.2 s``."""
     if seconds < 60:
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(start: str | None, end: str | None) -> str:
+    """Time between two stamps (``end`` missing: until now), such as ``1:02:03`` or ``4.2 s``."""
+    begin = when(start)
+    if begin is None:
+        return ""
+    return seconds_text(((when(end) or datetime.now(UTC)) - begin).total_seconds())

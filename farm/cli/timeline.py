@@ -28,6 +28,8 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             f"{request['model_type']}, preset {request['preset']}, order {request['order']}, "
             f"seed {request['seed']}, {request['steps']} steps"
         ),
+        "queue": _queue(job["outlook"]),
+        "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",
         "created": output.clock(job["created_at"]),
         "took": output.duration(job["started_at"], job["finished_at"]),
     }
@@ -42,10 +44,28 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             )
 
 
+def _queue(outlook: dict[str, Any] | None) -> str:
+    """Its place, and when it should be done."""
+    if outlook is None or not outlook["place"]:
+        return ""
+    place = f"place {outlook['place']} of {outlook['jobs']}"
+    if outlook["expected"] is None:
+        return f"{place}; no replica can take it as things are"
+    low, expected, high = (output.seconds_text(outlook[name]) for name in ("low", "expected", "high"))
+    return f"{place}; done in about {expected} ({low} to {high})"
+
+
 def _computed(made: dict[str, Any]) -> str:
     """Steps of a finished section, and how many of them the cache did not skip, per CFG branch."""
     counts = [str(count) for count in made["steps_computed"].values() if count != made["steps"]]
     return f"{'/'.join(counts)} of {made['steps']}" if counts else str(made["steps"])
+
+
+def _why(task: dict[str, Any]) -> str:
+    """Why it failed, or why it waits although it could start."""
+    if task["state"] != "ready":
+        return str(task["reason"])
+    return " ".join(filter(None, (task["reason"] and f"failed before: {task['reason']}.", task["why"])))
 
 
 def _timeline(detail: dict[str, Any]) -> Any:
@@ -72,7 +92,7 @@ def _timeline(detail: dict[str, Any]) -> Any:
                 bar[first : final + 1] = mark * (final + 1 - first)
         table.add_row(
             task["name"],
-            output.state(task["state"]) + (f": {escape(task['reason'])}" if task["reason"] else ""),
+            output.state(task["state"]) + (f": {escape(_why(task))}" if _why(task) else ""),
             str(len(tried) or ""),
             escape(last["replica"]) if last else "",
             computed.get(task["name"], ""),

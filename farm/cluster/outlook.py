@@ -100,7 +100,7 @@ class Outlook:
         self._remember(news)
         self._reader.apply(news)
         until, troubles = self._seats()
-        names = {job.id: job.name for job in self._queued.values() if job.name}
+        names = {job.id: job.name or job.id[:8] for job in self._queued.values()}
         order = list(queue(self._board.view))
         facts = Facts(names=names, until=until, troubles=troubles)
         reasons = Reasons(self._board.view, self._board.now, facts)
