@@ -8,7 +8,7 @@ STRETCH = 2.0
 """A job of n units is served as if it had come in n times that many seconds later: short ones pass long ones, and none
 waits for ever, since those that come in later are later still."""
 
-CRITICAL = 1.0
+CRITICAL = 0.9
 """A chain that takes this part of the time that the whole backlog takes can't wait: it would be what ends last."""
 
 AT_RISK = 1.5

@@ -1,6 +1,8 @@
 """An owner's ready tasks in the order in which they should be served, as far as a decision needs to look."""
 
 import heapq
+from bisect import insort
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +16,9 @@ from .view import FarmView, JobView, TaskView
 
 WINDOW_TASKS = 64
 """Most tasks among which a scarce seat may choose the one that costs it least."""
+
+LANE_TASKS = 16
+"""Most of them in one lane: what a seat must load differs from lane to lane."""
 
 WINDOW_SECONDS = 900.0
 """They are at most this much less urgent than the first, so that the first can't be passed by for ever."""
@@ -34,6 +39,14 @@ class Candidate:
     def near(self, first: "Candidate") -> bool:
         """Whether a scarce seat may take this one in place of ``first``, which goes before it."""
         return self.order[:4] == first.order[:4] and self.order[4] <= first.order[4] + WINDOW_SECONDS
+
+
+Head = tuple[Order, int, Candidate, Iterator[Candidate]]
+"""The next of a stream, and the stream's number."""
+
+
+def _order(candidate: Candidate) -> Order:
+    return candidate.order
 
 
 class Seats(Protocol):
@@ -67,7 +80,7 @@ class Window:
         self._exhausted, self._scarce = seats.exhausted, scarce
         self._seen: set[str] = set()
         self._waiting: list[Candidate] = []
-        self._heads: list[tuple[Order, int, Candidate, Iterator[Candidate]]] = []
+        self._heads: list[Head] = []
         queues = ((lane, queue) for lane, queue in view.queues(owner).items() if seats.alive(lane))
         streams = (stream for lane, queue in queues for stream in self._streams(lane, queue))
         for number, stream in enumerate(streams):
@@ -75,13 +88,27 @@ class Window:
 
     def first(self) -> Candidate | None:
         """The most urgent; ``None`` when nothing is left that could start."""
-        self._fill(1)
+        self._forget()
+        while self._heads and (not self._waiting or self._heads[0][0] < self._waiting[0].order):
+            self._take(heapq.heappop(self._heads))
         return self._waiting[0] if self._waiting else None
 
     def near(self) -> list[Candidate]:
-        """The most urgent, and those that a scarce seat may take in its place."""
-        self._fill(WINDOW_TASKS)
-        return [one for one in self._waiting if one.near(self._waiting[0])]
+        """The most urgent, and those that a scarce seat may take in its place: some of each lane."""
+        first = self.first()
+        if first is None:
+            return []
+        counts = Counter(one.lane for one in self._waiting)
+        aside = []
+        while self._heads and len(self._waiting) < WINDOW_TASKS and self._heads[0][2].near(first):
+            head = heapq.heappop(self._heads)
+            if counts[head[2].lane] < LANE_TASKS:
+                counts[head[2].lane] += self._take(head)
+            else:
+                aside.append(head)
+        for head in aside:
+            heapq.heappush(self._heads, head)
+        return [one for one in self._waiting if one.near(first)]
 
     def drop(self, *candidates: Candidate) -> None:
         """They were decided on."""
@@ -96,19 +123,24 @@ class Window:
         self._heads = [head for head in self._heads if not head[2].urgent]
         heapq.heapify(self._heads)
 
-    def _fill(self, count: int) -> None:
+    def _forget(self) -> None:
+        """Those for which no seat is left."""
         if self._exhausted != self._seats.exhausted:
             self._exhausted = self._seats.exhausted
             self._waiting = [one for one in self._waiting if self._seats.alive(one.lane)]
-        while len(self._waiting) < count and self._heads:
-            _, number, candidate, stream = heapq.heappop(self._heads)
-            if not self._seats.alive(candidate.lane):
-                continue
-            self._advance(number, stream)
-            task_id = candidate.task.id
-            if task_id not in self._seen and task_id not in self._gone:
-                self._seen.add(task_id)
-                self._waiting.append(candidate)
+
+    def _take(self, head: Head) -> bool:
+        """Go on by one in the stream; whether its candidate is one to wait."""
+        _, number, candidate, stream = head
+        if not self._seats.alive(candidate.lane):
+            return False
+        self._advance(number, stream)
+        task_id = candidate.task.id
+        if task_id in self._seen or task_id in self._gone:
+            return False
+        self._seen.add(task_id)
+        insort(self._waiting, candidate, key=_order)
+        return True
 
     def _advance(self, number: int, stream: Iterator[Candidate]) -> None:
         candidate = next(stream, None)

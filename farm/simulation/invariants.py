@@ -6,7 +6,7 @@ from itertools import pairwise
 from .farm import Farm, Span
 from .workload import Workload
 
-PATIENCE = 2.0
+PATIENCE = 3.0
 """No task may wait for longer than this many times the time in which the whole farm could do the whole workload."""
 
 GRACE_SECONDS = 1800.0
