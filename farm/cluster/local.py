@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError
+from farm.intake.reuse import adopt
 from farm.jobs.records import FailureKind, Job, JobState, Task, TaskState
 from farm.settings import Settings
 
@@ -31,7 +32,7 @@ def render_in_process(
         KeyboardInterrupt, CancelledError: the attempt at hand is recorded as interrupted first; call again to go on.
     """
     executor = TaskExecutor(artifacts, device=device, threads=threads, settings=settings)
-    while task := _first_ready(store, job_id):
+    while task := _first_ready(store, artifacts, job_id):
         attempt = store.start_attempt(task.id, "local")
         job = store.get_job(job_id)
         watch = _Watch(store, attempt.id, lambda: on_update(store.get_job(job_id)))
@@ -53,7 +54,8 @@ def render_in_process(
     return store.get_job(job_id)
 
 
-def _first_ready(store: "JobStore", job_id: str) -> Task | None:
+def _first_ready(store: "JobStore", artifacts: "ArtifactStore", job_id: str) -> Task | None:
+    adopt(store, artifacts, job_id)
     if store.get_job(job_id).state not in (JobState.PENDING, JobState.RUNNING):
         return None
     return next((task for task in store.tasks(job_id) if task.state is TaskState.READY), None)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from farm.errors import StorageError
 from farm.jobs.graph import tasks_for
+from farm.jobs.keys import task_keys
 from farm.jobs.plan_facts import plan_facts
 from farm.jobs.records import Artifact, Job
 from farm.store.artifacts import ArtifactStore
@@ -14,6 +15,8 @@ from model.footage.footage import FileFacts
 from model.footage.media import Media
 
 from .request import Accepted
+from .reuse import adopt
+from .takes import Take
 
 LATENT_PIXELS = 8
 """Pixels per latent pixel, each way, of every family."""
@@ -26,14 +29,24 @@ def queue_job(
     media: Media,
     job_id: str,
     idempotency_key: str | None = None,
+    take: Take | None = None,
 ) -> Job:
     """Queue ``accepted`` as the new job ``job_id``; gives the one that was queued before under the same key, if any.
+
+    What equal tasks of other jobs have made is taken over at once; a ``take`` also keeps sections of its parent.
 
     Raises:
         StorageError: files or job can't be written; then there is no job.
     """
     folder = f"jobs/{job_id}"
-    tasks = tasks_for(job_id, accepted.plan, accepted.family.decoding, section_work(accepted))
+    keys = task_keys(
+        accepted.request,
+        accepted.plan,
+        accepted.family.decoding,
+        accepted.family.checkpoint_sha256,
+        take.keys if take else None,
+    )
+    tasks = tasks_for(job_id, accepted.plan, accepted.family.decoding, section_work(accepted), keys)
     try:
         stored = [
             _store(artifacts, folder, name, data, accepted.facts.get(name)) for name, data in media.files().items()
@@ -47,6 +60,8 @@ def queue_job(
             idempotency_key=idempotency_key,
             notes=accepted.notes,
             plan=plan_facts(accepted.plan),
+            parent=take.parent if take else "",
+            kept=take.kept if take else (),
         )
     except BaseException:
         with suppress(StorageError):  # a store that can't be written may not be mended either; the first error counts
@@ -54,7 +69,14 @@ def queue_job(
         raise
     if job.id != job_id:  # the same key was sent before
         artifacts.remove_prefix(folder)
+    elif adopt(store, artifacts, job_id, devices_of(store), take.keys if take else ()):
+        job = store.get_job(job_id)
     return job
+
+
+def devices_of(store: JobStore) -> frozenset[str] | None:
+    """The kinds of devices on which the farm works now; None when it has no replica yet."""
+    return frozenset(replica.device_class for replica in store.replicas()) or None
 
 
 def section_work(accepted: Accepted) -> float:

@@ -41,7 +41,9 @@ def plan_for(request: RenderRequest) -> Plan:
 _plan = lru_cache(maxsize=64)(make_plan)
 
 
-def tasks_for(job_id: str, plan: Plan, decoding: Decoding, section_work: float = 1.0) -> list[Task]:
+def tasks_for(
+    job_id: str, plan: Plan, decoding: Decoding, section_work: float = 1.0, keys: Mapping[str, str] | None = None
+) -> list[Task]:
     """The tasks of a job: encode, sections in viewer order, decodes, export.
 
     ``dependencies`` are task names within the job; a task's id is ``<job id>.<name>``. Only ``encode`` is READY.
@@ -51,11 +53,13 @@ def tasks_for(job_id: str, plan: Plan, decoding: Decoding, section_work: float =
         plan: its plan.
         decoding: which latents a chunk's decoding reads.
         section_work: seconds that a device of speed 1 would take for a section.
+        keys: content addresses, by the names of tasks.
     """
 
     def task(name: str, kind: TaskKind, dependencies: Sequence[str], section: int | None = None) -> Task:
         state = TaskState.WAITING if dependencies else TaskState.READY
-        return Task(f"{job_id}.{name}", job_id, name, kind, section, tuple(dependencies), state)
+        key = (keys or {}).get(name, "")
+        return Task(f"{job_id}.{name}", job_id, name, kind, section, tuple(dependencies), state, key=key)
 
     tasks = [task(ENCODE, TaskKind.ENCODE, ())]
     for section in plan.sections:

@@ -81,7 +81,7 @@ class Task:
     """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``decode-000`` or ``export``.
 
     ``work``: seconds that it would take on a device of speed 1; ``chain``: those of the longest chain from its start to
-    the job's end. ``not_before``: it waits until then, after a failure.
+    the job's end. ``not_before``: it waits until then, after a failure. ``key``: its content address (``jobs.keys``).
     """
 
     id: str
@@ -96,6 +96,7 @@ class Task:
     work: float = 1.0
     chain: float = 1.0
     not_before: datetime | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Attempt:
 @dataclass(frozen=True)
 class Job:
     """``family``: of the model. ``stored``: what was asked for, as the row has it; ``plan``: what ``plan_facts`` says
-    of it, empty for a job of an early version."""
+    of it, empty for a job of an early version. ``parent``: the job that this is a take of, whose sections ``kept`` are
+    as they were."""
 
     id: str
     stored: StoredRequest
@@ -141,6 +143,8 @@ class Job:
     error: str = ""
     plan_digest: str = ""
     plan: dict[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    kept: tuple[int, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
 

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import posixpath
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -77,6 +78,25 @@ class ArtifactStore:
             except FileNotFoundError:
                 if not self._fs.exists(target):
                     raise
+
+    def copy(self, source_key: str, key: str) -> None:
+        """Have a committed file under another key, too; NotFoundError when it is gone. It takes no room twice where it
+        need not, and stays when the other one is removed."""
+        source, target = self._full(source_key), self._full(key)
+        with self._faults(f"copy {source_key}"):
+            if not self._local:
+                self._fs.cp_file(source, target)
+                return
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            aside = Path(f"{target}.{uuid4().hex}")
+            try:
+                aside.hardlink_to(source)
+            except FileNotFoundError:
+                raise
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(source, aside)
+            aside.replace(target)
+            _sync_folder(Path(target).parent)
 
     def open_read(self, key: str) -> BinaryIO:
         """Open for reading from the start; the file can be sought in. The caller closes it."""

@@ -21,11 +21,12 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import attempts, glance, lifecycle, queue, reconcile, remake, rows, transitions
+from . import attempts, glance, lifecycle, queue, reconcile, remake, reuse, rows, transitions
 from . import tables as t
 from .attempts import Judgement
 from .database import Database
 from .owners import Owner, load_owners, put_owners
+from .reuse import Donor
 
 
 class JobStore:
@@ -61,16 +62,30 @@ class JobStore:
         idempotency_key: str | None = None,
         notes: Sequence[str] = (),
         plan: Mapping[str, Any] | None = None,
+        parent: str = "",
+        kept: Sequence[int] = (),
     ) -> Job:
         """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``;
-        ``notes`` become lines of its history; ``plan`` is what ``plan_facts`` says of its plan.
+        ``notes`` become lines of its history; ``plan`` is what ``plan_facts`` says of its plan; a
+        take of the job ``parent`` has its sections ``kept``.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
         """
         if not tasks:
             raise InputError("a job needs at least one task.")
-        work = (job_id or tasks[0].job_id, request, plan_digest, tasks, files, idempotency_key, notes, plan)
+        work = (
+            job_id or tasks[0].job_id,
+            request,
+            plan_digest,
+            tasks,
+            files,
+            idempotency_key,
+            notes,
+            plan,
+            parent,
+            kept,
+        )
         try:
             return self._database.write(lifecycle.create_job, *work)
         except IntegrityError:  # another process created the same job at the same moment; now it can be read
@@ -170,6 +185,22 @@ class JobStore:
     def put_owners(self, known: Sequence[Owner]) -> None:
         """Note what owners have used; their weights and limits, too, of those that are new."""
         self._database.write(put_owners, known)
+
+    # Results of equal tasks
+
+    def donors(self, job_id: str, device: str | None = None, waiting: Collection[str] = ()) -> list[Donor]:
+        """For the job's ready tasks, and those called ``waiting``, finished ones of other jobs with the same key, made
+        on that kind of ``device``."""
+        return self._database.read(reuse.donors, job_id, device, waiting)
+
+    def adopt(self, donor: Donor, files: Sequence[Artifact]) -> None:
+        """Finish a task with copies of another job's files; ConflictError when it has begun."""
+        self._database.write(reuse.adopt, lifecycle.new_id(), donor, files)
+
+    def takes(self, job_id: str) -> list[Job]:
+        """The jobs that are takes of this one, the oldest first."""
+        query = select(t.jobs).where(t.jobs.c.parent == job_id).order_by(t.jobs.c.created_at, t.jobs.c.id)
+        return self._database.read(rows.load_jobs, query)
 
     # Tasks and their attempts
 

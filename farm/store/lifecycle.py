@@ -30,6 +30,8 @@ def create_job(
     idempotency_key: str | None,
     notes: Sequence[str] = (),
     plan: Mapping[str, Any] | None = None,
+    parent: str = "",
+    kept: Sequence[int] = (),
 ) -> Job:
     """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
@@ -52,6 +54,8 @@ def create_job(
             request_version=REQUEST_VERSION,
             family=request.model_type,
             plan=dict(plan or {}),
+            parent=parent,
+            kept=list(kept),
             plan_digest=plan_digest,
             idempotency_key=idempotency_key,
             error="",
@@ -140,6 +144,7 @@ def _task_values(job_id: str, position: int, task: Task) -> dict[str, object]:
         "reason": "",
         "work": task.work,
         "chain": task.chain,
+        "key": task.key,
     }
 
 

@@ -13,6 +13,7 @@ from farm.jobs.facts import seconds_of
 from farm.jobs.records import AttemptState, JobState, TaskKind, TaskState
 
 from . import tables as t
+from .reuse import REUSED
 from .rows import batches
 
 RUNNABLE = (JobState.PENDING, JobState.RUNNING)
@@ -31,6 +32,7 @@ class QueuedTask:
     work: float
     chain: float
     not_before: datetime | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
             row.work,
             row.chain,
             row.not_before,
+            row.key,
         )
         ready[row.job_id].append(task)
     return [
@@ -171,7 +174,7 @@ def finished(connection: Connection, limit: int) -> list[Finished]:
                 t.jobs, t.jobs.c.id == t.attempts.c.job_id
             )
         )
-        .where(t.attempts.c.state == AttemptState.COMMITTED, t.attempts.c.device != "")
+        .where(t.attempts.c.state == AttemptState.COMMITTED, t.attempts.c.device != "", t.attempts.c.replica != REUSED)
         .order_by(t.attempts.c.finished_at.desc())
         .limit(limit)
     )

@@ -74,6 +74,7 @@ def load_tasks(connection: Connection, query: Select[Any]) -> list[Task]:
             work=row.work,
             chain=row.chain,
             not_before=row.not_before,
+            key=row.key,
         )
         for row in rows
     ]
@@ -138,6 +139,8 @@ def _job(row: AnyRow, counts: dict[str, int]) -> Job:
         error=row.error,
         plan_digest=row.plan_digest,
         plan=row.plan,
+        parent=row.parent,
+        kept=tuple(row.kept),
         counts=counts,
     )
 

@@ -57,6 +57,8 @@ jobs = Table(
     Column("request_version", Integer, nullable=False, server_default="1"),
     Column("family", String(80), nullable=False, server_default=""),
     Column("plan", JSON, nullable=False, server_default="{}"),
+    Column("parent", String(64), nullable=False, server_default=""),
+    Column("kept", JSON, nullable=False, server_default="[]"),
     Column("plan_digest", String(64), nullable=False),
     Column("idempotency_key", String(200), unique=True),
     Column("error", Text, nullable=False),
@@ -66,6 +68,7 @@ jobs = Table(
     Column("finished_at", UtcDateTime),
     Index("ix_jobs_state", "state", "priority", "created_at"),
     Index("ix_jobs_created", "created_at"),
+    Index("ix_jobs_parent", "parent"),
 )
 
 tasks = Table(
@@ -82,11 +85,13 @@ tasks = Table(
     Column("remade", Integer, nullable=False, server_default="0"),
     Column("work", Float, nullable=False, server_default="1"),
     Column("chain", Float, nullable=False, server_default="1"),
+    Column("key", String(64), nullable=False, server_default=""),
     Column("not_before", UtcDateTime),
     Column("reason", Text, nullable=False),
     UniqueConstraint("job_id", "name", name="uq_tasks_name"),
     Index("ix_tasks_job_state", "job_id", "state"),
     Index("ix_tasks_state", "state"),
+    Index("ix_tasks_key", "key"),
 )
 
 dependencies = Table(

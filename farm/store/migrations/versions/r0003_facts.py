@@ -24,8 +24,13 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("request_version", sa.Integer, nullable=False, server_default="1"))
     op.add_column("jobs", sa.Column("family", sa.String(80), nullable=False, server_default=""))
     op.add_column("jobs", sa.Column("plan", sa.JSON, nullable=False, server_default="{}"))
+    op.add_column("jobs", sa.Column("parent", sa.String(64), nullable=False, server_default=""))
+    op.add_column("jobs", sa.Column("kept", sa.JSON, nullable=False, server_default="[]"))
+    op.create_index("ix_jobs_parent", "jobs", ["parent"])
     op.add_column("tasks", sa.Column("work", sa.Float, nullable=False, server_default="1"))
     op.add_column("tasks", sa.Column("chain", sa.Float, nullable=False, server_default="1"))
+    op.add_column("tasks", sa.Column("key", sa.String(64), nullable=False, server_default=""))
+    op.create_index("ix_tasks_key", "tasks", ["key"])
     op.add_column("tasks", sa.Column("not_before", sa.DateTime(timezone=True)))
     op.add_column("attempts", sa.Column("device_class", sa.String(100), nullable=False, server_default=""))
     op.add_column("attempts", sa.Column("device", sa.String(100), nullable=False, server_default=""))
@@ -46,10 +51,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("owners")
+    op.drop_index("ix_tasks_key", "tasks")
+    op.drop_index("ix_jobs_parent", "jobs")
     for table, columns in (
         ("attempts", ("facts", "device", "device_class")),
-        ("tasks", ("not_before", "chain", "work")),
-        ("jobs", ("plan", "family", "request_version")),
+        ("tasks", ("not_before", "key", "chain", "work")),
+        ("jobs", ("kept", "parent", "plan", "family", "request_version")),
     ):
         with op.batch_alter_table(table) as batch:
             for column in columns:

@@ -1,0 +1,144 @@
+"""Results that equal tasks of other jobs have, and taking them over. Each function is one transaction."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from farm.errors import ConflictError
+from farm.jobs.names import maker_of
+from farm.jobs.records import Artifact, AttemptState, JobState, TaskState
+
+from . import rows
+from . import tables as t
+from .transitions import add_event, complete_if_done, free_tasks, lock_job, touch_job
+
+REUSED = "reused"
+"""Stands for the replica in attempts that took a result over."""
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A finished task ``source`` (of the job ``source_job``) whose result the ready task ``task_id`` (called ``task``,
+    of the job ``job_id``) can have; ``device``: the kind that it was made on."""
+
+    task_id: str
+    task: str
+    job_id: str
+    source: str
+    source_job: str
+    device: str
+    device_class: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    files: tuple[Artifact, ...] = ()
+
+
+def donors(
+    connection: Connection, job_id: str, device: str | None = None, waiting: Collection[str] = ()
+) -> list[Donor]:
+    """For the ready tasks of a job that may run, and those called ``waiting``, the newest finished tasks of the same
+    keys, one for each."""
+    mine, theirs = t.tasks.alias(), t.tasks.alias()
+    query = (
+        select(
+            mine.c.id.label("task_id"),
+            mine.c.name.label("task"),
+            theirs.c.id.label("source"),
+            theirs.c.job_id.label("source_job"),
+            theirs.c.name.label("source_name"),
+            t.attempts.c.device,
+            t.attempts.c.device_class,
+            t.attempts.c.facts,
+        )
+        .select_from(
+            mine.join(theirs, theirs.c.key == mine.c.key)
+            .join(t.attempts, t.attempts.c.task_id == theirs.c.id)
+            .join(t.jobs, t.jobs.c.id == mine.c.job_id)
+        )
+        .where(
+            mine.c.job_id == job_id,
+            (mine.c.state == TaskState.READY) | ((mine.c.state == TaskState.WAITING) & mine.c.name.in_(waiting)),
+            mine.c.key != "",
+            t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
+            theirs.c.job_id != job_id,
+            theirs.c.state == TaskState.DONE,
+            t.attempts.c.state == AttemptState.COMMITTED,
+        )
+        .order_by(t.attempts.c.finished_at.desc())
+    )
+    if device is not None:
+        query = query.where(t.attempts.c.device == device)
+    found: dict[str, Any] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.task_id, row)
+    files = _files(connection, {row.source_job for row in found.values()})
+    return [
+        Donor(
+            row.task_id,
+            row.task,
+            job_id,
+            row.source,
+            row.source_job,
+            row.device,
+            row.device_class,
+            dict(row.facts),
+            tuple(files[row.source_job, row.source_name]),
+        )
+        for row in found.values()
+        if files[row.source_job, row.source_name]
+    ]
+
+
+def _files(connection: Connection, job_ids: set[str]) -> dict[tuple[str, str], list[Artifact]]:
+    found: dict[tuple[str, str], list[Artifact]] = defaultdict(list)
+    for some in rows.batches(sorted(job_ids)):
+        for row in connection.execute(select(t.artifacts).where(t.artifacts.c.job_id.in_(some))):
+            if maker := maker_of(row.name):
+                found[row.job_id, maker].append(rows.artifact(row))
+    return found
+
+
+def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence[Artifact]) -> None:
+    """Finish a task with ``files``, the copies of what another job has; ConflictError when it has begun or ended."""
+    job = lock_job(connection, donor.job_id)
+    if job.state not in (JobState.PENDING, JobState.RUNNING):
+        raise ConflictError(f"{donor.task} of job {donor.job_id} takes nothing over: the job is {job.state}.")
+    taken = connection.execute(
+        update(t.tasks)
+        .where(t.tasks.c.id == donor.task_id, t.tasks.c.state.in_((TaskState.READY, TaskState.WAITING)))
+        .values(state=TaskState.DONE, reason="")
+    )
+    if taken.rowcount != 1:
+        raise ConflictError(f"{donor.task} of job {donor.job_id} takes nothing over: it has begun.")
+    moment = rows.now()
+    last = connection.execute(
+        select(func.max(t.attempts.c.number)).where(t.attempts.c.task_id == donor.task_id)
+    ).scalar()
+    connection.execute(
+        insert(t.attempts).values(
+            id=attempt_id,
+            job_id=donor.job_id,
+            task_id=donor.task_id,
+            number=(last or 0) + 1,
+            replica=REUSED,
+            state=AttemptState.COMMITTED,
+            message="",
+            step=0,
+            steps=0,
+            started_at=moment,
+            finished_at=moment,
+            device=donor.device,
+            device_class=donor.device_class,
+            facts={**donor.facts, "reused_from": donor.source_job},
+        )
+    )
+    for file in files:
+        connection.execute(insert(t.artifacts).values(job_id=donor.job_id, **vars(file)))
+    ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
+    text = f"{donor.task} taken over from job {donor.source_job}"
+    data = {"task": donor.task, "attempt": attempt_id, "source": donor.source_job, "ready": ready}
+    add_event(connection, donor.job_id, "task_reused", text, **data)
+    if not complete_if_done(connection, donor.job_id):
+        touch_job(connection, donor.job_id)
