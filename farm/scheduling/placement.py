@@ -34,7 +34,8 @@ class Place(NamedTuple):
 class Placement:
     """Seats for tasks in one decision. ``spoken``: seats at work that a task of this decision waits for.
 
-    ``passed``: how many seats at work need no look, by their groups: they are spoken for.
+    ``passed``: how many seats at work need no look, by their groups: they are spoken for. ``loads``: what the costs
+    said of a family and group, which live as long as the view is not changed.
     """
 
     view: FarmView
@@ -43,6 +44,7 @@ class Placement:
     now: float
     spoken: set[str]
     passed: dict[tuple[str, float], int] = field(default_factory=dict)
+    loads: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def by_finish(self, candidate: Candidate, lane: Lane, supply: Supply) -> Place | None:
         """Where the task is done first; that may be at a seat which is still at work."""
@@ -81,7 +83,11 @@ class Placement:
     def _overhead(self, candidate: Candidate, group: Group, node: str) -> float:
         """Seconds that are not the task's own."""
         task = candidate.task
-        return self.costs.load(task.needs.family, group) + self.costs.move(task, node)
+        key = (task.needs.family, id(group))
+        load = self.loads.get(key)
+        if load is None:
+            load = self.loads[key] = self.costs.load(task.needs.family, group)
+        return load + self.costs.move(task, node)
 
     def place(
         self, candidate: Candidate, lane: Lane, group: Group, entry: Entry, starts: float, pool: Pool | None

@@ -112,13 +112,13 @@ def decided(records: Records, rng: random.Random | None = None) -> Decisions:
     return decide(records.view(rng), NOW, SizeCosts())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms(), st.randoms(use_true_random=False))
 def test_decision_is_the_same_for_every_order_in_which_records_came(records: Records, rng: random.Random) -> None:
     assert decided(records, rng) == decided(records)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_no_task_is_started_twice_and_no_seat_is_given_two(records: Records) -> None:
     made = decided(records)
@@ -127,7 +127,7 @@ def test_no_task_is_started_twice_and_no_seat_is_given_two(records: Records) -> 
     assert not {start.task_id for start in made.starts} & {wait.task_id for wait in made.waits}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_every_start_is_at_a_seat_that_is_ready_and_can_hold_and_takes_it(records: Records) -> None:
     view = records.view()
@@ -146,7 +146,7 @@ def test_every_start_is_at_a_seat_that_is_ready_and_can_hold_and_takes_it(record
     assert all(len(found) == 1 for found in classes.values())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_seat_that_failed_a_task_gets_it_again_only_when_no_other_could(records: Records) -> None:
     view = records.view()
@@ -158,7 +158,7 @@ def test_seat_that_failed_a_task_gets_it_again_only_when_no_other_could(records:
             assert able <= task.failed_on
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_owners_never_have_more_tasks_than_their_limit(records: Records) -> None:
     view = records.view()
@@ -168,7 +168,7 @@ def test_owners_never_have_more_tasks_than_their_limit(records: Records) -> None
             assert view.holdings.tasks(owner.name) + started[owner.name] <= owner.limit
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_no_free_seat_idles_while_a_task_could_use_it_unless_it_waits_for_a_better_one(records: Records) -> None:
     view, made = records.view(), decided(records)
@@ -194,7 +194,7 @@ def test_no_free_seat_idles_while_a_task_could_use_it_unless_it_waits_for_a_bett
             assert not lane.fits(Group.of(seat)) or seat.id in task.failed_on
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(farms())
 def test_draining_seats_give_back_what_they_hold_for_later(records: Records) -> None:
     back = {one.seat_id: one.task_id for one in decided(records).withdrawals}
