@@ -9,6 +9,7 @@ from farm.jobs.records import TaskKind
 from .costs import Costs
 from .lanes import Lane
 from .supply import AHEAD_SECONDS, LOOK, Entry, Pool, Suitability, Supply
+from .urgency import Pressure
 from .view import FarmView, Group, SeatState, Sorted
 from .window import Candidate
 
@@ -43,6 +44,7 @@ class Placement:
     suitability: Suitability
     now: float
     spoken: set[str]
+    pressure: Pressure
     passed: dict[tuple[str, float], int] = field(default_factory=dict)
     loads: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -65,7 +67,7 @@ class Placement:
         for pool in supply.pools:
             best: tuple[float, int, Entry] | None = None
             for index, (candidate, lane, pools) in enumerate(choices):
-                if pool.entries and pool in pools:
+                if pool.entries and pool in pools and not self._too_slow(candidate, lane, pool.group):
                     for entry in supply.places(pool, candidate, lane):
                         cost = self._overhead(candidate, pool.group, entry[0])
                         if best is None or (cost, index) < best[:2]:
@@ -75,6 +77,11 @@ class Placement:
                 starts = supply.starts(best[2][1], self.now)
                 return candidate, self.place(candidate, lane, pool.group, best[2], starts, pool)
         return None
+
+    def _too_slow(self, candidate: Candidate, lane: Lane, group: Group) -> bool:
+        """Whether a job that would be made on such seats from first to last would end after all else is done."""
+        slow = group.speed < self.pressure.fastest and _settles(candidate, lane)
+        return slow and candidate.task.chain > group.speed * self.pressure.horizon
 
     def soon(self, place: Place) -> bool:
         """Whether the seat should be free so soon that it may be told now what it does then."""
@@ -139,5 +146,9 @@ class Placement:
 def _stretch(candidate: Candidate, lane: Lane) -> float:
     """A job's first section settles where all others go: it is weighed by its whole chain."""
     task = candidate.task
-    settles = task.kind is TaskKind.SECTION and not lane.device_class and not candidate.job.mixing and task.work > 0
-    return max(1.0, task.chain / task.work) if settles else 1.0
+    return max(1.0, task.chain / task.work) if task.work > 0 and _settles(candidate, lane) else 1.0
+
+
+def _settles(candidate: Candidate, lane: Lane) -> bool:
+    """Whether the seat's class will be that of the whole job."""
+    return lane.kind is TaskKind.SECTION and not lane.device_class and not candidate.job.mixing

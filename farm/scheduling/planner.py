@@ -56,7 +56,7 @@ class Round:
         self._limits = Limits(view)
         self._turns = Turns(view)
         self._pressure = Pressure.of(now, view.backlog, view.section_speeds())
-        self._placement = Placement(view, costs, self.suitability, now, self._spoken)
+        self._placement = Placement(view, costs, self.suitability, now, self._spoken, self._pressure)
 
     def serve(self, supply: Supply) -> None:
         """Let owners in turn take of these seats until nothing more can start."""
@@ -91,14 +91,24 @@ class Round:
             else:
                 seen = window.near()
                 found = self._placement.by_seat([(one, self._lane(one)) for one in seen], supply)
-            if found is None and supply.once:
+                if found is None and not supply.once and self._patience[owner] < WINDOW_TASKS:
+                    found = self._any_by_finish(seen, supply)
+            if found is None and (supply.once or self._patience[owner] >= WINDOW_TASKS):
                 return None
             window.drop(*([found[0]] if found else seen))
             if found is not None and self._settle(*found, supply):
                 return found[0].task.work
-            self._patience[owner] += first.urgent
+            self._patience[owner] += found is not None
             if first.urgent and self._patience[owner] >= WINDOW_TASKS:
                 window.calm()
+        return None
+
+    def _any_by_finish(self, seen: list[Candidate], supply: Supply) -> tuple[Candidate, Place] | None:
+        """The first that has a place: by the seats that are free alone, its job would end too late."""
+        for candidate in seen:
+            place = self._placement.by_finish(candidate, self._lane(candidate), supply)
+            if place is not None:
+                return candidate, place
         return None
 
     def _settle(self, candidate: Candidate, place: Place, supply: Supply) -> bool:

@@ -41,12 +41,13 @@ def job_key(job: Urgent) -> Key:
 class Pressure:
     """What makes some tasks urgent at this moment.
 
-    ``now``: clock seconds; ``fastest``: units a second of the fastest seat; ``critical``: units; chains from that
-    length on would end after everything else if they started later.
+    ``now``: clock seconds; ``fastest``: units a second of the fastest seat; ``horizon``: seconds that all seats need
+    for all that is not done; ``critical``: units; chains from that length on would end last if they started later.
     """
 
     now: float
     fastest: float
+    horizon: float
     critical: float
 
     @classmethod
@@ -54,7 +55,8 @@ class Pressure:
         """``backlog``: units of all that is not done; ``speeds``: how many seats there are of each speed."""
         fastest = max(speeds, default=1.0)
         together = sum(speed * speeds[speed] for speed in sorted(speeds))
-        return cls(now, fastest, CRITICAL * fastest * backlog / together if backlog and together else math.inf)
+        horizon = backlog / together if backlog and together else math.inf
+        return cls(now, fastest, horizon, CRITICAL * fastest * horizon)
 
     def at_risk(self, deadline: float, chain: float) -> bool:
         """Whether the job can still be in time, and may not be if it waits; one that is too late has no claim."""

@@ -13,6 +13,7 @@ from farm.scheduling.lanes import Lane
 from farm.scheduling.placement import Place, Placement
 from farm.scheduling.planner import decide
 from farm.scheduling.supply import Entry, Pool, Suitability, Supply, free_supply
+from farm.scheduling.urgency import Pressure
 from farm.scheduling.view import FarmView
 from farm.scheduling.window import WINDOW_TASKS, Candidate
 
@@ -135,7 +136,12 @@ def _candidate(view: FarmView, task_id: str) -> Candidate:
 
 def _begin(view: FarmView, now: float, costs: Costs) -> tuple[Supply, Placement]:
     suitability = Suitability(view)
-    return free_supply(suitability, (), spare=False), Placement(view, costs, suitability, now, set())
+    return free_supply(suitability, (), spare=False), Placement(view, costs, suitability, now, set(), _calm(now))
+
+
+def _calm(now: float) -> Pressure:
+    """Nothing is urgent."""
+    return Pressure.of(now, 0.0, {})
 
 
 def _first(

@@ -99,6 +99,18 @@ def test_first_section_is_weighed_by_all_that_will_follow_it() -> None:
     assert made(seats, [section("t", chain=600)], JobView("job")).waits
 
 
+def test_scarce_slow_seat_leaves_a_job_that_it_would_be_last_with_to_a_faster_one() -> None:
+    def chosen(*chains: float) -> list[str]:
+        jobs = [JobView(f"j{n}", submitted=n, remaining=100) for n in range(len(chains))]
+        tasks = [section(f"t{n}", f"j{n}", chain=chain) for n, chain in enumerate(chains)]
+        seats = [seat("slow", SLOW), seat("fast", busy_for=30)]
+        return list(placed(seats, tasks, *jobs, JobView("rest", "rest", remaining=1100)))
+
+    assert chosen(290, 60) == ["t0"], "1000 s for all, and as long for this one there"
+    assert chosen(310, 60) == ["t1"]
+    assert chosen(310, 320) == ["t1"], "one waits for the fast seat, and only one can"
+
+
 def test_spare_kinds_are_done_only_where_nothing_else_is_to_do() -> None:
     gpu = SeatView("gpu", takes=frozenset({TaskKind.SECTION}), spares=frozenset({TaskKind.DECODE}))
     cpu = SeatView("cpu", takes=frozenset({TaskKind.DECODE}), speed=0.5, running=Hold("x", "other", NOW + 90))
