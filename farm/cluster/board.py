@@ -2,6 +2,7 @@
 of times, shares and troubles. It reads what it is given and decides; it neither calls Ray nor writes anything."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
@@ -36,6 +37,9 @@ class Board:
         self.ledger = Ledger()
         self._clock = clock
         self._offset = wall() - clock()
+        self._keys: dict[str, dict[str, str]] = defaultdict(dict)
+        self._at_work: dict[str, str] = {}
+        self._twins: dict[str, set[str]] = defaultdict(set)
 
     @property
     def now(self) -> float:
@@ -82,6 +86,27 @@ class Board:
         """What a seat holds that was given ``task`` now."""
         return Hold(task.id, task.job_id, self.now + seconds, task)
 
+    def waits_for_twin(self, task: TaskView) -> bool:
+        """Whether an equal task is at work; then this one is taken out until that has ended, see ``ended``."""
+        key = self.key(task)
+        if not key or all(other == task.id or at_work != key for other, at_work in self._at_work.items()):
+            return False
+        self._twins[key].add(task.job_id)
+        return True
+
+    def key(self, task: TaskView) -> str:
+        """Its content address; empty when it has none."""
+        return self._keys[task.job_id].get(task.id, "")
+
+    def begun(self, task: TaskView) -> None:
+        """An attempt at the task was started."""
+        self._at_work[task.id] = self.key(task)
+
+    def ended(self, task: TaskView) -> set[str]:
+        """No attempt at the task is at work any more: the jobs of its twins, whose tasks may be ready again."""
+        key = self._at_work.pop(task.id, "")
+        return self._twins.pop(key, set()) if key else set()
+
     def take(self, task_id: str) -> TaskView | None:
         """Take a task that was started, or can't be, out of those that are ready."""
         task = self.view.tasks.get(task_id)
@@ -121,11 +146,12 @@ class Board:
     def _drop_job(self, job_id: str) -> None:
         for task_id in self.view.ready(job_id):
             self.view.drop_task(task_id)
+        self._keys.pop(job_id, None)
         self.view.drop_job(job_id)
         self.ledger.forget_job(job_id)
 
     def _put_job(self, job: QueuedJob) -> None:
-        if job.id not in self.view.jobs:
+        if job.ready:
             self._join(job.owner)
         self.view.put_job(
             JobView(
@@ -142,6 +168,7 @@ class Board:
             self.view.drop_task(task_id)
         for task in ready.values():
             view = self._task(job, task)
+            self._keys[job.id][task.id] = task.key
             if self.view.tasks.get(task.id) != view:
                 self.view.put_task(view)
 

@@ -9,15 +9,18 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 import ray
 
-from farm.errors import ConflictError
+from farm.errors import ConflictError, StorageError
+from farm.intake.reuse import adopt
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
 from farm.scheduling.decisions import Start, Withdraw
+from farm.scheduling.records import TaskView
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -25,10 +28,10 @@ from farm.store.jobs import JobStore
 from .attempts import Failure
 from .board import Board
 from .calls import COORDINATOR, HEAD, NAMESPACE, insist
-from .following import Follower, name_of
+from .following import Follower
 from .members import Held, Member, Members
 from .queue import QueueReader
-from .replica import Holding
+from .recovery import recover
 
 TICK_SECONDS = 0.5
 """Longest time between two looks at the database; a nudge or a finished attempt shortens it."""
@@ -56,7 +59,8 @@ class Coordinator:
         on_load = self._board.costs.observe_load
         self._members = Members(settings, self._store, max_replicas, self._likely_family, self._wake.set, on_load)
         artifacts = ArtifactStore(settings.artifacts_url)
-        self._follower = Follower(self._store, artifacts, self._board, self._members, self._wake.set)
+        self._artifacts = artifacts
+        self._follower = Follower(self._store, artifacts, self._board, self._members, self._look_again)
         self._recovered = self._stopping = False
         self._reconciled = time.monotonic()
         self._started, self._obeyed = time.time(), 0.0
@@ -129,41 +133,11 @@ class Coordinator:
             await asyncio.to_thread(self._store.put_owners, self._board.owners)
 
     async def _recover(self) -> None:
-        """Find out what survived: replicas that live, attempts that they hold, attempts that nobody holds."""
         await asyncio.to_thread(self._store.migrate)
         known = await asyncio.to_thread(self._store.finished), await asyncio.to_thread(self._store.owners)
         self._board.learn(*known)
-        found = {member.id: (member, holding) for member, holding in await self._members.find()}
-        attempts = {attempt.id: attempt for attempt in await self._running_attempts()}
-        for attempt in attempts.values():
-            await self._take_up(attempt, *found.get(attempt.replica, (None, None)))
-        for member, holding in found.values():
-            for attempt_id in holding.finished if holding else ():
-                if attempt_id not in attempts:
-                    member.handle.acknowledge.remote(attempt_id)
-            for attempt_id in filter(None, (holding.running, holding.ahead) if holding else ()):
-                if attempt_id not in attempts:
-                    self._follower.drop(member, attempt_id)
+        await recover(self._store, self._members, self._follower, await self._running_attempts())
         await self._reconcile()
-
-    async def _take_up(self, attempt: Attempt, member: Member | None, holding: Holding | None) -> None:
-        """Go on with an attempt that an earlier coordinator began, or end it."""
-        if member is None:
-            await self._follower.note_loss(None, attempt, "its replica is gone")
-            return
-        if holding is not None and attempt.id not in (holding.running, holding.ahead, *holding.finished):
-            await self._follower.fail(
-                None, attempt, Failure(FailureKind.NEVER_STARTED, f"{attempt.replica} never got it")
-            )
-            return
-        if holding is not None and attempt.id == holding.ahead:
-            member.ahead = Held(attempt.id)
-        else:
-            member.running = Held(attempt.id)
-        text = f"a new coordinator found {attempt.replica} at work on {name_of(attempt)} and lets it go on"
-        data = {"attempt": attempt.id, "replica": attempt.replica}
-        await insist(self._store.add_event, attempt.job_id, "attempt_reattached", text, data)
-        self._follower.go_on(member, attempt)
 
     async def _likely_family(self) -> str:
         if self._job_id is not None:
@@ -202,20 +176,34 @@ class Coordinator:
         for withdrawal in decisions.withdrawals:
             self._take_back(members[withdrawal.seat_id], withdrawal)
         for start in decisions.starts:
-            await self._start(members[start.seat_id], start)
+            try:
+                await self._start(members[start.seat_id], start)
+            except StorageError:
+                raise  # the database is away: nothing can be started now
+            except Exception as error:  # one job's trouble is its own
+                log.exception("coordinator: %s could not be started", start.task_id)
+                await self._follower.shelve(start.task_id.partition(".")[0], error)
 
     def _take_back(self, member: Member, withdrawal: Withdraw) -> None:
         if member.ahead is not None and not member.ahead.unwanted:
             self._follower.withdraw(member, member.ahead, withdrawal.why)
 
+    def _look_again(self, jobs: Collection[str] = ()) -> None:
+        self._queue.again(jobs)
+        self._wake.set()
+
     async def _start(self, member: Member, start: Start) -> None:
         task = self._board.take(start.task_id)
-        if task is None:
+        if task is None or self._board.waits_for_twin(task):
+            return
+        if await asyncio.to_thread(self._adopt, task):
+            self._look_again()
             return
         try:
             attempt = await asyncio.to_thread(self._store.start_attempt, task.id, member.id, member.slot.label)
         except ConflictError:
             return  # its job was paused or cancelled in this moment
+        self._board.begun(task)
         held = Held(attempt.id, self._board.hold(task, start.seconds))
         if member.running is None:
             member.running = held
@@ -223,6 +211,16 @@ class Coordinator:
             member.ahead = held
         self._board.put_seat(member.seat())
         self._follower.begin(member, attempt)
+
+    def _adopt(self, task: TaskView) -> bool:
+        """Take over what equal tasks of other jobs have made, for this one and others of its job; whether it has."""
+        if not self._board.key(task):
+            return False
+        job = self._board.view.jobs.get(task.job_id)
+        device = job.device_class if job and job.device_class else None
+        devices = {seat.device_class for seat in self._board.view.seats.values()}
+        adopted = adopt(self._store, self._artifacts, task.job_id, devices, device=device)
+        return task.id in {f"{task.job_id}.{name}" for name in adopted}
 
 
 def start_coordinator(settings: Settings, job_id: str | None = None, max_replicas: int | None = None) -> Any:

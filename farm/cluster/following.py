@@ -5,7 +5,7 @@ Whatever happens to one attempt, it ends with a reason and its replica is free a
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -37,10 +37,16 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    """See the module. ``wake`` is called when something has changed that a decision may depend on."""
+    """See the module. ``wake`` is called when something has changed that a decision may depend on, with the jobs whose
+    rows should be read again."""
 
     def __init__(
-        self, store: JobStore, artifacts: ArtifactStore, board: Board, members: Members, wake: Callable[[], None]
+        self,
+        store: JobStore,
+        artifacts: ArtifactStore,
+        board: Board,
+        members: Members,
+        wake: Callable[[Collection[str]], None],
     ) -> None:
         self._store, self._artifacts, self._board, self._members = store, artifacts, board, members
         self._wake = wake
@@ -89,10 +95,14 @@ class Follower:
 
     async def _shelve(self, member: Member, attempt: Attempt, error: UnreadableJobError) -> None:
         """This version can't read what was asked for: the job waits for one that can, and no other hears of it."""
-        message = describe_error(error)
-        await insist(self._store.fail_attempt, attempt.id, FailureKind.INTERRUPTION, message)
-        await self._pause(attempt.job_id, Failure(FailureKind.INTERRUPTION, message), Pause(message))
+        await insist(self._store.fail_attempt, attempt.id, FailureKind.INTERRUPTION, describe_error(error))
+        await self.shelve(attempt.job_id, error)
         self.release(member, attempt)
+
+    async def shelve(self, job_id: str, error: BaseException) -> None:
+        """Let a job with which something is wrong wait for a person, who is told what."""
+        message = describe_error(error)
+        await self._pause(job_id, Failure(FailureKind.INTERRUPTION, message), Pause(message))
 
     async def follow(self, member: Member, attempt: Attempt) -> None:
         """Wait for an attempt's outcome and settle it. Out of reach is not dead: only Ray's word counts."""
@@ -131,6 +141,7 @@ class Follower:
             await self.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, f"{member.id}: {why}"))
         else:
             await self.note_loss(member, attempt, why)
+        self._let_go(member, attempt.id)
         await self._members.remove(member, f"{why} in {name_of(attempt)}")
 
     async def _abandon(self, member: Member, attempt: Attempt, error: BaseException) -> None:
@@ -151,7 +162,7 @@ class Follower:
             kept = not await answer(member.handle.withdraw.remote(held.attempt), PROBE_SECONDS)
         if not kept:
             await insist(self._store.fail_attempt, held.attempt, FailureKind.INTERRUPTION, f"taken back: {why}")
-            self._wake()
+            self._wake(())
 
     async def _drop(self, member: Member, attempt_id: str) -> None:
         """Stop an attempt that nobody wants any more and forget its outcome."""
@@ -164,8 +175,7 @@ class Follower:
                 outcome = await member.handle.wait.remote(attempt_id, WAIT_SECONDS)
             await self.discard(outcome.spec.output_prefix)
             member.handle.acknowledge.remote(attempt_id)
-        member.release(attempt_id)
-        self._wake()
+        self._let_go(member, attempt_id)
 
     # Settling
 
@@ -208,8 +218,12 @@ class Follower:
 
     def release(self, member: Member, attempt: Attempt) -> None:
         """The replica is free of it."""
-        member.release(attempt.id)
-        self._wake()
+        self._let_go(member, attempt.id)
+
+    def _let_go(self, member: Member, attempt_id: str) -> None:
+        held = member.holds(attempt_id)
+        member.release(attempt_id)
+        self._wake(self._board.ended(held.hold.task) if held and held.hold and held.hold.task else ())
 
     async def fail(self, member: Member | None, attempt: Attempt, failure: Failure) -> bool:
         """Record a failure and do what the rules say becomes of task, job and replica; False when it is stale."""
@@ -266,7 +280,7 @@ class Follower:
 
     async def _pause(self, job_id: str, failure: Failure, pause: Pause) -> None:
         """Let a job wait for somebody who mends what it met."""
-        if (await insist(self._store.get_job, job_id)).state is not JobState.RUNNING:
+        if (await insist(self._store.get_job, job_id)).state not in (JobState.PENDING, JobState.RUNNING):
             return
         data: dict[str, Any] = {"failure": failure.kind.value}
         await insist(self._store.add_event, job_id, "job_blocked", f"paused: {pause.reason}", data)

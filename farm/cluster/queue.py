@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from farm.store.jobs import JobStore
@@ -32,7 +33,12 @@ class QueueReader:
         self._marks: deque[tuple[float, int]] = deque()
         self._read_all = -ALL_SECONDS
         self._newest = -1
+        self._again: set[str] = set()
         self.changed = True
+
+    def again(self, jobs: Collection[str]) -> None:
+        """Have these jobs read at the next look, too."""
+        self._again.update(jobs)
 
     def read(self) -> News:
         """Look at the rows; changes nothing, so it may run in another thread than the board's."""
@@ -41,12 +47,15 @@ class QueueReader:
             only = None if self._job_id is None else [self._job_id]
             return News(self._store.queued(only), None, newest)
         changes = self._store.changes(self._marks[0][1])
-        jobs = changes.jobs if self._job_id is None else changes.jobs & {self._job_id}
+        jobs = changes.jobs | self._again
+        if self._job_id is not None:
+            jobs &= {self._job_id}
         return News(self._store.queued(jobs) if jobs else [], jobs, changes.newest)
 
     def apply(self, news: News) -> None:
         """Bring the board up to date."""
         now = time.monotonic()
+        self._again -= news.asked or self._again
         if news.asked is None:
             self._read_all = now
         self.changed = news.newest > self._newest

@@ -16,14 +16,14 @@ def adopt(
     job_id: str,
     devices: Collection[str] | None = None,
     waiting: Collection[str] = (),
+    device: str | None = None,
 ) -> list[str]:
     """Take over what is there for the job's ready tasks, and for those called ``waiting``; returns their names.
 
-    A video stays on one kind of device, so all comes from one kind; only from ``devices`` if something is left to do
-    and they are given: on another kind nobody could go on.
+    A video stays on one kind of device, so all comes from one kind: ``device`` if the job has begun on one, else one of
+    ``devices``, if they are given, since nobody could go on with it on another.
     """
     adopted: list[str] = []
-    device: str | None = None
     while found := store.donors(job_id, device, waiting):
         progress = False
         for donor in found:

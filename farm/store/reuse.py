@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from farm.errors import ConflictError
 from farm.jobs.names import maker_of
@@ -61,6 +61,7 @@ def donors(
             mine.c.job_id == job_id,
             (mine.c.state == TaskState.READY) | ((mine.c.state == TaskState.WAITING) & mine.c.name.in_(waiting)),
             mine.c.key != "",
+            mine.c.remade == 0,  # what it took over may be what was damaged
             t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
             theirs.c.job_id != job_id,
             theirs.c.state == TaskState.DONE,
@@ -135,6 +136,8 @@ def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence
         )
     )
     for file in files:
+        same = (t.artifacts.c.job_id == donor.job_id) & (t.artifacts.c.name == file.name)
+        connection.execute(delete(t.artifacts).where(same))
         connection.execute(insert(t.artifacts).values(job_id=donor.job_id, **vars(file)))
     ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
     text = f"{donor.task} taken over from job {donor.source_job}"

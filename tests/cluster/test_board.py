@@ -9,7 +9,7 @@ from farm.cluster.outlook import Outlook, chains_of
 from farm.cluster.queue import QueueReader
 from farm.cluster.seats import seat_of_row, seat_to_row
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, TaskKind
-from farm.scheduling.records import Hold, SeatState, SeatView
+from farm.scheduling.records import Hold, SeatState, SeatView, TaskView
 from farm.scheduling.troubles import Fails, Quarantine
 from farm.store.attempts import Judgement
 from farm.store.jobs import JobStore
@@ -147,6 +147,17 @@ def test_owners_keep_what_they_have_used(store: JobStore) -> None:
     board.learn(store.finished(), store.owners())
     assert {owner.name: owner.weight for owner in board.owners} == {"ann": 1.0, "bob": 2.0}
     assert {one.kind for one in store.finished()} == set(TaskKind)
+
+
+def test_equal_tasks_wait_for_each_other_and_not_for_themselves(store: JobStore) -> None:
+    one, two = TaskView("a.section-000", "a"), TaskView("b.section-000", "b")
+    board = Board()
+    board._keys["a"][one.id] = board._keys["b"][two.id] = "key"
+    assert not board.waits_for_twin(one)
+    board.begun(one)
+    assert not board.waits_for_twin(one) and board.waits_for_twin(two)
+    assert board.ended(two) == set() and board.ended(one) == {"b"}
+    assert not board.waits_for_twin(two) and board.ended(one) == set()
 
 
 def test_a_seat_is_the_same_after_its_row() -> None:

@@ -56,7 +56,7 @@ class Settled:
         async def run() -> Member:
             store, board = self.farm.store, Board()
             members = Members(self.farm.settings, store, None, nothing, lambda: None)
-            follower = Follower(store, artifacts or self.farm.artifacts, board, members, lambda: None)
+            follower = Follower(store, artifacts or self.farm.artifacts, board, members, lambda jobs: None)
             member = Member("r1", Slot("n", "cpu", "CPU"), handle, ready=True, running=Held(self.attempt.id))
             board.put_seat(member.seat())
             await asyncio.wait_for(follower.follow(member, self.attempt), 30)

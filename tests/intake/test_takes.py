@@ -1,11 +1,13 @@
 """Equal work is done once, and a take renders nothing but what it is for."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import torch
 
 from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, InputError
@@ -48,7 +50,17 @@ class Home:
         return render_in_process(self.store, self.artifacts, job.id, settings=self.settings)
 
     def hashes(self, job: Job) -> dict[str, str]:
-        return {name: file.sha256 for name, file in self.store.artifacts(job.id).items()}
+        """Of the contents: the headers of tensor files say who made them."""
+        found = {}
+        for name, file in self.store.artifacts(job.id).items():
+            found[name] = file.sha256
+            if file.key.endswith(".safetensors"):
+                tensors = sorted(self.artifacts.load_tensors(file.key).items())
+                content = b"".join(
+                    name.encode() + tensor.view(torch.uint8).numpy().tobytes() for name, tensor in tensors
+                )
+                found[name] = hashlib.sha256(content).hexdigest()
+        return found
 
     def worked(self, job: Job) -> list[str]:
         """Names of the tasks that were really done."""
@@ -88,10 +100,20 @@ def test_files_stay_when_the_job_that_made_them_is_deleted(home: Home) -> None:
 
 def test_a_file_that_is_gone_is_not_taken_over(home: Home) -> None:
     maker = home.render(home.queue(seed=22, total_second_length=2.4))
+    before = home.hashes(maker)
     home.artifacts.remove_prefix(home.store.artifacts(maker.id)["latents-001"].key)
     again = home.render(home.queue(seed=22, total_second_length=2.4, name="again"))
     assert again.state is JobState.COMPLETED and "section-001" in home.worked(again)
-    assert home.hashes(again)["latents-001"] == home.hashes(maker)["latents-001"]
+    assert home.hashes(again)["latents-001"] == before["latents-001"]
+
+
+def test_what_was_damaged_is_made_again_and_not_taken_over(home: Home) -> None:
+    maker = home.render(home.queue(seed=23, total_second_length=2.4))
+    again = home.queue(seed=23, total_second_length=2.4, name="again")
+    assert home.store.remake(again.id, "latents-001", "a bit flipped")
+    done = home.render(again)
+    assert done.state is JobState.COMPLETED and home.worked(done) == ["section-001", "export"]
+    assert home.hashes(done)["latents-001"] == home.hashes(maker)["latents-001"]
 
 
 def test_redo_renders_the_sections_and_what_depends_on_them(home: Home, first: Job) -> None:
