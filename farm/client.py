@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,6 +90,21 @@ class FarmClient:
         """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._json("POST", "/jobs", headers=headers, **_form(media, request))
+
+    def take(
+        self,
+        job_id: str,
+        *,
+        sections: Sequence[int] | None = None,
+        from_section: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Queue another go at some sections of a job and what depends on them, or at all from one on; gives the job.
+
+        ``changes`` are request fields that differ. All other sections are kept as they are.
+        """
+        body = {"sections": sections, "from_section": from_section, "changes": changes or {}}
+        return self._json("POST", f"/jobs/{job_id}/takes", json={k: v for k, v in body.items() if v is not None})
 
     def check(self, media: Media | bytes, request: Mapping[str, Any]) -> Json:
         """What ``submit`` would queue, ``{"request", "plan", "notes"}``, without queueing it; raises as it does."""

@@ -24,10 +24,11 @@ from .schemas import (
     JobList,
     JobView,
     PlanView,
+    TakeForm,
     TaskView,
     filename_of,
 )
-from .submission import check_job, submit_job
+from .submission import check_job, submit_job, submit_take
 
 router = APIRouter(tags=["jobs"])
 
@@ -66,6 +67,15 @@ def create_job(
     """
     media = _media(image, end_image, keyframes, video)
     job, accepted = submit_job(farm, _fields(request), media, idempotency_key)
+    farm.nudge()
+    return JobCreated.created(job, accepted.notes)
+
+
+@router.post("/jobs/{job_id}/takes", status_code=201, summary="Render sections again")
+def create_take(farm: Farm, job_id: JobId, take: TakeForm) -> JobCreated:
+    """A new job that renders some sections of this one again, with another seed or what `changes` say, and keeps all
+    others as they are. What would change the number of sections, or what they see of each other, is refused."""
+    job, accepted = submit_take(farm, farm.store.get_job(job_id), take)
     farm.nudge()
     return JobCreated.created(job, accepted.notes)
 
@@ -112,6 +122,7 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
         plan=_plan(job),
         rendered=rendered_sections(farm, attempts, artifacts),
+        takes=[JobView.of(take) for take in farm.store.takes(job_id)],
     )
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from farm.cluster.outlook import JobOutlook
 from farm.jobs.plan_facts import plan_facts
@@ -14,6 +14,9 @@ from farm.jobs.request import RenderRequest, slug
 from model.family import FamilyInfo
 from model.footage.buckets import Crop
 from model.plan import Plan
+
+MAX_SECTIONS = 10_000
+SectionNumber = Annotated[int, Field(ge=0, lt=100_000)]
 
 
 class View(BaseModel):
@@ -50,7 +53,7 @@ class JobView(View):
     """A job. ``counts``: its tasks per state, and ``steps_done`` and ``steps_total``; ``progress``: 0 to 1.
 
     ``unreadable`` says why this version can't read the request of another one; ``request`` is then as it was stored,
-    with defaults for what is missing.
+    with defaults for what is missing. A take of the job ``parent`` has its sections ``kept`` as they were.
     """
 
     id: str
@@ -62,6 +65,8 @@ class JobView(View):
     prompt: str
     priority: int
     family: str
+    parent: str
+    kept: tuple[int, ...]
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -95,6 +100,17 @@ def _job_values(job: Job) -> dict[str, Any]:
     trouble = job.stored.trouble
     request = {**_DEFAULTS, **job.stored.fields} if trouble else job.request
     return {**vars(job), "request": request, "unreadable": trouble, "progress": progress_of(job)}
+
+
+class TakeForm(BaseModel):
+    """Another go at ``sections`` and what depends on them, or at all ``from_section`` on; ``changes`` are request
+    fields that differ. Sections count from 0."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"from_section": 0}]})
+
+    sections: Annotated[list[SectionNumber], Field(max_length=MAX_SECTIONS)] | None = None
+    from_section: SectionNumber | None = None
+    changes: dict[str, Any] = {}
 
 
 class JobList(BaseModel):
@@ -268,7 +284,8 @@ class RenderedSection(BaseModel):
 
 
 class JobDetail(BaseModel):
-    """A job with everything known about it. ``plan`` is unknown of jobs that an early version queued."""
+    """A job with everything known about it. ``plan`` is unknown of jobs that an early version queued;
+    ``takes`` are the jobs that keep sections of it."""
 
     job: JobView
     tasks: list[TaskView]
@@ -276,6 +293,7 @@ class JobDetail(BaseModel):
     artifacts: list[ArtifactView]
     plan: PlanView | None
     rendered: list[RenderedSection] = []
+    takes: list[JobView] = []
 
 
 class EventView(View):

@@ -6,10 +6,12 @@ from typing import Any
 
 from farm.intake.queue import queue_job
 from farm.intake.request import Accepted, accept
+from farm.intake.takes import accept_take
 from farm.jobs.records import Job
 from model.footage.media import Media
 
 from .context import FarmContext
+from .schemas import TakeForm
 
 
 def check_job(farm: FarmContext, fields: Mapping[str, Any], media: Media) -> Accepted:
@@ -30,3 +32,24 @@ def submit_job(
     accepted = check_job(farm, fields, media)
     job = queue_job(farm.store, farm.artifacts, accepted, media, uuid.uuid4().hex, idempotency_key)
     return job, accepted
+
+
+def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accepted]:
+    """Check another go at some sections of ``job`` and queue it.
+
+    Raises:
+        InputError: a section does not exist, or a change needs a whole new job.
+        ConflictError: what is to be kept is not finished.
+    """
+    farm.plugins.reload_presets()
+    found = accept_take(
+        farm.store,
+        farm.artifacts,
+        job,
+        take.changes,
+        sections=take.sections,
+        first=take.from_section,
+        plugins=farm.plugins,
+    )
+    queued = queue_job(farm.store, farm.artifacts, found.accepted, found.media, uuid.uuid4().hex, take=found.take)
+    return queued, found.accepted

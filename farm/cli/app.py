@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, simulate, train
+from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, simulate, takes, train
 
 app = typer.Typer(
     name="farm",
@@ -38,6 +38,8 @@ PANELS = {
     "Run a farm": (service.up, service.down, service.open_dashboard, doctor.doctor, jobs.token, simulate.simulate),
     "Use a farm": (
         jobs.submit,
+        takes.fork,
+        takes.redo,
         jobs.jobs,
         jobs.show,
         jobs.watch,

@@ -73,8 +73,10 @@ OF_FILES = frozenset({"image_sha256", "end_image_sha256", "video_sha256", "keyfr
 """Fields that say which files a request came with."""
 
 
-def request_fields(options: Mapping[str, Any]) -> dict[str, Any]:
+def request_fields(options: Mapping[str, Any], complete: bool = True) -> dict[str, Any]:
     """What was given of a command's ``options``, ``--from`` and ``--set`` included, as request fields.
+
+    ``complete``: they are all that there is, so a prompt must be among them.
 
     Raises:
         InputError: a pair of ``--set`` is not KEY=VALUE, the file of ``--from`` can't be read, or there is no prompt.
@@ -86,7 +88,7 @@ def request_fields(options: Mapping[str, Any]) -> dict[str, Any]:
     if source := options.get("from_"):
         fields = read_settings(source) | fields
     fields |= parse_fields(options.get("set_") or [])
-    if not {"prompt", "prompt_text"} & fields.keys():
+    if complete and not {"prompt", "prompt_text"} & fields.keys():
         raise InputError("there is no prompt; say with --prompt what should happen in the video.")
     return fields
 

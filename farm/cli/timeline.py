@@ -30,6 +30,8 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         ),
         "queue": _queue(job["outlook"]),
         "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",
+        "take of": escape(f"{job['parent']}, with its sections {_numbers(job['kept'])}") if job["parent"] else "",
+        "takes": escape(", ".join(f"{take['id']} ({take['state']})" for take in detail["takes"])),
         "created": output.clock(job["created_at"]),
         "took": output.duration(job["started_at"], job["finished_at"]),
     }
@@ -42,6 +44,17 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             console.print(
                 f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
             )
+
+
+def _numbers(numbers: list[int]) -> str:
+    """``0-3, 7``, or ``none``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs) or "none"
 
 
 def _queue(outlook: dict[str, Any] | None) -> str:
