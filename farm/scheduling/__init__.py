@@ -1,5 +1,7 @@
 """Who does what next: pure decisions, without Ray, SQL, torch or a clock."""
 
-from .planner import Assignment, IdleReplica, ReadyTask, assign
+from .decisions import Decisions
+from .planner import decide
+from .view import FarmView
 
-__all__ = ["Assignment", "IdleReplica", "ReadyTask", "assign"]
+__all__ = ["Decisions", "FarmView", "decide"]

@@ -5,11 +5,9 @@ Owners take turns by their shares (``shares``); the order of an owner's tasks is
 nearly done.
 """
 
-import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 
 from farm.jobs.records import TaskKind
 
@@ -137,59 +135,3 @@ class Round:
         if settled and not lane.device_class and lane.kind in BOUND:
             return replace(lane, device_class=settled)
         return lane
-
-
-@dataclass(frozen=True)
-class ReadyTask:
-    """A task that could start now.
-
-    ``priority``: of its job, higher first. ``submitted``: when its job came in, seconds of any clock.
-    ``remaining``: cost of the longest chain from its start to the job's end. ``family``: the model it needs, or "".
-    """
-
-    id: str
-    job_id: str
-    priority: int
-    submitted: float
-    remaining: float
-    family: str = ""
-
-
-@dataclass(frozen=True)
-class IdleReplica:
-    """A replica without work. ``families``: the models it holds in memory. ``speed``: relative, higher is faster."""
-
-    name: str
-    families: frozenset[str] = frozenset()
-    speed: float = 1.0
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Start this task on this replica."""
-
-    task_id: str
-    replica: str
-
-
-def assign(ready: Iterable[ReadyTask], idle: Iterable[IdleReplica]) -> list[Assignment]:
-    """Match ready tasks with idle replicas, the most urgent first.
-
-    Each task takes, of the replicas left, one that already holds its model, then the fastest. The result is the same
-    for every order of the arguments. No task and no replica is named twice.
-    """
-    free = {replica.name: replica for replica in idle}
-    chosen: list[Assignment] = []
-    for task in heapq.nsmallest(len(free), {task.id: task for task in ready}.values(), key=_urgency):
-        replica = min(free.values(), key=partial(_fit, task))
-        del free[replica.name]
-        chosen.append(Assignment(task.id, replica.name))
-    return chosen
-
-
-def _urgency(task: ReadyTask) -> tuple[int, float, str, float, str]:
-    return (-task.priority, task.submitted, task.job_id, -task.remaining, task.id)
-
-
-def _fit(task: ReadyTask, replica: IdleReplica) -> tuple[bool, float, str]:
-    return (bool(task.family) and task.family not in replica.families, -replica.speed, replica.name)
