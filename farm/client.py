@@ -223,6 +223,14 @@ class FarmClient:
         """The replicas the farm knows, with node, device, state and when each was last heard of."""
         return self._list("/nodes", "nodes")
 
+    def disk(self) -> Json:
+        """Bytes of files by use, and what would go."""
+        return self._json("GET", "/disk")
+
+    def free_disk(self) -> Json:
+        """Remove the sections of finished jobs now; their videos stay."""
+        return self._json("POST", "/disk/free")
+
     def health(self) -> Json:
         """Needs no token."""
         return self._json("GET", "/health")

@@ -36,7 +36,11 @@ class ConflictError(FarmError):
     status = 409
 
 
-class UnreadableJobError(ConflictError):
+class ShelvedJobError(ConflictError):
+    """A job can't go on as things are, and no other job is concerned: it waits for a person."""
+
+
+class UnreadableJobError(ShelvedJobError):
     """A job's row was written by another version of the farm, and this one does not understand it."""
 
 

@@ -15,6 +15,7 @@ from .home import farm_home
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 EXPORTER_SECONDS = 600.0
+KEEP_LATENTS_DAYS = 30.0
 MAX_UPLOAD = 100_000_000
 """Bytes of one request to the HTTP API, and so of what the dashboard's upload box takes."""
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
@@ -34,6 +35,8 @@ class Settings:
         exporter_seconds: ``FARM_EXPORTER_SECONDS``.
         memory_plan: ``FARM_MEMORY_PLAN``; empty for the fastest that fits.
         dashboard_hosts: ``FARM_DASHBOARD_HOSTS``.
+        keep_latents_days: ``FARM_KEEP_LATENTS_DAYS``; infinite for ever.
+        disk_budget_gb: ``FARM_DISK_BUDGET_GB``; infinite for none.
     """
 
     home: Path
@@ -44,6 +47,8 @@ class Settings:
     exporter_seconds: float = EXPORTER_SECONDS
     memory_plan: str = ""
     dashboard_hosts: tuple[str, ...] = ()
+    keep_latents_days: float = KEEP_LATENTS_DAYS
+    disk_budget_gb: float = math.inf
 
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
@@ -81,6 +86,20 @@ class Settings:
             ),
             memory_plan=_memory_plan(values.get("FARM_MEMORY_PLAN") or ""),
             dashboard_hosts=_host_names(values.get("FARM_DASHBOARD_HOSTS") or ""),
+            keep_latents_days=_number(
+                values,
+                "FARM_KEEP_LATENTS_DAYS",
+                default.keep_latents_days,
+                lambda days: days >= 0,
+                "a number of days from 0, such as 30, or inf",
+            ),
+            disk_budget_gb=_number(
+                values,
+                "FARM_DISK_BUDGET_GB",
+                default.disk_budget_gb,
+                lambda gigabytes: gigabytes > 0,
+                "a number of GB above 0, such as 500, or inf",
+            ),
         )
 
     @property

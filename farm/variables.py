@@ -54,6 +54,16 @@ VARIABLES = (
         "Folder with a model's weights, such as `FARM_FRAMEPACK_F1_PATH`: see [models](models.md).",
     ),
     Variable("FARM_EXPORTER_SECONDS", "600", "For how long an exporter may do nothing before it is stopped."),
+    Variable(
+        "FARM_KEEP_LATENTS_DAYS",
+        "30",
+        "For how long the sections of a finished video are kept, for other exports, redo and fork; `inf`: for ever.",
+    ),
+    Variable(
+        "FARM_DISK_BUDGET_GB",
+        "none",
+        "GB of files beyond which the sections of the oldest finished videos go earlier: see `farm disk`.",
+    ),
     Variable("FARM_DEBUG", "off", "`1` shows tracebacks, like `--debug`."),
 )
 

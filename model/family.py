@@ -38,8 +38,8 @@ class FamilyInfo:
     with its commit): both are in every manifest.
     ``cache``: the step cache that ``auto`` stands for. ``teacache_polynomial`` (highest power first) and
     ``magcache_ratios`` (one a step) are calibrations of two caches; without ratios there is no MagCache.
-    ``text_to_video``: whether it may start from no picture, as an experiment. ``token_seconds``: what a step takes for a
-    token on a reference device (one core for the puppet, an H100 for models of 13B), as a first estimate of times.
+    ``text_to_video``: whether it may start from no picture, as an experiment. ``token_seconds``: what a step takes for
+    a token on a reference device (one core for the puppet, an H100 for models of 13B), as a first estimate of times.
     """
 
     name: str

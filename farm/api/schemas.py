@@ -444,6 +444,26 @@ class NodeList(BaseModel):
     nodes: list[NodeView]
 
 
+class DiskView(BaseModel):
+    """Bytes of files, ``sizes`` by use; ``due``: what goes at the next sweep; ``spare``: what finished jobs could do
+    without; latents are kept for ``keep_latents_days``, null for ever, and while the total is below ``budget``."""
+
+    sizes: dict[str, int]
+    total: int
+    jobs: int
+    due: int
+    spare: int
+    keep_latents_days: float | None
+    budget: int | None
+
+
+class DiskFreed(BaseModel):
+    """``freed``: bytes that went; ``disk``: how it is now."""
+
+    freed: int
+    disk: DiskView
+
+
 class Health(BaseModel):
     """``status``: ``ok``, or ``degraded`` when the database can't be read."""
 

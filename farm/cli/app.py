@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import bench, doctor, errors, jobs, models, plan, plugins, render, service, simulate, takes, train
+from farm.cli import bench, disk, doctor, errors, jobs, models, plan, plugins, render, service, simulate, takes, train
 
 app = typer.Typer(
     name="farm",
@@ -35,7 +35,15 @@ def root(
 # In the order in which `farm --help` lists them.
 PANELS = {
     "Render here": (render.render, plan.plan),
-    "Run a farm": (service.up, service.down, service.open_dashboard, doctor.doctor, jobs.token, simulate.simulate),
+    "Run a farm": (
+        service.up,
+        service.down,
+        service.open_dashboard,
+        disk.disk,
+        doctor.doctor,
+        jobs.token,
+        simulate.simulate,
+    ),
     "Use a farm": (
         jobs.submit,
         takes.fork,

@@ -70,6 +70,15 @@ def clock(stamp: str | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
+def size(count: float) -> str:
+    """``1.2 GB``, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def ahead(outlook: Mapping[str, Any] | None) -> str:
     """When a job should be done, as ``GET /jobs`` says: ``3:20``, or ``never`` when no replica can take it."""
     if outlook is None or outlook["code"] == "paused":

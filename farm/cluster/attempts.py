@@ -13,6 +13,7 @@ from farm.errors import (
     InputError,
     NotFoundError,
     ProcessLostError,
+    ShelvedJobError,
     StorageError,
 )
 from farm.jobs.names import CONDITIONING, attempt_folder, latents_name, output_of
@@ -29,7 +30,13 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
 
     Raises:
         StorageError: an input that a dependency should have committed is not there.
+        ShelvedJobError: the section is kept from another job, and must not be rendered.
     """
+    if task.kind is TaskKind.SECTION and task.section in job.kept:
+        raise ShelvedJobError(
+            f"section {task.section} is kept from job {job.parent}, and its file is gone or damaged there, too; "
+            "make a new take that renders it again."
+        )
     names = [output_of(name) for name in task.dependencies]
     if task.kind is TaskKind.ENCODE:
         names += job.request.files

@@ -19,6 +19,7 @@ from farm.errors import ConflictError, StorageError
 from farm.intake.reuse import adopt
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
+from farm.retention.sweep import keep_of, sweep
 from farm.scheduling.decisions import Start, Withdraw
 from farm.scheduling.records import TaskView
 from farm.settings import Settings
@@ -36,6 +37,7 @@ from .recovery import recover
 TICK_SECONDS = 0.5
 """Longest time between two looks at the database; a nudge or a finished attempt shortens it."""
 RECONCILE_SECONDS = 60.0
+TIDY_SECONDS = 600.0
 OBEY_SECONDS = 3.0
 """A replica that did not hear that its attempt is not wanted any more is told again."""
 
@@ -63,7 +65,8 @@ class Coordinator:
         self._follower = Follower(self._store, artifacts, self._board, self._members, self._look_again)
         self._recovered = self._stopping = False
         self._reconciled = time.monotonic()
-        self._started, self._obeyed = time.time(), 0.0
+        self._started, self._obeyed, self._tidied = time.time(), 0.0, time.monotonic()
+        self._keep = keep_of(settings)
         self._loop = asyncio.get_running_loop().create_task(self._run())
 
     # Called from outside
@@ -131,6 +134,9 @@ class Coordinator:
             log.warning("reconciled: %s", line)
         if self._recovered:
             await asyncio.to_thread(self._store.put_owners, self._board.owners)
+        if self._job_id is None and time.monotonic() - self._tidied > TIDY_SECONDS:
+            self._tidied = time.monotonic()
+            await asyncio.to_thread(sweep, self._store, self._artifacts, self._keep)
 
     async def _recover(self) -> None:
         await asyncio.to_thread(self._store.migrate)

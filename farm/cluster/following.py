@@ -13,10 +13,11 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
-from farm.errors import ConflictError, FarmError, StaleAttemptError, StorageError, UnreadableJobError
+from farm.errors import ConflictError, FarmError, ShelvedJobError, StaleAttemptError, StorageError
 from farm.jobs.facts import seconds_of
 from farm.jobs.names import attempt_folder
 from farm.jobs.records import Artifact, Attempt, FailureKind, JobState, TaskKind
+from farm.retention.sweep import tidy
 from farm.scheduling.troubles import Again, End, Fails, Pause, Verdict
 from farm.store.artifacts import ArtifactStore
 from farm.store.attempts import Judgement
@@ -77,7 +78,7 @@ class Follower:
             job, task, artifacts = await insist(self._store.to_start, attempt)
             spec = spec_for(job, task, attempt, artifacts)
             await answer(member.handle.start.remote(spec), PROBE_SECONDS)
-        except UnreadableJobError as error:
+        except ShelvedJobError as error:
             await self._shelve(member, attempt, error)
             return
         except (FarmError, RayTaskError) as error:
@@ -93,8 +94,8 @@ class Follower:
             member.families = frozenset([job.family])
         await self.follow(member, attempt)
 
-    async def _shelve(self, member: Member, attempt: Attempt, error: UnreadableJobError) -> None:
-        """This version can't read what was asked for: the job waits for one that can, and no other hears of it."""
+    async def _shelve(self, member: Member, attempt: Attempt, error: ShelvedJobError) -> None:
+        """The job can't go on as things are; no other hears of it."""
         await insist(self._store.fail_attempt, attempt.id, FailureKind.INTERRUPTION, describe_error(error))
         await self.shelve(attempt.job_id, error)
         self.release(member, attempt)
@@ -207,10 +208,17 @@ class Follower:
         held = member.holds(attempt.id)
         if held and held.hold and held.hold.task and held.hold.task.needs.family:
             member.loaded = frozenset([held.hold.task.needs.family])
+        if outcome.spec.kind is TaskKind.EXPORT:
+            self._background.start(self._tidy(attempt.job_id))
         seconds = seconds_of(outcome.facts)
         self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
         member.trouble = None
         return None
+
+    async def _tidy(self, job_id: str) -> None:
+        """Its video is there: what only served to make it goes."""
+        with courtesy():
+            await asyncio.to_thread(tidy, self._store, self._artifacts, job_id)
 
     async def _discard_all(self, files: list[Artifact]) -> None:
         for file in files:

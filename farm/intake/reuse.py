@@ -29,7 +29,7 @@ def adopt(
         for donor in found:
             if device is not None and donor.device != device:
                 continue
-            if device is None and devices is not None and donor.device not in devices:
+            if device is None and devices is not None and donor.device not in devices and not donor.kept:
                 continue
             if take_over(store, artifacts, donor):
                 device, progress = donor.device, True

@@ -17,6 +17,9 @@ from plugins.manager import PluginManager
 
 from .request import RANDOM_SEEDS, Accepted, accept
 
+SAME = ("model_type", "resolution", "latent_type", "files", "given")
+"""What all sections of a video have in common."""
+
 
 @dataclass(frozen=True)
 class Take:
@@ -84,6 +87,9 @@ def accept_take(
     media = Media.from_files({name: artifacts.read(files.key) for name, files in _files(store, job).items()})
     accepted = accept(_fields(job, changes), media, plugins=plugins)
     _require_same_shape(before, accepted.plan)
+    for name in SAME:
+        if getattr(accepted.request, name) != getattr(job.request, name):
+            raise InputError(f"{name} can't differ between a video's sections; submit it as a new job.")
     return AcceptedTake(accepted, media, Take(job.id, kept, keys))
 
 

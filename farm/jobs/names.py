@@ -56,9 +56,15 @@ def latents_index(artifact: str) -> int | None:
     return int(artifact.removeprefix(_LATENTS)) if artifact.startswith(_LATENTS) else None
 
 
-def is_frames(artifact: str) -> bool:
-    """Whether an artifact is a decoded chunk."""
-    return artifact.startswith(_FRAMES)
+def use_of(artifact: str) -> str:
+    """What a file of a job is for: ``video``, ``given``, ``latents``, ``previews``, or ``work``, soon made again."""
+    if artifact in EXPORTS:
+        return "video"
+    if artifact == CONDITIONING or artifact.startswith(_FRAMES):
+        return "work"
+    if artifact.startswith(_LATENTS):
+        return "latents"
+    return "previews" if artifact.startswith(_PREVIEW) else "given"
 
 
 def is_internal(artifact: str) -> bool:

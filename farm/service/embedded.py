@@ -18,8 +18,9 @@ from typing import Any
 from farm.errors import ClusterError, ConflictError, NotFoundError, StorageError
 from farm.intake.queue import queue_job
 from farm.intake.request import Accepted
-from farm.jobs.names import EXPORTS, is_frames
+from farm.jobs.names import EXPORTS
 from farm.jobs.records import Job, JobState, Task
+from farm.retention.sweep import tidy
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -82,7 +83,7 @@ def render(
         with _only_once(settings.home / "embedded" / f"{job.id}.lock"):
             job = _run_to_the_end(own, store, job, on_update, replicas)
         if job.state is JobState.COMPLETED:
-            _remove_frames(own, store, job.id)
+            tidy(store, ArtifactStore(own.artifacts_url), job.id)
         return job
     finally:
         store.close()
@@ -134,14 +135,6 @@ def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
     finally:
         for aside in asides.values():
             aside.unlink(missing_ok=True)
-
-
-def _remove_frames(settings: Settings, store: JobStore, job_id: str) -> None:
-    """Decoded chunks are by far the largest files, and the video holds them now."""
-    artifacts = ArtifactStore(settings.artifacts_url)
-    for name, artifact in store.artifacts(job_id).items():
-        if is_frames(name):
-            artifacts.remove_prefix(artifact.key)
 
 
 def _run_to_the_end(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None) -> Job:

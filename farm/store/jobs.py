@@ -21,7 +21,7 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import attempts, glance, lifecycle, queue, reconcile, remake, reuse, rows, transitions
+from . import attempts, files, glance, lifecycle, queue, reconcile, remake, reuse, rows, transitions
 from . import tables as t
 from .attempts import Judgement
 from .database import Database
@@ -185,6 +185,16 @@ class JobStore:
     def put_owners(self, known: Sequence[Owner]) -> None:
         """Note what owners have used; their weights and limits, too, of those that are new."""
         self._database.write(put_owners, known)
+
+    # Files
+
+    def files_by_use(self, job_ids: Collection[str] | None = None) -> list[files.FilesOfJob]:
+        """What jobs' files take, by use."""
+        return self._database.read(files.files_by_use, job_ids)
+
+    def forget_files(self, job_id: str, uses: Collection[str]) -> list[str]:
+        """Remove a completed job's rows of files of these uses and return their keys; the caller removes the files."""
+        return self._database.write(files.forget_files, job_id, uses)
 
     # Results of equal tasks
 

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from farm.errors import ConflictError
-from farm.jobs.names import maker_of
+from farm.jobs.names import maker_of, section_name
 from farm.jobs.records import Artifact, AttemptState, JobState, TaskState
 
 from . import rows
 from . import tables as t
 from .transitions import add_event, complete_if_done, free_tasks, lock_job, touch_job
 
+SECTION = section_name(0).rstrip("0")
 REUSED = "reused"
 """Stands for the replica in attempts that took a result over."""
 
@@ -22,7 +23,8 @@ REUSED = "reused"
 @dataclass(frozen=True)
 class Donor:
     """A finished task ``source`` (of the job ``source_job``) whose result the ready task ``task_id`` (called ``task``,
-    of the job ``job_id``) can have; ``device``: the kind that it was made on."""
+    of the job ``job_id``) can have; ``device``: the kind that it was made on; ``kept``: the job is a
+    take, which has this section as it is."""
 
     task_id: str
     task: str
@@ -31,6 +33,7 @@ class Donor:
     source_job: str
     device: str
     device_class: str
+    kept: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     files: tuple[Artifact, ...] = ()
 
@@ -45,6 +48,9 @@ def donors(
         select(
             mine.c.id.label("task_id"),
             mine.c.name.label("task"),
+            mine.c.section,
+            mine.c.remade,
+            t.jobs.c.kept,
             theirs.c.id.label("source"),
             theirs.c.job_id.label("source_job"),
             theirs.c.name.label("source_name"),
@@ -61,7 +67,6 @@ def donors(
             mine.c.job_id == job_id,
             (mine.c.state == TaskState.READY) | ((mine.c.state == TaskState.WAITING) & mine.c.name.in_(waiting)),
             mine.c.key != "",
-            mine.c.remade == 0,  # what it took over may be what was damaged
             t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
             theirs.c.job_id != job_id,
             theirs.c.state == TaskState.DONE,
@@ -73,7 +78,10 @@ def donors(
         query = query.where(t.attempts.c.device == device)
     found: dict[str, Any] = {}
     for row in connection.execute(query):
-        found.setdefault(row.task_id, row)
+        if not row.remade or _is_kept(
+            row
+        ):  # what was taken over may be what was damaged; a kept one has no other source
+            found.setdefault(row.task_id, row)
     files = _files(connection, {row.source_job for row in found.values()})
     return [
         Donor(
@@ -84,12 +92,17 @@ def donors(
             row.source_job,
             row.device,
             row.device_class,
+            _is_kept(row),
             dict(row.facts),
             tuple(files[row.source_job, row.source_name]),
         )
         for row in found.values()
         if files[row.source_job, row.source_name]
     ]
+
+
+def _is_kept(row: Any) -> bool:
+    return row.task.startswith(SECTION) and row.section in row.kept
 
 
 def _files(connection: Connection, job_ids: set[str]) -> dict[tuple[str, str], list[Artifact]]:

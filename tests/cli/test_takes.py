@@ -16,7 +16,20 @@ from tests.support.api import LiveFarm, picture
 @pytest.fixture
 def job(run, farm: LiveFarm, tmp_path: Path) -> str:
     (tmp_path / "start.png").write_bytes(picture())
-    fields = ["-p", "The puppet waves", "-s", "5", "--steps", "1", "--seed", "5", "--order", "vanilla", "--name", "Waves"]
+    fields = [
+        "-p",
+        "The puppet waves",
+        "-s",
+        "5",
+        "--steps",
+        "1",
+        "--seed",
+        "5",
+        "--order",
+        "vanilla",
+        "--name",
+        "Waves",
+    ]
     job_id = str(run("submit", tmp_path / "start.png", *fields).out.strip())
     assert render_in_process(farm.store, farm.artifacts, job_id, settings=farm.settings).state is JobState.COMPLETED
     return job_id

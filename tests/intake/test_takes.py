@@ -141,6 +141,19 @@ def test_fork_keeps_what_comes_before(home: Home, first: Job) -> None:
     assert before["latents-000"] == after["latents-000"] and before["latents-003"] != after["latents-003"]
 
 
+def test_a_kept_section_is_never_rendered_with_the_takes_own_settings(home: Home) -> None:
+    parent = home.render(home.queue(seed=31))
+    take = home.take(parent, {"seed": 8}, first=3)
+    assert home.store.remake(take.id, "latents-000", "damaged"), "the parent's file is whole: it is taken over again"
+    done = home.render(take)
+    assert done.state is JobState.COMPLETED and "section-000" not in home.worked(done)
+    assert home.hashes(done)["latents-000"] == home.hashes(parent)["latents-000"]
+    home.store.delete_job(parent.id)
+    assert home.store.remake(take.id, "latents-000", "damaged again")
+    gone = home.render(take)
+    assert gone.state is JobState.FAILED and f"kept from job {parent.id}" in gone.error
+
+
 def test_a_take_of_a_take(home: Home, first: Job) -> None:
     one = home.render(home.take(first, {"seed": 8}, first=3))
     two = home.render(home.take(one, {"seed": 9}, first=3))
@@ -164,6 +177,7 @@ def test_the_same_take_again_costs_nothing(home: Home, first: Job) -> None:
         ({"total_second_length": 8}, {"first": 2}, "submit it as a new job"),
         ({"order": "vanilla"}, {"first": 2}, "submit it as a new job"),
         ({"steps": 0}, {"first": 2}, "steps is 0"),
+        ({"latent_type": "black"}, {"first": 2}, "latent_type can't differ"),
         ({"stpes": 3}, {"first": 2}, "Did you mean 'steps'"),
     ],
 )

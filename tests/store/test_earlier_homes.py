@@ -1,7 +1,7 @@
 """A home that an earlier version wrote, opened by this one.
 
-``homes/first.tar.xz`` holds the database and files of version 0.1 before its tables had facts: jobs by the names of their
-states, ``half`` with encode and two sections of four done.
+``homes/first.tar.xz`` holds the database and files of version 0.1 before its tables had facts: jobs by the names of
+their states, ``half`` with encode and two sections of four done.
 """
 
 import io

@@ -1,0 +1,1 @@
+"""What of a finished job is kept, and for how long."""
