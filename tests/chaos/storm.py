@@ -23,6 +23,7 @@ import psutil
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
 from farm.errors import FarmError
+from farm.jobs.names import use_of
 from farm.jobs.records import Attempt, AttemptState
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
@@ -192,6 +193,8 @@ def _ended(client: FarmClient, job_id: str) -> bool:
 def _contents(store: JobStore, artifacts: ArtifactStore, job_id: str) -> Iterator[tuple[str, object]]:
     """What each file of a job holds, but for who made it and when: tensors by name, or bytes."""
     for name, artifact in store.artifacts(job_id).items():
+        if use_of(name) == "work":
+            continue  # it goes once the video is there
         if name == "manifest":
             manifest = json.loads(artifacts.read(artifact.key))
             yield name, {key: manifest[key] for key in ("plan", "video", "model")}
