@@ -15,13 +15,9 @@ from typing import Any
 
 import ray
 
-from farm.errors import ConflictError, StorageError
-from farm.intake.reuse import adopt
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
 from farm.retention.sweep import keep_of, sweep
-from farm.scheduling.decisions import Start, Withdraw
-from farm.scheduling.records import TaskView
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -29,8 +25,9 @@ from farm.store.jobs import JobStore
 from .attempts import Failure
 from .board import Board
 from .calls import COORDINATOR, HEAD, NAMESPACE, insist
+from .dispatch import Dispatcher
 from .following import Follower
-from .members import Held, Member, Members
+from .members import Members
 from .queue import QueueReader
 from .recovery import recover
 
@@ -63,6 +60,8 @@ class Coordinator:
         artifacts = ArtifactStore(settings.artifacts_url)
         self._artifacts = artifacts
         self._follower = Follower(self._store, artifacts, self._board, self._members, self._look_again)
+        rooms = (self._board, self._queue, self._members, self._follower)
+        self._dispatcher = Dispatcher(self._store, artifacts, *rooms)
         self._recovered = self._stopping = False
         self._reconciled = time.monotonic()
         self._started, self._obeyed, self._tidied = time.time(), 0.0, time.monotonic()
@@ -125,7 +124,8 @@ class Coordinator:
         self._members.watch(self._board)
         self._queue.apply(await asyncio.to_thread(self._queue.read))
         await self._obey()
-        await self._dispatch()
+        if not self._stopping:
+            await self._dispatcher.round()
         await self._members.note_all()
 
     async def _reconcile(self) -> None:
@@ -170,63 +170,9 @@ class Coordinator:
                     held.unwanted = held.unwanted or "its job does not want it any more"
                     self._follower.cancel(member, attempt_id)
 
-    async def _dispatch(self) -> None:
-        if self._stopping:
-            return
-        members = {member.slot.place: member for member in self._members.all()}
-        for member in members.values():
-            member.trouble = member.trouble or self._board.ledger.quarantined.get(member.slot.place)
-            self._board.put_seat(member.seat())
-        self._board.drop_seats(members.keys())
-        decisions = self._board.decide()
-        for withdrawal in decisions.withdrawals:
-            self._take_back(members[withdrawal.seat_id], withdrawal)
-        for start in decisions.starts:
-            try:
-                await self._start(members[start.seat_id], start)
-            except StorageError:
-                raise  # the database is away: nothing can be started now
-            except Exception as error:  # one job's trouble is its own
-                log.exception("coordinator: %s could not be started", start.task_id)
-                await self._follower.shelve(start.task_id.partition(".")[0], error)
-
-    def _take_back(self, member: Member, withdrawal: Withdraw) -> None:
-        if member.ahead is not None and not member.ahead.unwanted:
-            self._follower.withdraw(member, member.ahead, withdrawal.why)
-
     def _look_again(self, jobs: Collection[str] = ()) -> None:
         self._queue.again(jobs)
         self._wake.set()
-
-    async def _start(self, member: Member, start: Start) -> None:
-        task = self._board.take(start.task_id)
-        if task is None or self._board.waits_for_twin(task):
-            return
-        if await asyncio.to_thread(self._adopt, task):
-            self._look_again()
-            return
-        try:
-            attempt = await asyncio.to_thread(self._store.start_attempt, task.id, member.id, member.slot.label)
-        except ConflictError:
-            return  # its job was paused or cancelled in this moment
-        self._board.begun(task)
-        held = Held(attempt.id, self._board.hold(task, start.seconds))
-        if member.running is None:
-            member.running = held
-        else:
-            member.ahead = held
-        self._board.put_seat(member.seat())
-        self._follower.begin(member, attempt)
-
-    def _adopt(self, task: TaskView) -> bool:
-        """Take over what equal tasks of other jobs have made, for this one and others of its job; whether it has."""
-        if not self._board.key(task):
-            return False
-        job = self._board.view.jobs.get(task.job_id)
-        device = job.device_class if job and job.device_class else None
-        devices = {seat.device_class for seat in self._board.view.seats.values()}
-        adopted = adopt(self._store, self._artifacts, task.job_id, devices, device=device)
-        return task.id in {f"{task.job_id}.{name}" for name in adopted}
 
 
 def start_coordinator(settings: Settings, job_id: str | None = None, max_replicas: int | None = None) -> Any:

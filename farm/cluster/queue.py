@@ -12,7 +12,7 @@ from .board import Board
 
 OVERLAP_SECONDS = 5.0
 """Lines of history may appear out of order for so long where several processes write; they are read again."""
-ALL_SECONDS = 600.0
+ALL_SECONDS = 300.0
 """Time after which everything is read again, whatever was said to have changed."""
 
 

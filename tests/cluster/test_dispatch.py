@@ -1,0 +1,107 @@
+"""Dispatching without Ray: what can't be started now is started later, and one job's trouble stops no other."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm.cluster.board import Board
+from farm.cluster.devices import Slot
+from farm.cluster.dispatch import Dispatcher
+from farm.cluster.members import Member
+from farm.cluster.queue import QueueReader
+from farm.errors import ConflictError, DatabaseError
+from farm.jobs.records import Attempt
+from farm.store.artifacts import ArtifactStore
+from farm.store.jobs import JobStore
+from tests.support.jobs import submit
+
+
+class Desk:
+    """A dispatcher whose replicas only take things."""
+
+    def __init__(self, path: Path, replicas: int = 1) -> None:
+        self.store = JobStore(f"sqlite:///{path / 'farm.sqlite3'}")
+        self.store.migrate()
+        self.members = [
+            Member(f"r{index}", Slot("n", "cpu", "CPU", index), None, ready=True) for index in range(replicas)
+        ]
+        self.begun: list[str] = []
+        self.shelved: list[str] = []
+        self.withdrawn: list[str] = []
+        self.board = Board()
+        self.queue = QueueReader(self.store, self.board)
+        desk: Any = self
+        self.dispatcher = Dispatcher(
+            self.store, ArtifactStore((path / "files").as_uri()), self.board, self.queue, desk, desk
+        )
+
+    # What members and follower are asked for
+
+    def all(self) -> list[Member]:
+        return self.members
+
+    def begin(self, member: Member, attempt: Attempt) -> None:
+        self.begun.append(attempt.task_id)
+
+    def withdraw(self, member: Member, held: Any, why: str) -> None:
+        self.withdrawn.append(held.attempt)
+
+    async def shelve(self, job_id: str, error: BaseException) -> None:
+        self.shelved.append(job_id)
+
+    def round(self) -> None:
+        self.queue.apply(self.queue.read())
+        asyncio.run(self.dispatcher.round())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_ready_task_goes_to_a_free_replica(desk: Desk) -> None:
+    job = submit(desk.store)
+    desk.round()
+    assert desk.begun == [f"{job.id}.encode"] and desk.members[0].running is not None
+    (attempt,) = desk.store.running_attempts()
+    assert (attempt.replica, desk.members[0].attempt) == ("r0", attempt.id)
+    desk.round()
+    assert len(desk.begun) == 1
+
+
+@pytest.mark.parametrize("error", [DatabaseError("away"), ConflictError("paused")])
+def test_what_could_not_be_started_is_started_later(desk: Desk, error: Exception, monkeypatch) -> None:
+    job = submit(desk.store)
+    start, refusals = desk.store.start_attempt, [error]
+
+    def flaky(*args: Any) -> Attempt:
+        if refusals:
+            raise refusals.pop()
+        return start(*args)
+
+    monkeypatch.setattr(desk.store, "start_attempt", flaky)
+    if isinstance(error, DatabaseError):
+        with pytest.raises(DatabaseError):
+            desk.round()
+    else:
+        desk.round()
+    assert not desk.begun and not desk.shelved
+    desk.round()
+    assert desk.begun == [f"{job.id}.encode"]
+
+
+def test_what_nobody_foresaw_concerns_its_own_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, replicas=2)
+    odd, fine = submit(desk.store, priority=90), submit(desk.store)
+    start = desk.store.start_attempt
+
+    def breaks(task_id: str, *args: Any) -> Attempt:
+        if task_id.startswith(odd.id):
+            raise KeyError("odd")
+        return start(task_id, *args)
+
+    monkeypatch.setattr(desk.store, "start_attempt", breaks)
+    desk.round()
+    assert desk.shelved == [odd.id] and desk.begun == [f"{fine.id}.encode"]

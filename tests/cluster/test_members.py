@@ -1,0 +1,107 @@
+"""What the coordinator knows of a replica, and what scheduling sees of it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from farm.cluster.board import Board
+from farm.cluster.devices import NO_MODEL, Slot, slots_of, wanted_slots
+from farm.cluster.members import Held, Member, Members
+from farm.jobs.records import TaskKind
+from farm.scheduling.records import Hold, JobView, Needs, SeatState, TaskView
+from farm.scheduling.troubles import Quarantine, Rest
+from farm.settings import Settings
+from farm.store.jobs import JobStore
+
+SLOT = Slot("n", "cpu", "CPU")
+TASK = TaskView("j.section-000", "j", TaskKind.SECTION, Needs("puppet"), work=1.0)
+
+
+def member(**values: object) -> Member:
+    return Member("r", SLOT, None, **{"ready": True, **values})  # type: ignore[arg-type]
+
+
+def held(attempt: str = "a", began: float | None = None) -> Held:
+    moment = time.monotonic() if began is None else began
+    return Held(attempt, Hold(TASK.id, TASK.job_id, moment + 1, TASK), moment, moment)
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "seat"),
+    [
+        ({"ready": False}, "starting", SeatState.STARTING),
+        ({}, "idle", SeatState.READY),
+        ({"running": Held("a")}, "busy", SeatState.READY),
+        ({"running": Held("a", unwanted="cancelled")}, "busy", SeatState.DRAINING),
+        ({"running": Held("a"), "unanswered": 1}, "busy", SeatState.DRAINING),
+        ({"draining": True}, "draining", SeatState.DRAINING),
+        ({"trouble": Rest(1e12, "hot")}, "resting", SeatState.RESTING),
+        ({"trouble": Rest(0.0)}, "idle", SeatState.READY),
+        ({"trouble": Quarantine("sick", 1e12)}, "quarantined", SeatState.QUARANTINED),
+        ({"trouble": Quarantine("sick", 0.0)}, "idle", SeatState.READY),
+    ],
+)
+def test_its_state_and_what_it_may_get(values: dict[str, object], state: str, seat: SeatState) -> None:
+    found = member(**values)
+    assert (found.state, found.seat().state) == (state, seat)
+
+
+def test_what_comes_next_runs_when_the_first_is_done() -> None:
+    one = member(running=held("a"), ahead=held("b"))
+    assert one.attempts == ["a", "b"] and one.attempt == "a"
+    one.release("a")
+    assert one.attempt == "b" and one.ahead is None
+    one.release("x")
+    one.release("b")
+    assert one.attempts == []
+
+
+class TestSilence:
+    @pytest.fixture
+    def members(self, tmp_path: Path) -> Members:
+        async def nothing() -> str:
+            return ""
+
+        settings = Settings.for_home(tmp_path)
+        return Members(settings, JobStore(settings.database_url), None, nothing, lambda: None)
+
+    def look(self, members: Members, one: Member) -> str:
+        board = Board()
+        board.view.put_job(JobView("j"))
+        board.put_seat(one.seat())
+        members._members[one.id] = one
+        members.watch(board)
+        return one.ending
+
+    def test_a_hung_attempt_ends_its_process(self, members: Members) -> None:
+        one = member(running=held(began=time.monotonic() - 500), loaded=frozenset({"puppet"}))
+        assert "showed no progress for 500 s" in self.look(members, one)
+
+    def test_one_that_speaks_goes_on(self, members: Members) -> None:
+        one = member(running=held(began=time.monotonic() - 500), loaded=frozenset({"puppet"}))
+        members._members[one.id] = one
+        members.hear("a", 3, 25)
+        assert self.look(members, one) == ""
+
+    def test_loading_a_model_takes_its_time(self, members: Members) -> None:
+        assert self.look(members, member(running=held(began=time.monotonic() - 100))) == ""
+
+
+def node(name: str, **resources: float) -> dict[str, object]:
+    return {"NodeID": name, "Alive": True, "Resources": {"memory": 64e9, **resources}, "Labels": {}}
+
+
+def test_a_node_with_gpus_has_a_core_for_exports() -> None:
+    *gpus, rest = slots_of(node("n", GPU=2, CPU=8))
+    assert [slot.place for slot in gpus] == ["n/cuda-0", "n/cuda-1"] and rest.place == "n/cpu-export-0"
+    assert rest.kinds == NO_MODEL and all(TaskKind.EXPORT not in slot.kinds for slot in gpus)
+    assert slots_of({**node("n", GPU=2, CPU=8), "Alive": False}) == []
+
+
+def test_places_stay_the_same_whatever_order_nodes_come_in() -> None:
+    nodes = [node("b", CPU=2), node("a", CPU=2), node("c", GPU=1, CPU=4)]
+    first = wanted_slots(nodes, 3)
+    assert first == wanted_slots(nodes[::-1], 3)
+    assert [slot.place for slot in first] == ["a/cpu-0", "a/cpu-1", "b/cpu-0"]
+    assert len(wanted_slots(nodes, None)) == 6
