@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.cli import output
+from farm.cli.bench_farm import dispatch, queue
 from farm.cli.bench_transformer import transformer
 from farm.errors import InputError
 
@@ -210,7 +211,8 @@ def controls(
         console.print(table)
 
 
-bench_app.command()(transformer)
+for _command in (transformer, queue, dispatch):
+    bench_app.command()(_command)
 
 
 def _row(title: str, scores: "list[Score]") -> dict[str, float | str | int]:

@@ -163,6 +163,8 @@ class Members:
         on_load: called with a model, a kind of device, and the seconds that loading took there.
     """
 
+    replica_class = Replica
+
     def __init__(
         self,
         settings: Settings,
@@ -305,7 +307,7 @@ class Members:
             "num_gpus": slot.num_gpus,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
         }
-        actor: Any = ray.remote(Replica)
+        actor: Any = ray.remote(self.replica_class)
         handle = await asyncio.to_thread(actor.options(**options).remote, name, self._settings, slot)
         self._members[name] = member = Member(name, slot, handle)
         self._background.start(self._greet(member))
