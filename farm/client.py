@@ -127,6 +127,10 @@ class FarmClient:
         """``{"job", "tasks", "attempts", "artifacts", "plan"}`` of one job."""
         return self._json("GET", f"/jobs/{job_id}")
 
+    def change(self, job_id: str, **values: Any) -> Json:
+        """Change ``name``, ``priority``, ``deadline`` (ISO 8601 with zone, or None) or ``mixing``; gives the job."""
+        return self._json("PATCH", f"/jobs/{job_id}", json=values)
+
     def cancel(self, job_id: str) -> Json:
         return self._json("POST", f"/jobs/{job_id}/cancel")
 

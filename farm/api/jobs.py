@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
 from farm.jobs.graph import plan_for
+from farm.jobs.order import OrderChange
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
@@ -124,6 +125,12 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
         rendered=rendered_sections(farm, attempts, artifacts),
         takes=[JobView.of(take) for take in farm.store.takes(job_id)],
     )
+
+
+@router.patch("/jobs/{job_id}", summary="Change a job")
+def change_job(farm: Farm, job_id: JobId, change: OrderChange) -> JobView:
+    """Name, priority, deadline, or whether several kinds of devices may render it. Nothing is rendered again."""
+    return _changed(farm, farm.store.change_order(job_id, change))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")

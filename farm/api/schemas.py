@@ -67,6 +67,8 @@ class JobView(View):
     family: str
     parent: str
     kept: tuple[int, ...]
+    deadline: datetime | None
+    mixing: bool
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None

@@ -52,6 +52,7 @@ PANELS = {
         jobs.show,
         jobs.watch,
         jobs.fetch,
+        jobs.change,
         jobs.cancel,
         jobs.pause,
         jobs.resume,

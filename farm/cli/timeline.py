@@ -30,6 +30,7 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         ),
         "queue": _queue(job["outlook"]),
         "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",
+        "deadline": output.clock(job["deadline"]) if job["deadline"] else "",
         "take of": escape(f"{job['parent']}, with its sections {_numbers(job['kept'])}") if job["parent"] else "",
         "takes": escape(", ".join(f"{take['id']} ({take['state']})" for take in detail["takes"])),
         "created": output.clock(job["created_at"]),

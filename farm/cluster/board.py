@@ -159,8 +159,10 @@ class Board:
                 job.owner,
                 job.priority,
                 self.on_clock(job.submitted.timestamp()),
+                deadline=self.on_clock(job.deadline.timestamp()) if job.deadline else None,
                 remaining=job.remaining,
                 device_class=job.device,
+                mixing=job.mixing,
             )
         )
         ready = {task.id: task for task in job.ready}

@@ -126,7 +126,7 @@ class Attempt:
 class Job:
     """``family``: of the model. ``stored``: what was asked for, as the row has it; ``plan``: what ``plan_facts`` says
     of it, empty for a job of an early version. ``parent``: the job that this is a take of, whose sections ``kept`` are
-    as they were."""
+    as they were. ``deadline``: when it should be done; ``mixing``: several kinds of devices may render it."""
 
     id: str
     stored: StoredRequest
@@ -145,6 +145,8 @@ class Job:
     plan: dict[str, Any] = field(default_factory=dict)
     parent: str = ""
     kept: tuple[int, ...] = ()
+    deadline: datetime | None = None
+    mixing: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from farm.errors import InputError
+from farm.jobs.order import OrderChange
 from farm.jobs.records import (
     Artifact,
     Attempt,
@@ -121,6 +122,11 @@ class JobStore:
     def retry_job(self, job_id: str) -> Job:
         """Start a failed or cancelled job again, keeping finished tasks; ConflictError in any other state."""
         return self._database.write(lifecycle.retry_job, job_id)
+
+    def change_order(self, job_id: str, change: OrderChange) -> Job:
+        """Change name, priority, deadline or mixing; what is rendered stays as it is. ConflictError once it has ended,
+        but for the name."""
+        return self._database.write(lifecycle.change_order, job_id, change)
 
     def delete_job(self, job_id: str) -> None:
         """Remove all rows of a job that has ended, ConflictError otherwise. The caller removes its artifacts."""

@@ -1,5 +1,6 @@
 """What users do with a job: create, cancel, pause, resume, retry, delete. Each function is one transaction."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, delete, insert, select, update
 
 from farm.errors import ConflictError, InputError
+from farm.jobs.order import OrderChange
 from farm.jobs.records import Artifact, Job, JobState, Task, TaskKind, TaskState
 from farm.jobs.request import RenderRequest
 from farm.jobs.stored import REQUEST_VERSION, StoredRequest
@@ -115,6 +117,24 @@ def retry_job(connection: Connection, job_id: str) -> Job:
     ready = free_tasks(connection, job_id)
     set_job_state(connection, job_id, JobState.PENDING, error="")
     add_event(connection, job_id, "job_retried", "retried; finished sections are kept", ready=ready)
+    return load_job(connection, job_id)
+
+
+def change_order(connection: Connection, job_id: str, change: OrderChange) -> Job:
+    """Change who asks and how it is served; what is rendered stays. ConflictError for a job that has ended, but for its
+    name."""
+    row = lock_job(connection, job_id)
+    values = change.values
+    if set(values) - {"name"}:
+        _require(row.state, ACTIVE, job_id, "changed")
+    if values:
+        fields = StoredRequest(row.request, row.request_version).fields
+        written = {name: value for name, value in values.items() if name in fields}
+        stored = json.dumps({**fields, **written}, ensure_ascii=False) if written else row.request
+        same = t.jobs.c.id == job_id
+        connection.execute(update(t.jobs).where(same).values(**values, request=stored, updated_at=now()))
+        said = ", ".join(f"{name} {value}" for name, value in values.items())
+        add_event(connection, job_id, "job_changed", f"changed: {said}", **{name: str(v) for name, v in values.items()})
     return load_job(connection, job_id)
 
 

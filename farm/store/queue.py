@@ -47,6 +47,8 @@ class QueuedJob:
     name: str
     owner: str
     priority: int
+    deadline: datetime | None
+    mixing: bool
     family: str
     submitted: datetime
     left: Mapping[TaskKind, tuple[float, float]]
@@ -96,16 +98,9 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
         return connection.execute(query if job_ids is None else query.where(t.jobs.c.id.in_(job_ids))).all()
 
     tasks = t.tasks.join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
-    jobs = of_these(
-        select(
-            t.jobs.c.id,
-            t.jobs.c.name,
-            t.jobs.c.owner,
-            t.jobs.c.priority,
-            t.jobs.c.family,
-            t.jobs.c.created_at.label("submitted"),
-        )
-    )
+    job = t.jobs.c
+    order = (job.name, job.owner, job.priority, job.deadline, job.mixing)
+    jobs = of_these(select(job.id, *order, job.family, job.created_at.label("submitted")))
     left: dict[str, dict[TaskKind, tuple[float, float]]] = defaultdict(dict)
     for row in of_these(
         select(t.tasks.c.job_id, t.tasks.c.kind, func.sum(t.tasks.c.work).label("work"), func.max(t.tasks.c.chain))

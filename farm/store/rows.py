@@ -141,6 +141,8 @@ def _job(row: AnyRow, counts: dict[str, int]) -> Job:
         plan=row.plan,
         parent=row.parent,
         kept=tuple(row.kept),
+        deadline=row.deadline,
+        mixing=row.mixing,
         counts=counts,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -59,6 +61,8 @@ jobs = Table(
     Column("plan", JSON, nullable=False, server_default="{}"),
     Column("parent", String(64), nullable=False, server_default=""),
     Column("kept", JSON, nullable=False, server_default="[]"),
+    Column("deadline", UtcDateTime),
+    Column("mixing", Boolean, nullable=False, server_default=false()),
     Column("plan_digest", String(64), nullable=False),
     Column("idempotency_key", String(200), unique=True),
     Column("error", Text, nullable=False),
