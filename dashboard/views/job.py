@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import farm_access, looks
 from dashboard.timeline import cells, timeline_html
 from dashboard.views import submit
-from dashboard.views.actions import act, thumbnail
+from dashboard.views.actions import act, open_job, thumbnail
 from farm.errors import FarmError, NotFoundError
 from farm.jobs.names import VIDEO, is_internal
 from farm.jobs.request import RenderRequest
@@ -105,8 +105,19 @@ def _head(detail: dict[str, Any]) -> None:
             st.caption(" · ".join(part for part in parts if part))
         if job["outlook"] and job["outlook"]["why"]:
             st.caption(f":material/hourglass_empty: {looks.plain(job['outlook']['why'])}")
+        _takes(detail)
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):
         _buttons(job)
+
+
+def _takes(detail: dict[str, Any]) -> None:
+    """Where this job comes from, and what was made of it."""
+    job = detail["job"]
+    if job["parent"]:
+        st.caption(f"A take: {len(job['kept'])} sections are those of the job it comes from.")
+        open_job(job["parent"], f"comes from {job['parent'][:8]}")
+    for take in detail["takes"]:
+        open_job(take["id"], f"take {looks.title_of(take['request'], 40)} ({take['state']})")
 
 
 def _buttons(job: dict[str, Any]) -> None:
