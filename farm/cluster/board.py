@@ -3,10 +3,10 @@ of times, shares and troubles. It reads what it is given and decides; it neither
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from farm.jobs.records import Attempt, FailureKind, TaskKind
+from farm.jobs.records import Attempt, AttemptState, FailureKind, TaskKind
 from farm.scheduling.costs import MeasuredCosts
 from farm.scheduling.decisions import Decisions
 from farm.scheduling.planner import decide
@@ -19,6 +19,8 @@ from farm.store.queue import Finished, QueuedJob, QueuedTask
 
 SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
+REMEMBERED_SECONDS = 1800.0
+"""So long ago may be what a new coordinator holds against a replica."""
 FAST = 10.0
 """That of a GPU."""
 
@@ -59,6 +61,18 @@ class Board:
             self.costs.observe(one.kind, one.family, one.device, one.work, one.seconds)
         for owner in owners:
             self.view.put_owner(OwnerView(owner.name, owner.weight, owner.used, owner.limit))
+
+    def remember(self, endings: Iterable[Attempt], places: Mapping[str, str]) -> None:
+        """Know again which replicas failed what; ``places``: those of the replicas that live, by their names."""
+        for attempt in endings:
+            at = self.on_clock(attempt.finished_at.timestamp()) if attempt.finished_at else 0.0
+            if attempt.replica not in places or self.now - at > REMEMBERED_SECONDS:
+                continue
+            kind = None if attempt.state is AttemptState.COMMITTED else attempt.failure
+            place = places[attempt.replica]
+            node = place.partition("/")[0]
+            ended = Ended(attempt.task_id, attempt.job_id, place, node, kind, at, attempt.message)
+            self.ledger.settle(ended, places.values())
 
     @property
     def owners(self) -> list[Owner]:

@@ -143,6 +143,8 @@ class Coordinator:
         known = await asyncio.to_thread(self._store.finished), await asyncio.to_thread(self._store.owners)
         self._board.learn(*known)
         await recover(self._store, self._members, self._follower, await self._running_attempts())
+        places = {member.id: member.slot.place for member in self._members.all()}
+        self._board.remember(await asyncio.to_thread(self._store.endings), places)
         await self._reconcile()
 
     async def _likely_family(self) -> str:

@@ -281,6 +281,16 @@ class JobStore:
             query = query.where(t.attempts.c.replica == replica)
         return [rows.attempt(row) for row in self._rows(query)]
 
+    def endings(self, limit: int = 500) -> list[Attempt]:
+        """The attempts that ended last, the oldest of them first."""
+        query = (
+            select(t.attempts)
+            .where(t.attempts.c.finished_at.is_not(None))
+            .order_by(t.attempts.c.finished_at.desc(), t.attempts.c.id)
+            .limit(limit)
+        )
+        return [rows.attempt(row) for row in self._rows(query)][::-1]
+
     def reconcile(self) -> list[str]:
         """Settle tasks and jobs whose rows contradict each other; returns what was mended, one line each."""
         mended = []

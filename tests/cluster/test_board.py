@@ -134,6 +134,19 @@ def test_only_what_has_changed_is_read(store: JobStore, monkeypatch: pytest.Monk
     audit(store, jobs[2].id)
 
 
+def test_a_new_coordinator_knows_which_replica_was_sick(store: JobStore) -> None:
+    for _ in range(4):
+        submit(store)
+    desk = Desk(store, "healthy", "sick", fails={"sick": FailureKind.REPLICA})
+    desk.work_off()
+    board = Board()
+    board.remember(store.endings(), {"healthy": "healthy", "sick": "sick"})
+    assert list(board.ledger.quarantined) == list(desk.board.ledger.quarantined) == ["sick"]
+    board = Board()
+    board.remember(store.endings(), {"healthy": "healthy"})
+    assert not board.ledger.quarantined
+
+
 def test_owners_keep_what_they_have_used(store: JobStore) -> None:
     submit(store, owner="ann")
     desk = Desk(store, "a")
