@@ -8,8 +8,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from farm.jobs.records import ENDED
+
 from .context import Farm
-from .following import ENDED, Message
+from .following import Message
 from .params import MOST, After, JobId, LastEventId
 from .schemas import EventView, ProgressView
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from starlette.concurrency import run_in_threadpool
 
 from farm.errors import BusyError, StorageError
-from farm.jobs.records import Event, Job, JobState, TaskKind, TaskState
+from farm.jobs.records import (
+    ENDED,
+    Event,
+    Job,
+    JobState,
+    TaskKind,
+    TaskState,
+)
 from farm.store.glance import Glance
 from farm.store.jobs import JobStore
 
@@ -22,7 +29,6 @@ MOST_READERS = 256
 PAGE = 500
 BEHIND = 4 * PAGE
 """Messages that wait for a reader; one that is farther behind is hung up on, and goes on where it was."""
-ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 log = logging.getLogger(__name__)
 

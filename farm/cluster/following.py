@@ -14,9 +14,16 @@ import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, ShelvedJobError, StaleAttemptError, StorageError
+from farm.jobs.events import EventKind
 from farm.jobs.facts import seconds_of
 from farm.jobs.names import attempt_folder
-from farm.jobs.records import Artifact, Attempt, FailureKind, JobState, TaskKind
+from farm.jobs.records import (
+    RUNNABLE,
+    Artifact,
+    Attempt,
+    FailureKind,
+    TaskKind,
+)
 from farm.retention.sweep import tidy
 from farm.scheduling.troubles import Again, End, Fails, Pause, Verdict
 from farm.store.artifacts import ArtifactStore
@@ -184,7 +191,7 @@ class Follower:
         """Commit or fail an attempt, then let the replica forget it. A database fault is raised: it is tried again."""
         failure = outcome.failure
         for note in outcome.notes:
-            await insist(self._store.add_event, attempt.job_id, "memory_plan", note, {"attempt": attempt.id})
+            await insist(self._store.add_event, attempt.job_id, EventKind.MEMORY_PLAN, note, {"attempt": attempt.id})
         if failure is None:
             failure = await self._commit(member, attempt, outcome)
         if failure is not None:
@@ -283,15 +290,15 @@ class Follower:
             return
         text = f"lost {attempt.replica} in {name_of(attempt)}: {why}; the task is queued again"
         data = {"attempt": attempt.id, "replica": attempt.replica}
-        await insist(self._store.add_event, attempt.job_id, "replica_lost", text, data)
+        await insist(self._store.add_event, attempt.job_id, EventKind.REPLICA_LOST, text, data)
         await self.discard(attempt_folder(attempt.job_id, attempt.id))
 
     async def _pause(self, job_id: str, failure: Failure, pause: Pause) -> None:
         """Let a job wait for somebody who mends what it met."""
-        if (await insist(self._store.get_job, job_id)).state not in (JobState.PENDING, JobState.RUNNING):
+        if (await insist(self._store.get_job, job_id)).state not in RUNNABLE:
             return
         data: dict[str, Any] = {"failure": failure.kind.value}
-        await insist(self._store.add_event, job_id, "job_blocked", f"paused: {pause.reason}", data)
+        await insist(self._store.add_event, job_id, EventKind.JOB_BLOCKED, f"paused: {pause.reason}", data)
         with suppress(ConflictError):
             await insist(self._store.pause_job, job_id)
 

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 from farm.errors import CancelledError
 from farm.intake.reuse import adopt
-from farm.jobs.records import FailureKind, Job, JobState, Task, TaskState
+from farm.jobs.events import EventKind
+from farm.jobs.records import (
+    RUNNABLE,
+    FailureKind,
+    Job,
+    Task,
+    TaskState,
+)
 from farm.settings import Settings
 
 from .attempts import judge, publish, settle_failure, spec_for
@@ -40,7 +47,7 @@ def render_in_process(
             spec = spec_for(job, task, attempt, store.artifacts(job_id))
             files = executor.run(spec, watch.report, watch.is_stale)
             for note in executor.take_notes():
-                store.add_event(job_id, "memory_plan", note, {"attempt": attempt.id})
+                store.add_event(job_id, EventKind.MEMORY_PLAN, note, {"attempt": attempt.id})
             store.commit_attempt(attempt.id, publish(artifacts, spec, files), executor.take_facts())
         except (KeyboardInterrupt, CancelledError):
             store.fail_attempt(attempt.id, FailureKind.INTERRUPTION, "stopped")
@@ -56,7 +63,7 @@ def render_in_process(
 
 def _first_ready(store: "JobStore", artifacts: "ArtifactStore", job_id: str) -> Task | None:
     adopt(store, artifacts, job_id)
-    if store.get_job(job_id).state not in (JobState.PENDING, JobState.RUNNING):
+    if store.get_job(job_id).state not in RUNNABLE:
         return None
     return next((task for task in store.tasks(job_id) if task.state is TaskState.READY), None)
 

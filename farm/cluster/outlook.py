@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from farm.jobs.records import Job, JobState, Task, TaskKind, TaskState
+from farm.jobs.records import (
+    RUNNABLE,
+    Job,
+    JobState,
+    Task,
+    TaskKind,
+    TaskState,
+)
 from farm.scheduling.eta import Left, estimate
 from farm.scheduling.reasons import Facts, Reason, Reasons, queue
 from farm.scheduling.records import Needs, TaskView
@@ -65,7 +72,7 @@ class Outlook:
         """None for a job that is not to run now."""
         if job.state is JobState.PAUSED:
             return JobOutlook(0, 0, code="paused", why="It is paused; resume it to go on.")
-        if job.state not in (JobState.PENDING, JobState.RUNNING):
+        if job.state not in RUNNABLE:
             return None
         with self._lock:
             moment = self._look()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from farm.jobs.events import EventKind
 from farm.jobs.records import Attempt, FailureKind
 from farm.store.jobs import JobStore
 
@@ -45,5 +46,5 @@ async def _take_up(
         member.running = Held(attempt.id)
     text = f"a new coordinator found {attempt.replica} at work on {name_of(attempt)} and lets it go on"
     data = {"attempt": attempt.id, "replica": attempt.replica}
-    await insist(store.add_event, attempt.job_id, "attempt_reattached", text, data)
+    await insist(store.add_event, attempt.job_id, EventKind.ATTEMPT_REATTACHED, text, data)
     follower.go_on(member, attempt)

@@ -18,6 +18,13 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+RUNNABLE = (JobState.PENDING, JobState.RUNNING)
+"""States of jobs whose tasks may start."""
+ACTIVE = (*RUNNABLE, JobState.PAUSED)
+"""States of jobs that have not ended."""
+ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+
+
 class TaskKind(StrEnum):
     ENCODE = "encode"
     SECTION = "section"

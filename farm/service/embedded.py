@@ -18,8 +18,14 @@ from typing import Any
 from farm.errors import ClusterError, ConflictError, NotFoundError, StorageError
 from farm.intake.queue import queue_job
 from farm.intake.request import Accepted
+from farm.jobs.events import EventKind
 from farm.jobs.names import EXPORTS
-from farm.jobs.records import Job, JobState, Task
+from farm.jobs.records import (
+    ENDED,
+    Job,
+    JobState,
+    Task,
+)
 from farm.retention.sweep import tidy
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
@@ -36,7 +42,7 @@ SILENCE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
-ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
+SETTLED = (*ENDED, JobState.PAUSED)
 OnUpdate = Callable[[Job, list[Task]], None]
 
 
@@ -161,13 +167,15 @@ def _run(
     coordinator = start_coordinator(settings, job.id, replicas)
     watch = _Heartbeat(coordinator, local)
     try:
-        while job.state not in ENDED:
+        while job.state not in SETTLED:
             time.sleep(POLL_SECONDS)
             watch.check()
             job = store.get_job(job.id)
             on_update(job, store.tasks(job.id))
         if job.state is JobState.PAUSED:
-            reasons = [event.message for event in store.events(job.id, limit=10_000) if event.kind == "job_blocked"]
+            reasons = [
+                event.message for event in store.events(job.id, limit=10_000) if event.kind == EventKind.JOB_BLOCKED
+            ]
             raise StorageError(reasons[-1] if reasons else "the job was paused; run the same command to go on.")
         return job
     except RayLostError:

@@ -11,7 +11,16 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from farm.errors import ConflictError, NotFoundError, StaleAttemptError
-from farm.jobs.records import Artifact, Attempt, AttemptState, FailureKind, JobState, TaskState
+from farm.jobs.events import EventKind
+from farm.jobs.records import (
+    RUNNABLE,
+    Artifact,
+    Attempt,
+    AttemptState,
+    FailureKind,
+    JobState,
+    TaskState,
+)
 
 from . import rows
 from . import tables as t
@@ -44,7 +53,7 @@ def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica
     if again is not None:  # the first run of this transaction did commit, only its answer was lost
         return rows.attempt(again)
     task = connection.execute(select(t.tasks).where(t.tasks.c.id == task_id)).one()
-    if job.state not in (JobState.PENDING, JobState.RUNNING):
+    if job.state not in RUNNABLE:
         raise ConflictError(f"{task.name} of job {job_id} can't start: the job is {job.state}.")
     taken = connection.execute(
         update(t.tasks)
@@ -73,14 +82,14 @@ def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica
     )
     if job.state == JobState.PENDING:
         set_job_state(connection, job_id, JobState.RUNNING, started_at=job.started_at or moment)
-        add_event(connection, job_id, "job_started", "started")
+        add_event(connection, job_id, EventKind.JOB_STARTED, "started")
     else:
         touch_job(connection, job_id)
     message = f"{task.name} started on {replica}" + (f" (attempt {number})" if number > 1 else "")
     add_event(
         connection,
         job_id,
-        "attempt_started",
+        EventKind.ATTEMPT_STARTED,
         message,
         task=task.name,
         attempt=attempt_id,
@@ -141,7 +150,7 @@ def commit_attempt(
     add_event(
         connection,
         job_id,
-        "attempt_committed",
+        EventKind.ATTEMPT_COMMITTED,
         f"{row.task_name} done",
         task=row.task_name,
         attempt=attempt_id,
@@ -191,7 +200,7 @@ def fail_attempt(
     add_event(
         connection,
         job_id,
-        f"attempt_{state.value}",
+        EventKind(f"attempt_{state.value}"),
         f"{row.task_name}: {message}",
         task=row.task_name,
         attempt=attempt_id,
@@ -203,7 +212,7 @@ def fail_attempt(
         error = f"{row.task_name} failed{judgement.fails}: {message}"
         end_tasks(connection, job_id, f"the job failed at {row.task_name}")
         set_job_state(connection, job_id, JobState.FAILED, error=error)
-        add_event(connection, job_id, "job_failed", error, task=row.task_name)
+        add_event(connection, job_id, EventKind.JOB_FAILED, error, task=row.task_name)
     else:
         touch_job(connection, job_id)
     return True

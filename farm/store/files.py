@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, exists, select
 
 from farm.errors import ConflictError
+from farm.jobs.events import EventKind
 from farm.jobs.names import use_of
-from farm.jobs.records import JobState
+from farm.jobs.records import (
+    ACTIVE,
+    JobState,
+)
 
 from . import tables as t
-from .transitions import ACTIVE, add_event, lock_job
-
-FILES_REMOVED = "files_removed"
-"""Kind of the history line that says so."""
+from .transitions import add_event, lock_job
 
 
 @dataclass(frozen=True)
@@ -69,5 +70,7 @@ def forget_files(connection: Connection, job_id: str, uses: Collection[str]) -> 
     if found:
         names = [row.name for row in found]
         connection.execute(delete(t.artifacts).where(mine, t.artifacts.c.name.in_(names)))
-        add_event(connection, job_id, FILES_REMOVED, f"{len(names)} files of {', '.join(sorted(uses))} removed")
+        add_event(
+            connection, job_id, EventKind.FILES_REMOVED, f"{len(names)} files of {', '.join(sorted(uses))} removed"
+        )
     return [row.key for row in found]

@@ -7,8 +7,10 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from farm.errors import InputError
+from farm.jobs.events import EventKind
 from farm.jobs.order import OrderChange
 from farm.jobs.records import (
+    RUNNABLE,
     Artifact,
     Attempt,
     AttemptState,
@@ -158,7 +160,7 @@ class JobStore:
             rows.event(row) for row in self._rows(select(t.events).where(where).order_by(t.events.c.id).limit(limit))
         ]
 
-    def add_event(self, job_id: str, kind: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+    def add_event(self, job_id: str, kind: EventKind, message: str, data: Mapping[str, Any] | None = None) -> None:
         """Add a line to the job's history."""
         self._database.write(_add_event, job_id, kind, message, data or {})
 
@@ -357,7 +359,7 @@ def _ready_tasks(connection: Connection, limit: int) -> list[tuple[Task, Job]]:
     query = (
         select(t.tasks)
         .join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
-        .where(t.tasks.c.state == TaskState.READY, t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)))
+        .where(t.tasks.c.state == TaskState.READY, t.jobs.c.state.in_(RUNNABLE))
         .order_by(t.jobs.c.priority.desc(), t.jobs.c.created_at, t.jobs.c.id, t.tasks.c.position)
         .limit(limit)
     )
@@ -367,7 +369,7 @@ def _ready_tasks(connection: Connection, limit: int) -> list[tuple[Task, Job]]:
     return [(task, jobs[task.job_id]) for task in ready]
 
 
-def _add_event(connection: Connection, job_id: str, kind: str, message: str, data: Mapping[str, Any]) -> None:
+def _add_event(connection: Connection, job_id: str, kind: EventKind, message: str, data: Mapping[str, Any]) -> None:
     transitions.lock_job(connection, job_id)
     transitions.add_event(connection, job_id, kind, message, **data)
 

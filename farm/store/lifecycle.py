@@ -8,14 +8,25 @@ from uuid import uuid4
 from sqlalchemy import Connection, delete, insert, select, update
 
 from farm.errors import ConflictError, InputError
+from farm.jobs.events import EventKind
 from farm.jobs.order import OrderChange
-from farm.jobs.records import Artifact, Job, JobState, Task, TaskKind, TaskState
+from farm.jobs.records import (
+    ACTIVE,
+    ENDED,
+    RUNNABLE,
+    Artifact,
+    Job,
+    JobState,
+    Task,
+    TaskKind,
+    TaskState,
+)
 from farm.jobs.request import RenderRequest
 from farm.jobs.stored import REQUEST_VERSION, StoredRequest
 
 from . import tables as t
 from .rows import load_job, now
-from .transitions import ACTIVE, add_event, end_tasks, free_tasks, lock_job, set_job_state
+from .transitions import add_event, end_tasks, free_tasks, lock_job, set_job_state
 
 
 def new_id() -> str:
@@ -72,10 +83,15 @@ def create_job(
         connection.execute(insert(t.artifacts), [{"job_id": job_id, **vars(file)} for file in files])
     sections = sum(task.kind is TaskKind.SECTION for task in tasks)
     add_event(
-        connection, job_id, "job_created", f"created with {sections} sections", tasks=len(tasks), sections=sections
+        connection,
+        job_id,
+        EventKind.JOB_CREATED,
+        f"created with {sections} sections",
+        tasks=len(tasks),
+        sections=sections,
     )
     for note in notes:
-        add_event(connection, job_id, "job_note", note)
+        add_event(connection, job_id, EventKind.JOB_NOTE, note)
     free_tasks(connection, job_id)
     return load_job(connection, job_id)
 
@@ -85,15 +101,15 @@ def cancel_job(connection: Connection, job_id: str) -> Job:
     _require(lock_job(connection, job_id).state, ACTIVE, job_id, "cancelled")
     end_tasks(connection, job_id, "the job was cancelled")
     set_job_state(connection, job_id, JobState.CANCELLED)
-    add_event(connection, job_id, "job_cancelled", "cancelled")
+    add_event(connection, job_id, EventKind.JOB_CANCELLED, "cancelled")
     return load_job(connection, job_id)
 
 
 def pause_job(connection: Connection, job_id: str) -> Job:
     """Start no more tasks of the job; running attempts finish and commit."""
-    _require(lock_job(connection, job_id).state, (JobState.PENDING, JobState.RUNNING), job_id, "paused")
+    _require(lock_job(connection, job_id).state, RUNNABLE, job_id, "paused")
     set_job_state(connection, job_id, JobState.PAUSED)
-    add_event(connection, job_id, "job_paused", "paused; running sections finish, no new ones start")
+    add_event(connection, job_id, EventKind.JOB_PAUSED, "paused; running sections finish, no new ones start")
     return load_job(connection, job_id)
 
 
@@ -102,7 +118,7 @@ def resume_job(connection: Connection, job_id: str) -> Job:
     row = lock_job(connection, job_id)
     _require(row.state, (JobState.PAUSED,), job_id, "resumed")
     set_job_state(connection, job_id, JobState.RUNNING if row.started_at else JobState.PENDING)
-    add_event(connection, job_id, "job_resumed", "resumed")
+    add_event(connection, job_id, EventKind.JOB_RESUMED, "resumed")
     return load_job(connection, job_id)
 
 
@@ -116,7 +132,7 @@ def retry_job(connection: Connection, job_id: str) -> Job:
     )
     ready = free_tasks(connection, job_id)
     set_job_state(connection, job_id, JobState.PENDING, error="")
-    add_event(connection, job_id, "job_retried", "retried; finished sections are kept", ready=ready)
+    add_event(connection, job_id, EventKind.JOB_RETRIED, "retried; finished sections are kept", ready=ready)
     return load_job(connection, job_id)
 
 
@@ -134,14 +150,19 @@ def change_order(connection: Connection, job_id: str, change: OrderChange) -> Jo
         same = t.jobs.c.id == job_id
         connection.execute(update(t.jobs).where(same).values(**values, request=stored, updated_at=now()))
         said = ", ".join(f"{name} {value}" for name, value in values.items())
-        add_event(connection, job_id, "job_changed", f"changed: {said}", **{name: str(v) for name, v in values.items()})
+        add_event(
+            connection,
+            job_id,
+            EventKind.JOB_CHANGED,
+            f"changed: {said}",
+            **{name: str(v) for name, v in values.items()},
+        )
     return load_job(connection, job_id)
 
 
 def delete_job(connection: Connection, job_id: str) -> None:
     """Remove all rows of a job that has ended."""
-    ended = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
-    _require(lock_job(connection, job_id).state, ended, job_id, "deleted", " Cancel it first.")
+    _require(lock_job(connection, job_id).state, ENDED, job_id, "deleted", " Cancel it first.")
     connection.execute(delete(t.jobs).where(t.jobs.c.id == job_id))
 
 

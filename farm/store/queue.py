@@ -10,13 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from farm.jobs.facts import seconds_of
-from farm.jobs.records import AttemptState, JobState, TaskKind, TaskState
+from farm.jobs.records import RUNNABLE, AttemptState, TaskKind, TaskState
 
 from . import tables as t
 from .reuse import REUSED
 from .rows import batches
 
-RUNNABLE = (JobState.PENDING, JobState.RUNNING)
 _OPEN = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
 _COUNTS = (AttemptState.RUNNING, AttemptState.COMMITTED)
 

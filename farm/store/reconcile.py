@@ -10,11 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, select, update
 
 from farm.errors import NotFoundError
-from farm.jobs.records import AttemptState, FailureKind, JobState, TaskState
+from farm.jobs.events import EventKind
+from farm.jobs.records import (
+    ACTIVE,
+    AttemptState,
+    FailureKind,
+    JobState,
+    TaskState,
+)
 
 from . import tables as t
 from .transitions import (
-    ACTIVE,
     add_event,
     complete_if_done,
     end_attempt,
@@ -65,7 +71,7 @@ def mend(connection: Connection, job_id: str) -> list[str]:
     elif lines:
         end_tasks(connection, job_id, f"the job is {job.state}")
     for line in lines:
-        add_event(connection, job_id, "reconciled", line)
+        add_event(connection, job_id, EventKind.RECONCILED, line)
     return [f"job {job_id}: {line}" for line in lines]
 
 

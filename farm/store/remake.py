@@ -5,12 +5,12 @@ Each function is one transaction. What depends on the file and is done already s
 
 from sqlalchemy import Connection, select, update
 
+from farm.jobs.events import EventKind
 from farm.jobs.names import CONDITIONING, maker_of, output_of
 from farm.jobs.records import AttemptState, FailureKind, JobState, TaskKind, TaskState
 
 from . import tables as t
 from .attempts import fail_attempt
-from .files import FILES_REMOVED
 from .rows import AnyRow
 from .transitions import add_event, free_tasks, lock_job, set_job_state, touch_job, undone_dependency
 
@@ -69,13 +69,13 @@ def _remake(connection: Connection, job: AnyRow, artifact: str, why: str) -> boo
     _remake_inputs(connection, job, task.id)
     free_tasks(connection, job.id)
     text = f"{artifact} is damaged or gone; {task.name} runs again"
-    add_event(connection, job.id, "artifact_damaged", text, artifact=artifact, task=task.name, reason=why)
+    add_event(connection, job.id, EventKind.ARTIFACT_DAMAGED, text, artifact=artifact, task=task.name, reason=why)
     return True
 
 
 def _remake_inputs(connection: Connection, job: AnyRow, task_id: str) -> None:
     """What the task reads may have been removed since, as decoded chunks are after the export: that is made, too."""
-    removed = select(1).where(t.events.c.job_id == job.id, t.events.c.kind == FILES_REMOVED).limit(1)
+    removed = select(1).where(t.events.c.job_id == job.id, t.events.c.kind == EventKind.FILES_REMOVED).limit(1)
     if connection.execute(removed).first() is None:
         return
     needed = select(t.tasks.c.name).join(t.dependencies, t.dependencies.c.needs_id == t.tasks.c.id)

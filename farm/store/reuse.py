@@ -8,8 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from farm.errors import ConflictError
+from farm.jobs.events import EventKind
 from farm.jobs.names import maker_of, section_name
-from farm.jobs.records import Artifact, AttemptState, JobState, TaskState
+from farm.jobs.records import (
+    RUNNABLE,
+    Artifact,
+    AttemptState,
+    TaskState,
+)
 
 from . import rows
 from . import tables as t
@@ -67,7 +73,7 @@ def donors(
             mine.c.job_id == job_id,
             (mine.c.state == TaskState.READY) | ((mine.c.state == TaskState.WAITING) & mine.c.name.in_(waiting)),
             mine.c.key != "",
-            t.jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
+            t.jobs.c.state.in_(RUNNABLE),
             theirs.c.job_id != job_id,
             theirs.c.state == TaskState.DONE,
             t.attempts.c.state == AttemptState.COMMITTED,
@@ -117,7 +123,7 @@ def _files(connection: Connection, job_ids: set[str]) -> dict[tuple[str, str], l
 def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence[Artifact]) -> None:
     """Finish a task with ``files``, the copies of what another job has; ConflictError when it has begun or ended."""
     job = lock_job(connection, donor.job_id)
-    if job.state not in (JobState.PENDING, JobState.RUNNING):
+    if job.state not in RUNNABLE:
         raise ConflictError(f"{donor.task} of job {donor.job_id} takes nothing over: the job is {job.state}.")
     taken = connection.execute(
         update(t.tasks)
@@ -155,6 +161,6 @@ def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence
     ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
     text = f"{donor.task} taken over from job {donor.source_job}"
     data = {"task": donor.task, "attempt": attempt_id, "source": donor.source_job, "ready": ready}
-    add_event(connection, donor.job_id, "task_reused", text, **data)
+    add_event(connection, donor.job_id, EventKind.TASK_REUSED, text, **data)
     if not complete_if_done(connection, donor.job_id):
         touch_job(connection, donor.job_id)

@@ -9,13 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, insert, select, update
 
-from farm.jobs.records import AttemptState, FailureKind, JobState, TaskState
+from farm.jobs.events import EventKind
+from farm.jobs.records import ACTIVE, AttemptState, FailureKind, JobState, TaskState
 
 from . import tables as t
 from .rows import AnyRow, no_job, now
-
-ACTIVE = (JobState.PENDING, JobState.RUNNING, JobState.PAUSED)
-"""States of jobs that may still change by themselves."""
 
 
 def lock_job(connection: Connection, job_id: str) -> AnyRow:
@@ -38,7 +36,7 @@ def touch_job(connection: Connection, job_id: str) -> None:
     connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(updated_at=now()))
 
 
-def add_event(connection: Connection, job_id: str, kind: str, message: str, **data: Any) -> None:
+def add_event(connection: Connection, job_id: str, kind: EventKind, message: str, **data: Any) -> None:
     connection.execute(insert(t.events).values(job_id=job_id, at=now(), kind=kind, message=message, data=data))
 
 
@@ -74,7 +72,7 @@ def complete_if_done(connection: Connection, job_id: str) -> bool:
     if connection.execute(unfinished).first() is not None:
         return False
     set_job_state(connection, job_id, JobState.COMPLETED, error="")
-    add_event(connection, job_id, "job_completed", "the video is ready")
+    add_event(connection, job_id, EventKind.JOB_COMPLETED, "the video is ready")
     return True
 
 
@@ -83,7 +81,7 @@ def end_tasks(connection: Connection, job_id: str, why: str) -> None:
     running = select(t.attempts).where(t.attempts.c.job_id == job_id, t.attempts.c.state == AttemptState.RUNNING)
     for row in connection.execute(running).all():
         end_attempt(connection, row.id, AttemptState.INTERRUPTED, FailureKind.INTERRUPTION, why)
-        add_event(connection, job_id, "attempt_interrupted", why, attempt=row.id, replica=row.replica)
+        add_event(connection, job_id, EventKind.ATTEMPT_INTERRUPTED, why, attempt=row.id, replica=row.replica)
     open_states = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
     connection.execute(
         update(t.tasks)
