@@ -334,17 +334,14 @@ def _finished(attempt: Attempt) -> datetime:
 
 
 def latencies_of(spans: Sequence[Span], replicas: int) -> list[float]:
-    """Milliseconds from ready to start of those tasks for which a replica was free when they became ready.
-
-    With fewer free replicas than waiting tasks, these are the tasks that began first.
-    """
+    """Milliseconds from ready to start of those tasks for which a replica was free all the while: more of them when
+    they became ready than began something before them."""
     found = []
     for span in spans:
-        moment = span.ready
-        busy = sum(other.began <= moment < other.ended for other in spans)
-        before = sum(other.ready <= moment < other.began < span.began for other in spans)
-        if before < replicas - busy:
-            found.append(1000 * (span.began - moment))
+        busy = sum(other.began <= span.ready < other.ended for other in spans)
+        taken = sum(span.ready < other.began < span.began for other in spans)
+        if taken < replicas - busy:
+            found.append(1000 * (span.began - span.ready))
     return found
 
 
