@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -50,15 +50,13 @@ class Coordinator:
     async def __init__(  # type: ignore[misc]
         self, settings: Settings, job_id: str | None = None, max_replicas: int | None = None
     ) -> None:
-        self._store = JobStore(settings.database_url)
-        self._job_id = job_id
+        self._store, self._job_id = JobStore(settings.database_url), job_id
         self._wake = asyncio.Event()
         self._board = Board()
         self._queue = QueueReader(self._store, self._board, job_id)
         on_load = self._board.costs.observe_load
         self._members = Members(settings, self._store, max_replicas, self._likely_family, self._wake.set, on_load)
-        artifacts = ArtifactStore(settings.artifacts_url)
-        self._artifacts = artifacts
+        self._artifacts = artifacts = ArtifactStore(settings.artifacts_url)
         self._follower = Follower(self._store, artifacts, self._board, self._members, self._look_again)
         rooms = (self._board, self._queue, self._members, self._follower)
         self._dispatcher = Dispatcher(self._store, artifacts, *rooms)
@@ -66,6 +64,7 @@ class Coordinator:
         self._reconciled = time.monotonic()
         self._started, self._obeyed, self._tidied = time.time(), 0.0, time.monotonic()
         self._keep = keep_of(settings)
+        self._aside: dict[str, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop().create_task(self._run())
 
     # Called from outside
@@ -96,6 +95,7 @@ class Coordinator:
         deadline = time.monotonic() + seconds
         while any(member.attempts for member in self._members.all()) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        await asyncio.gather(*self._aside.values(), return_exceptions=True)
         for attempt in await self._running_attempts():
             await self._follower.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
         for member in self._members.all():
@@ -119,14 +119,22 @@ class Coordinator:
 
     async def _tick(self) -> None:
         if time.monotonic() - self._reconciled >= RECONCILE_SECONDS:
-            await self._reconcile()
+            self._beside("reconcile", self._reconcile)
         await self._members.sweep()
         self._members.watch(self._board)
         self._queue.apply(await asyncio.to_thread(self._queue.read))
         await self._obey()
         if not self._stopping:
             await self._dispatcher.round()
-        await self._members.note_all()
+        self._beside("note", self._members.note_all)
+
+    def _beside(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what no decision waits for beside the loop, unless it is being done."""
+        task = self._aside.get(name)
+        if task is not None and task.done() and not task.cancelled() and task.exception():
+            log.error("coordinator: %s failed; it is tried again", name, exc_info=task.exception())
+        if task is None or task.done():
+            self._aside[name] = asyncio.get_running_loop().create_task(work())
 
     async def _reconcile(self) -> None:
         self._reconciled = time.monotonic()

@@ -33,6 +33,7 @@ class Dispatcher:
         self._store, self._artifacts = store, artifacts
         self._board, self._queue = board, queue
         self._members, self._follower = members, follower
+        self._asked: set[str] = set()
 
     async def round(self) -> None:
         """Show the board how the replicas are, let it decide, and do that.
@@ -50,6 +51,7 @@ class Dispatcher:
             held = members[withdrawal.seat_id].ahead
             if held is not None and not held.unwanted:
                 self._follower.withdraw(members[withdrawal.seat_id], held, withdrawal.why)
+        self._asked.clear()
         for start in decisions.starts:
             await self._start(members[start.seat_id], start)
 
@@ -85,8 +87,9 @@ class Dispatcher:
 
     def _adopt(self, task: TaskView) -> bool:
         """Take over what equal tasks of other jobs have made, for this one and others of its job; whether it has."""
-        if not self._board.key(task):
+        if not self._board.key(task) or task.job_id in self._asked:
             return False
+        self._asked.add(task.job_id)
         job = self._board.view.jobs.get(task.job_id)
         device = job.device_class if job and job.device_class else None
         devices = {seat.device_class for seat in self._board.view.seats.values()}

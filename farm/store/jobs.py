@@ -337,7 +337,7 @@ def _all(connection: Connection, query: Select[Any]) -> Sequence[rows.AnyRow]:
 def _to_start(connection: Connection, attempt: Attempt) -> tuple[Job, Task, dict[str, Artifact]]:
     (task,) = rows.load_tasks(connection, select(t.tasks).where(t.tasks.c.id == attempt.task_id))
     files = connection.execute(select(t.artifacts).where(t.artifacts.c.job_id == attempt.job_id)).all()
-    return rows.load_job(connection, attempt.job_id), task, {row.name: rows.artifact(row) for row in files}
+    return rows.load_job_alone(connection, attempt.job_id), task, {row.name: rows.artifact(row) for row in files}
 
 
 def _list_jobs(

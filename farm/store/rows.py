@@ -37,6 +37,14 @@ def load_job(connection: Connection, job_id: str) -> Job:
     return load_jobs(connection, select(t.jobs).where(t.jobs.c.id == job_id), missing=job_id)[0]
 
 
+def load_job_alone(connection: Connection, job_id: str) -> Job:
+    """The job without its counts, which take longest; NotFoundError when there is none."""
+    row = connection.execute(select(t.jobs).where(t.jobs.c.id == job_id)).first()
+    if row is None:
+        raise no_job(job_id)
+    return _job(row, {"sections": 0, "sections_done": 0, "running_steps": 0})
+
+
 def load_jobs(connection: Connection, query: Select[Any], missing: str = "") -> list[Job]:
     """The jobs that ``query`` selects, with their counts; NotFoundError for ``missing`` when there are none."""
     rows = connection.execute(query).all()
