@@ -40,7 +40,7 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
     names = [output_of(name) for name in task.dependencies]
     if task.kind is TaskKind.ENCODE:
         names += job.request.files
-    elif task.kind is TaskKind.DECODE:
+    elif task.kind is TaskKind.DECODE and CONDITIONING not in names:  # the graph of an early version
         names.append(CONDITIONING)
     elif task.kind is TaskKind.EXPORT:
         names += [latents_name(index) for index in range(len(names))]

@@ -67,7 +67,8 @@ def tasks_for(
         tasks.append(task(section_name(section.index), TaskKind.SECTION, needs, section.index))
     for section in plan.sections:
         read = sections_read(plan, decoding.chunk(plan, section.index).latents)
-        tasks.append(task(decode_name(section.index), TaskKind.DECODE, [*map(section_name, read)], section.index))
+        needs = [ENCODE, *map(section_name, read)]
+        tasks.append(task(decode_name(section.index), TaskKind.DECODE, needs, section.index))
     tasks.append(task(EXPORT, TaskKind.EXPORT, [decode_name(section.index) for section in plan.sections]))
     return _weighed(tasks, len(plan.sections), section_work)
 

@@ -131,6 +131,17 @@ def test_redo_renders_the_sections_and_what_depends_on_them(home: Home, first: J
     assert states == {AttemptState.COMMITTED}
 
 
+def test_a_chunk_of_kept_sections_waits_for_the_encoding_that_it_reads(home: Home) -> None:
+    """What was only made on the way is gone from the parent by then."""
+    parent = home.render(home.queue(prompt="Only here", order="vanilla"))
+    home.store.forget_files(parent.id, ["work"])
+    take = home.take(parent, {"seed": 12}, sections=[3])
+    ready = {task.name for task in home.store.tasks(take.id) if task.state == "ready"}
+    assert ready == {"encode"}
+    assert home.render(take).state is JobState.COMPLETED
+    assert {attempt.state for attempt in home.store.attempts(take.id)} == {AttemptState.COMMITTED}
+
+
 def test_fork_keeps_what_comes_before(home: Home, first: Job) -> None:
     done = home.render(home.take(first, {"prompt": "The puppet bows", "name": "bow"}, first=2))
     assert done.name == "bow" and done.kept == (0, 1)

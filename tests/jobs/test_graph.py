@@ -36,11 +36,11 @@ def test_graph_of_five_sections() -> None:
         "section-002": ("encode", "section-000", "section-004"),
         "section-003": ("encode", "section-002", "section-004"),
         "section-004": ("encode",),
-        "decode-000": ("section-000",),
-        "decode-001": ("section-000", "section-001"),
-        "decode-002": ("section-001", "section-002"),
-        "decode-003": ("section-002", "section-003"),
-        "decode-004": ("section-003", "section-004"),
+        "decode-000": ("encode", "section-000"),
+        "decode-001": ("encode", "section-000", "section-001"),
+        "decode-002": ("encode", "section-001", "section-002"),
+        "decode-003": ("encode", "section-002", "section-003"),
+        "decode-004": ("encode", "section-003", "section-004"),
         "export": tuple(f"decode-00{i}" for i in range(5)),
     }
     assert [name for name, task in tasks.items() if task.state is TaskState.READY] == ["encode"]
@@ -53,8 +53,8 @@ def test_graph_of_five_sections() -> None:
 @pytest.mark.parametrize(("overlap", "read"), [(1, [3, 4]), (9, [3, 4]), (10, [2, 3, 4])])
 def test_decode_needs_the_sections_that_its_overlap_reads(overlap: int, read: list[int]) -> None:
     tasks = by_name(tasks_for("job", plan_of(6), Decoding(before=overlap)))
-    assert tasks[decode_name(4)].dependencies == tuple(map(section_name, read))
-    assert tasks[decode_name(0)].dependencies == ("section-000",)
+    assert tasks[decode_name(4)].dependencies == ("encode", *map(section_name, read))
+    assert tasks[decode_name(0)].dependencies == ("encode", "section-000")
 
 
 @given(st.integers(1, 120), st.sampled_from(["vanilla", "inverted", "endpoints", "bisect", "fanout:5"]))
