@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
 from farm.intake.notes import crop_notes, prompt_notes
+from farm.intake.queue import LATENT_PIXELS
 from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT, PLAIN
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
@@ -35,9 +36,6 @@ from .schemas import (
     PresetList,
     PresetView,
 )
-
-LATENT_PIXELS = 8
-"""Pixels per latent pixel, each way, of every family."""
 
 router = APIRouter(tags=["catalog"])
 

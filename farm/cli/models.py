@@ -79,7 +79,7 @@ def loras(
     table = output.table("LoRA", "Size>", *(("Rank>", "Fits") if family else ()))
     for row in rows:
         fits = (str(row["rank"] or ""), "yes" if row["fits"] else row["error"]) if family else ()
-        table.add_row(row["name"], _size(row["bytes"]), *fits)
+        table.add_row(row["name"], output.size(row["bytes"]), *fits)
     console.print(table)
 
 
@@ -125,7 +125,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table = output.table("Part", "Size>", "Here", "Licence", "From")
         for part in row["parts"]:
             here = "yes" if part["path"] else "no"
-            table.add_row(part["part"], _size(part["bytes"]), here, escape(part["licence"]), escape(part["from"]))
+            table.add_row(part["part"], output.size(part["bytes"]), here, escape(part["licence"]), escape(part["from"]))
         console.print(table)
 
 
@@ -147,7 +147,7 @@ def _pull(name: str, check: bool, as_json: bool) -> None:
         return
     console = output.console()
     for repository in fetched:
-        did = f"{_size(repository.bytes)} downloaded" if repository.bytes else "is here already"
+        did = f"{output.size(repository.bytes)} downloaded" if repository.bytes else "is here already"
         console.print(f"{repository.repository}@{repository.commit[:12]}: {did}", markup=False, soft_wrap=True)
     console.print(f"{info.name} is ready: {info.title}", markup=False)
 
@@ -190,16 +190,4 @@ class _Progress:
         tenth = 10 * done // max(total, 1)
         if tenth > self._said.get(file, -1):
             self._said[file] = tenth
-            self._console.print(f"{file}: {_size(done)} of {_size(total)}", markup=False, soft_wrap=True)
-
-
-def _size(count: int | None) -> str:
-    """Bytes for people: ``1.5 GB``."""
-    if count is None:
-        return ""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+            self._console.print(f"{file}: {output.size(done)} of {output.size(total)}", markup=False, soft_wrap=True)

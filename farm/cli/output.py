@@ -70,8 +70,10 @@ def clock(stamp: str | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
-def size(count: float) -> str:
-    """``1.2 GB``, in powers of ten."""
+def size(count: float | None) -> str:
+    """``1.2 GB``, in powers of ten; empty for None."""
+    if count is None:
+        return ""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
