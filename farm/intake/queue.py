@@ -11,9 +11,11 @@ from farm.jobs.plan_facts import plan_facts
 from farm.jobs.records import Artifact, Job
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
+from model.families import checkpoint
 from model.footage.footage import FileFacts
 from model.footage.media import Media
 
+from .needs import needs_of
 from .request import Accepted
 from .reuse import adopt
 from .takes import Take
@@ -62,6 +64,7 @@ def queue_job(
             plan=plan_facts(accepted.plan),
             parent=take.parent if take else "",
             kept=take.kept if take else (),
+            needs=needs_of(checkpoint(accepted.family.name)),
         )
     except BaseException:
         with suppress(StorageError):  # a store that can't be written may not be mended either; the first error counts

@@ -133,7 +133,8 @@ class Attempt:
 class Job:
     """``family``: of the model. ``stored``: what was asked for, as the row has it; ``plan``: what ``plan_facts`` says
     of it, empty for a job of an early version. ``parent``: the job that this is a take of, whose sections ``kept`` are
-    as they were. ``deadline``: when it should be done; ``mixing``: several kinds of devices may render it."""
+    as they were. ``deadline``: when it should be done; ``mixing``: several kinds of devices may render it; ``labels``:
+    all that a node must have to work for it."""
 
     id: str
     stored: StoredRequest
@@ -154,6 +155,7 @@ class Job:
     kept: tuple[int, ...] = ()
     deadline: datetime | None = None
     mixing: bool = False
+    labels: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
 
@@ -209,8 +211,12 @@ class Progress:
 class Replica:
     """A packed model on one device, as last seen.
 
-    ``state``: such as ``starting``, ``idle``, ``busy``, ``draining``, ``lost``.
-    ``data`` holds what the cluster knows besides: the attempt in hand, memory, speed.
+    ``state``: such as ``starting``, ``idle``, ``busy``, ``draining``, ``lost``. ``host``: of its node; ``seat``: its
+    place there, such as ``cuda-0``; ``wanted``: what it was told, ``active`` or ``drained``. ``device_name``,
+    ``capability``: the device's own; ``memory``: bytes that it may use there, None when unknown. ``speed``: units a
+    second as measured on its sections, beside the ``expected_speed`` of its kind. ``models`` in its memory; ``loads``:
+    when it read one lately, in seconds since 1970; ``trouble``: what went wrong last, and when. ``data``: what the
+    cluster knows besides.
     """
 
     id: str
@@ -222,3 +228,15 @@ class Replica:
     device_class: str = ""
     message: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    host: str = ""
+    seat: str = ""
+    wanted: str = "active"
+    device_name: str = ""
+    memory: int | None = None
+    capability: str = ""
+    speed: float | None = None
+    expected_speed: float | None = None
+    models: list[str] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
+    trouble: str = ""
+    trouble_at: datetime | None = None

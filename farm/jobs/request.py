@@ -15,6 +15,8 @@ from model.lora import MAX_LORAS, MAX_WEIGHT, Lora
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from model.plan.make import BLEND_SECTIONS
 
+from .labels import Labels
+
 MAX_PROMPT = 2000
 MAX_SECONDS = 3600.0
 MAX_KEYFRAMES = 32
@@ -153,6 +155,7 @@ class RenderRequest(BaseModel):
     mp4_crf: Annotated[int, Field(ge=0, le=51)] = 16
     owner: Annotated[str, Field(max_length=80), ONE_LINE] = "local"
     priority: Annotated[int, Field(ge=0, le=100)] = 50
+    labels: Labels = ()
 
     @property
     def given(self) -> Given:

@@ -32,13 +32,13 @@ class Lane:
         """For sorting, the same in every process."""
         needs = self.needs
         named = (sorted(needs.features), sorted(self.failed_on))
-        return (self.kind, self.device_class, needs.family, needs.memory, *named)
+        return (self.kind, self.device_class, needs.family, needs.memory, needs.host, *named)
 
     def fits(self, group: Group) -> bool:
         """Whether seats of this group can do the task, whatever else they might do."""
         return (
             (self.kind in group.takes or self.kind in group.spares)
-            and self.needs.memory <= group.memory
+            and self.needs.fit(group.memory, group.on_cpu)
             and self.needs.features <= group.features
             and self.device_class in ("", group.device_class)
         )

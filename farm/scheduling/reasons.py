@@ -14,9 +14,9 @@ from .decisions import Wait
 from .lanes import Lane
 from .shares import standing
 from .urgency import job_key
-from .view import FarmView, Group, JobView, SeatState, SeatView, TaskView
+from .view import FarmView, Group, JobView, Needs, SeatState, SeatView, TaskView
 
-GIBIBYTE = 2**30
+GB = 10**9
 NAMED = 2
 """So many names are told, of more how many there are."""
 
@@ -67,7 +67,7 @@ class Facts:
 
     ``names``: jobs' names for people; ``until``, ``troubles``: when resting and quarantined seats are asked again, and
     why they are; ``weights``: per family the nodes that have its weights, None when that is unknown; ``waits``: of the
-    newest decision, by task.
+    newest decision, by task; ``closed``: nodes that have no replica just now, and why.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class Facts:
     troubles: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, frozenset[str]] | None = None
     waits: Mapping[str, Wait] = field(default_factory=dict)
+    closed: Sequence[str] = ()
 
 
 NO_FACTS = Facts()
@@ -139,7 +140,9 @@ class Reasons:
         """Seats that could do such tasks, or what is missing."""
         seats = list(self._view.seats.values())
         if not seats:
-            return Reason(Code.NO_SEAT, "There is no replica. Start one, or let a machine join.", {"seats": 0})
+            why = "; ".join(islice(self._facts.closed, NAMED))
+            text = f"No replica works now: {why}." if why else "There is no replica. Start one, or let a machine join."
+            return Reason(Code.NO_SEAT, text, {"seats": 0})
         seats = [seat for seat in seats if lane.kind in seat.takes or lane.kind in seat.spares]
         if not seats:
             return Reason(Code.WRONG_KIND, f"No replica takes {lane.kind} tasks. Start one that does.")
@@ -153,17 +156,12 @@ class Reasons:
         return self._large(lane, seats)
 
     def _large(self, lane: Lane, seats: list[SeatView]) -> list[SeatView] | Reason:
-        needs, largest = lane.needs, max(seat.memory for seat in seats)
-        if largest < needs.memory:
-            has, wants = (f"{size / GIBIBYTE:.3g} GB" for size in (largest, needs.memory))
-            text = f"It needs {wants} of memory; the largest replica has {has}. A smaller picture would need less."
-            return Reason(Code.NO_MEMORY, text, {"needs": needs.memory, "largest": largest})
-        able = [seat for seat in seats if seat.suits(needs)]
+        labelled = [seat for seat in seats if lane.needs.features <= seat.features]
+        if not labelled:
+            return _unlabelled(lane.needs.features, seats)
+        able = [seat for seat in labelled if seat.suits(lane.needs)]
         if not able:
-            had = frozenset[str]().union(*(seat.features for seat in seats))
-            missing = sorted(needs.features - had) or sorted(needs.features)
-            text = f"It needs a replica with {_listed(missing)}, and that is large enough. Add one."
-            return Reason(Code.NO_FEATURE, text, {"missing": missing})
+            return _too_large(lane.needs, labelled)
         bound = [seat for seat in able if lane.fits(Group.of(seat))]
         if not bound:
             began = lane.device_class
@@ -186,7 +184,7 @@ class Reasons:
             )
         asleep = [seat for seat in seats if seat.state in (SeatState.RESTING, SeatState.QUARANTINED)]
         if not asleep:
-            text = "Every replica that could take it is draining. Undo that, or add one."
+            text = "Every replica that could take it is drained. Undo that with `farm undrain`, or add one."
             return Reason(Code.DRAINING, text, {"seats": states[SeatState.DRAINING]})
         first = min(asleep, key=lambda seat: (self._facts.until.get(seat.id, math.inf), seat.id))
         until, why = self._facts.until.get(first.id, math.inf), self._facts.troubles.get(first.id, "")
@@ -286,6 +284,25 @@ class Reasons:
 
     def _named(self, job_id: str) -> str:
         return self._facts.names.get(job_id, job_id)
+
+
+def _unlabelled(wanted: frozenset[str], seats: Sequence[SeatView]) -> Reason:
+    had = frozenset[str]().union(*(seat.features for seat in seats))
+    missing, at_once = sorted(wanted - had), ""
+    if not missing:
+        missing, at_once = sorted(wanted), " at once"
+    what = f"the label{'s' if len(missing) > 1 else ''} {_listed(missing)}{at_once}"
+    text = f"No node has {what}. Give one with `farm nodes set NODE --label`, or change the job's."
+    return Reason(Code.NO_FEATURE, text, {"missing": missing})
+
+
+def _too_large(needs: Needs, seats: Sequence[SeatView]) -> Reason:
+    """Told by GPUs, which such a model is for, where there is one."""
+    cards = [seat for seat in seats if not seat.on_cpu]
+    wanted, largest = needs.memory if cards else needs.host, max(seat.memory for seat in cards or seats)
+    where = "" if cards else " without a GPU"
+    text = f"No replica has the memory: needs {wanted / GB:.3g} GB{where}, largest free {largest / GB:.3g} GB."
+    return Reason(Code.NO_MEMORY, text, {"needs": wanted, "largest": largest})
 
 
 def about(seconds: float) -> str:

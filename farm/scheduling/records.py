@@ -25,11 +25,17 @@ class SeatState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a device must have for a task. ``family``: of the model, "" for none; ``memory`` in bytes."""
+    """What a device must have for a task. ``family``: of the model, "" for none; ``memory`` in bytes; ``host``: the
+    same where a CPU does it, which holds the whole model; ``features``: such as labels of its node."""
 
     family: str = ""
     memory: float = 0.0
     features: frozenset[str] = frozenset()
+    host: float = 0.0
+
+    def fit(self, memory: float, on_cpu: bool) -> bool:
+        """Whether so much memory is enough."""
+        return (self.host if on_cpu else self.memory) <= memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,9 @@ class Hold:
 class SeatView:
     """A place that works on one task at a time: a replica on a device, or a CPU seat.
 
-    ``speed``: units a second; ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only while it
-    has nothing of its own; ``models``: families in its memory; ``running``, ``ahead``: what it does, and what then.
+    ``speed``: units a second; ``memory`` in bytes, of the host where ``on_cpu``; ``features``: what device and node have;
+    ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only while it has nothing of its own;
+    ``models``: families in its memory; ``running``, ``ahead``: what it does, and what then.
     """
 
     id: str
@@ -101,6 +108,7 @@ class SeatView:
     speed: float = 1.0
     memory: float = math.inf
     features: frozenset[str] = frozenset()
+    on_cpu: bool = False
     takes: frozenset[TaskKind] = ALL_KINDS
     spares: frozenset[TaskKind] = frozenset()
     models: frozenset[str] = frozenset()
@@ -121,7 +129,7 @@ class SeatView:
 
     def suits(self, needs: Needs) -> bool:
         """Whether a device like this can hold the task at all."""
-        return needs.memory <= self.memory and needs.features <= self.features
+        return needs.fit(self.memory, self.on_cpu) and needs.features <= self.features
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +151,12 @@ class Group:
     speed: float
     memory: float
     features: frozenset[str]
+    on_cpu: bool
     takes: frozenset[TaskKind]
     spares: frozenset[TaskKind]
     models: frozenset[str]
 
     @classmethod
     def of(cls, seat: SeatView) -> "Group":
-        return cls(seat.device_class, seat.speed, seat.memory, seat.features, seat.takes, seat.spares, seat.models)
+        has = (seat.memory, seat.features, seat.on_cpu)
+        return cls(seat.device_class, seat.speed, *has, seat.takes, seat.spares, seat.models)

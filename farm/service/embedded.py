@@ -98,7 +98,7 @@ def render(
 def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, media: Media | bytes) -> Job:
     """The job of this request and its files, ready to run: a new one, or the one begun earlier."""
     media = Media.of(media)
-    digest = hashlib.sha256(accepted.request.model_dump_json().encode())
+    digest = hashlib.sha256(accepted.request.model_dump_json(exclude={"labels"}).encode())
     digest.update(accepted.family.checkpoint_sha256.encode())
     job_id = digest.hexdigest()[:16]
     try:

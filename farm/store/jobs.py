@@ -1,6 +1,7 @@
 """The job store: the truth about jobs. Every method is one transaction; thread-safe; synchronous."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
@@ -8,7 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from farm.errors import InputError
 from farm.jobs.events import EventKind
+from farm.jobs.nodes import Drain, Node, NodeChange, NodeFacts
 from farm.jobs.order import OrderChange
+from farm.jobs.owners import OwnerChange
 from farm.jobs.records import (
     RUNNABLE,
     Artifact,
@@ -24,10 +27,11 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import attempts, files, glance, lifecycle, queue, reconcile, remake, reuse, rows, transitions
+from . import activity, attempts, files, glance, lifecycle, nodes, queue, reconcile, remake, reuse, rows, transitions
 from . import tables as t
 from .attempts import Judgement
 from .database import Database
+from .nodes import Wishes
 from .owners import Owner, load_owners, put_owners
 from .reuse import Donor
 
@@ -67,10 +71,11 @@ class JobStore:
         plan: Mapping[str, Any] | None = None,
         parent: str = "",
         kept: Sequence[int] = (),
+        needs: Mapping[str, float] | None = None,
     ) -> Job:
         """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``;
         ``notes`` become lines of its history; ``plan`` is what ``plan_facts`` says of its plan; a
-        take of the job ``parent`` has its sections ``kept``.
+        take of the job ``parent`` has its sections ``kept``; ``needs``: bytes of a ``card`` or ``host`` for its model.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
@@ -88,6 +93,7 @@ class JobStore:
             plan,
             parent,
             kept,
+            needs,
         )
         try:
             return self._database.write(lifecycle.create_job, *work)
@@ -126,8 +132,8 @@ class JobStore:
         return self._database.write(lifecycle.retry_job, job_id)
 
     def change_order(self, job_id: str, change: OrderChange) -> Job:
-        """Change name, priority, deadline or mixing; what is rendered stays as it is. ConflictError once it has ended,
-        but for the name."""
+        """Change name, priority, deadline, labels or mixing; what is rendered stays as it is. ConflictError once it has
+        ended, but for the name."""
         return self._database.write(lifecycle.change_order, job_id, change)
 
     def delete_job(self, job_id: str) -> None:
@@ -193,6 +199,56 @@ class JobStore:
     def put_owners(self, known: Sequence[Owner]) -> None:
         """Note what owners have used; their weights and limits, too, of those that are new."""
         self._database.write(put_owners, known)
+
+    def change_owner(self, name: str, change: OwnerChange) -> Owner:
+        """Change an owner's weight or limit of tasks; one who has had no job yet is fine."""
+        return self._database.write(nodes.change_owner, name, change)
+
+    def owner_loads(self, since: datetime) -> Mapping[str, activity.OwnerLoad]:
+        """Per owner the jobs that are not done, and the work done since then."""
+        return self._database.read(activity.owner_loads, since)
+
+    # Nodes
+
+    def nodes(self) -> list[Node]:
+        """All by name, those that are gone too."""
+        return self._database.read(nodes.load_nodes)
+
+    def wishes(self, after: int) -> Wishes:
+        """What people have changed about nodes and owners after that mark; everything after -1."""
+        return self._database.read(nodes.wishes, after)
+
+    def change_node(self, name: str, change: NodeChange) -> Node:
+        """Change what is wanted of a node, named by its host or its present id; NotFoundError suggests another."""
+        return self._database.write(nodes.change_node, name, change)
+
+    def drain(self, name: str, drain: Drain, seat: str = "") -> Node:
+        """Have a node, or one seat of it, take nothing more."""
+        return self._database.write(nodes.drain, name, drain, seat)
+
+    def undrain(self, name: str, seat: str = "") -> Node:
+        """Undo that; a node's own drain and those of its seats one by one."""
+        return self._database.write(nodes.undrain, name, seat)
+
+    def put_facts(self, known: Sequence[NodeFacts]) -> None:
+        """Note what nodes are; what people want of them stays."""
+        self._database.write(nodes.put_facts, known)
+
+    def note_seen(self, hosts: Collection[str], replicas: Collection[str]) -> None:
+        """That these were there a moment ago."""
+        self._database.write(nodes.note_seen, hosts, replicas)
+
+    def forget_gone(self) -> None:
+        """Remove nodes that have long been gone and that nobody has set anything for."""
+        self._database.write(nodes.forget_gone)
+
+    def at_work(self) -> list[activity.AtWork]:
+        """Everything that is in replicas' hands."""
+        return self._database.read(activity.at_work)
+
+    def sections_since(self, since: datetime) -> dict[str, int]:
+        """How many sections each replica has finished since then."""
+        return self._database.read(activity.sections_since, since)
 
     # Files
 
@@ -312,10 +368,15 @@ class JobStore:
         device_class: str = "",
         message: str = "",
         data: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note what is known about a replica now."""
+        """Note what is known about a replica now; ``more``: further fields of ``Replica``."""
         values = {"node": node, "device": device, "state": state, "device_class": device_class, "message": message}
-        self._database.write(_upsert_replica, id, {**values, "data": dict(data or {})})
+        self._database.write(_upsert_replica, id, {**values, **(more or {}), "data": dict(data or {})})
+
+    def replica(self, id: str) -> Replica:
+        """That replica; NotFoundError suggests another."""
+        return self._database.read(nodes.find_replica, id)
 
     def replicas(self) -> list[Replica]:
         """All known replicas by node and device."""

@@ -45,6 +45,7 @@ def create_job(
     plan: Mapping[str, Any] | None = None,
     parent: str = "",
     kept: Sequence[int] = (),
+    needs: Mapping[str, float] | None = None,
 ) -> Job:
     """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
@@ -69,6 +70,8 @@ def create_job(
             plan=dict(plan or {}),
             parent=parent,
             kept=list(kept),
+            labels=list(request.labels),
+            needs=dict(needs or {}),
             plan_digest=plan_digest,
             idempotency_key=idempotency_key,
             error="",
@@ -149,7 +152,7 @@ def change_order(connection: Connection, job_id: str, change: OrderChange) -> Jo
         stored = json.dumps({**fields, **written}, ensure_ascii=False) if written else row.request
         same = t.jobs.c.id == job_id
         connection.execute(update(t.jobs).where(same).values(**values, request=stored, updated_at=now()))
-        said = ", ".join(f"{name} {value}" for name, value in values.items())
+        said = ", ".join(f"{name} {_said(value)}" for name, value in values.items())
         add_event(
             connection,
             job_id,
@@ -158,6 +161,10 @@ def change_order(connection: Connection, job_id: str, change: OrderChange) -> Jo
             **{name: str(v) for name, v in values.items()},
         )
     return load_job(connection, job_id)
+
+
+def _said(value: object) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 def delete_job(connection: Connection, job_id: str) -> None:

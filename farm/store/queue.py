@@ -39,7 +39,8 @@ class QueuedJob:
     """A job that may run.
 
     ``left``: by kind of task, the work of those that are not done, and the longest chain of one; ``device``: the kind
-    of device that its sections were or are rendered on, empty while there is none.
+    of device that its sections were or are rendered on, empty while there is none. ``labels``: that a node must have;
+    ``needs``: bytes that its model takes at least on a ``card`` or ``host``.
     """
 
     id: str
@@ -52,6 +53,8 @@ class QueuedJob:
     submitted: datetime
     left: Mapping[TaskKind, tuple[float, float]]
     device: str
+    labels: Sequence[str] = ()
+    needs: Mapping[str, float] = field(default_factory=dict)
     ready: tuple[QueuedTask, ...] = field(default=())
 
     @property
@@ -98,7 +101,7 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
 
     tasks = t.tasks.join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
     job = t.jobs.c
-    order = (job.name, job.owner, job.priority, job.deadline, job.mixing)
+    order = (job.name, job.owner, job.priority, job.deadline, job.mixing, job.labels, job.needs)
     jobs = of_these(select(job.id, *order, job.family, job.created_at.label("submitted")))
     left: dict[str, dict[TaskKind, tuple[float, float]]] = defaultdict(dict)
     for row in of_these(

@@ -151,6 +151,7 @@ def _job(row: AnyRow, counts: dict[str, int]) -> Job:
         kept=tuple(row.kept),
         deadline=row.deadline,
         mixing=row.mixing,
+        labels=tuple(row.labels),
         counts=counts,
     )
 

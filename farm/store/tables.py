@@ -63,6 +63,8 @@ jobs = Table(
     Column("kept", JSON, nullable=False, server_default="[]"),
     Column("deadline", UtcDateTime),
     Column("mixing", Boolean, nullable=False, server_default=false()),
+    Column("labels", JSON, nullable=False, server_default="[]"),
+    Column("needs", JSON, nullable=False, server_default="{}"),
     Column("plan_digest", String(64), nullable=False),
     Column("idempotency_key", String(200), unique=True),
     Column("error", Text, nullable=False),
@@ -135,6 +137,7 @@ attempts = Table(
     ),
     Index("ix_attempts_job", "job_id"),
     Index("ix_attempts_state", "state"),
+    Index("ix_attempts_finished", "finished_at"),
 )
 
 artifacts = Table(
@@ -168,6 +171,30 @@ owners = Table(
     Column("weight", Float, nullable=False, server_default="1"),
     Column("used", Float, nullable=False, server_default="0"),
     Column("task_limit", Integer),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("host", String(200), primary_key=True),
+    # what people want of it
+    Column("drain", JSON),
+    Column("seats", JSON, nullable=False, server_default="{}"),
+    Column("labels", JSON, nullable=False, server_default="[]"),
+    Column("hours", String(20), nullable=False, server_default=""),
+    Column("max_replicas", Integer),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
+    # what its present incarnation is
+    Column("id", String(200), nullable=False, server_default=""),
+    Column("address", String(200), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="gone"),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("cores", Integer, nullable=False, server_default="0"),
+    Column("memory", BigInteger, nullable=False, server_default="0"),
+    Column("devices", JSON, nullable=False, server_default="[]"),
+    Column("seen_at", UtcDateTime),
+    Index("ix_nodes_changed", "changed"),
 )
 
 replicas = Table(
@@ -182,4 +209,16 @@ replicas = Table(
     Column("data", JSON, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("host", String(200), nullable=False, server_default=""),
+    Column("seat", String(100), nullable=False, server_default=""),
+    Column("wanted", String(16), nullable=False, server_default="active"),
+    Column("device_name", String(200), nullable=False, server_default=""),
+    Column("memory", BigInteger),
+    Column("capability", String(16), nullable=False, server_default=""),
+    Column("speed", Float),
+    Column("expected_speed", Float),
+    Column("models", JSON, nullable=False, server_default="[]"),
+    Column("loads", JSON, nullable=False, server_default="[]"),
+    Column("trouble", Text, nullable=False, server_default=""),
+    Column("trouble_at", UtcDateTime),
 )

@@ -10,7 +10,7 @@ from farm.scheduling.decisions import Wait
 from farm.scheduling.reasons import Code, Facts, Reason, Waiting, about, explain, place, queue
 from farm.scheduling.view import FarmView, Hold, JobView, Needs, OwnerView, SeatState, SeatView, TaskView
 
-GB = 2**30
+GB = 10**9
 
 
 def farm(*records: JobView | TaskView | SeatView | OwnerView) -> FarmView:
@@ -74,13 +74,32 @@ def test_no_replica_has_the_weights() -> None:
 def test_memory_is_told_in_numbers() -> None:
     task = replace(TASK, needs=Needs(memory=24 * GB))
     reason = told(farm(JOB, task, SeatView("s", memory=12 * GB)), task)
-    assert reason.code is Code.NO_MEMORY and "24 GB" in reason.text and "has 12 GB" in reason.text
+    assert reason.code is Code.NO_MEMORY
+    assert reason.text == "No replica has the memory: needs 24 GB, largest free 12 GB."
 
 
-def test_missing_features_are_named() -> None:
-    task = replace(TASK, needs=Needs(features=frozenset({"fp8", "bf16"})))
-    reason = told(farm(JOB, task, SeatView("s", features=frozenset({"bf16"}))), task)
-    assert reason.code is Code.NO_FEATURE and reason.details["missing"] == ["fp8"]
+def test_a_gpu_needs_less_than_a_cpu() -> None:
+    task = replace(TASK, needs=Needs(memory=9.1 * GB, host=43 * GB))
+    cpu, card = SeatView("c", memory=20 * GB, on_cpu=True), SeatView("g", memory=10 * GB)
+    assert told(farm(JOB, task, cpu, card), task).code is Code.NEXT
+    assert told(farm(JOB, task, cpu), task).text.endswith("needs 43 GB without a GPU, largest free 20 GB.")
+    small = replace(card, memory=6 * GB)
+    assert told(farm(JOB, task, cpu, small), task).text.endswith("needs 9.1 GB, largest free 6 GB.")
+
+
+def test_missing_labels_are_named() -> None:
+    task = replace(TASK, needs=Needs(features=frozenset({"studio", "rack-2"})))
+    one = SeatView("s", features=frozenset({"rack-2"}))
+    reason = told(farm(JOB, task, one), task)
+    assert reason.code is Code.NO_FEATURE and reason.details["missing"] == ["studio"]
+    assert reason.text.startswith("No node has the label studio. Give one with `farm nodes set NODE --label`")
+    other = SeatView("t", features=frozenset({"studio"}))
+    assert "No node has the labels rack-2 and studio at once" in told(farm(JOB, task, one, other), task).text
+
+
+def test_nodes_that_are_closed_are_named() -> None:
+    facts = Facts(closed=["studio-1 is outside its hours 22-07"])
+    assert told(farm(JOB, TASK), TASK, facts).text == "No replica works now: studio-1 is outside its hours 22-07."
 
 
 def test_video_that_began_on_a_class_waits_for_it_even_while_others_are_free() -> None:
