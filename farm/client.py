@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -128,7 +129,8 @@ class FarmClient:
         return self._json("GET", f"/jobs/{job_id}")
 
     def change(self, job_id: str, **values: Any) -> Json:
-        """Change ``name``, ``priority``, ``deadline`` (ISO 8601 with zone, or None) or ``mixing``; gives the job."""
+        """Change ``name``, ``priority``, ``deadline`` (ISO 8601 with zone, or None), ``labels``, ``mixing``; gives the
+        job."""
         return self._json("PATCH", f"/jobs/{job_id}", json=values)
 
     def cancel(self, job_id: str) -> Json:
@@ -224,8 +226,38 @@ class FarmClient:
         return self._list("/loras", "loras")
 
     def nodes(self) -> list[Json]:
-        """The replicas the farm knows, with node, device, state and when each was last heard of."""
+        """The machines the farm knows, each with its settings and ``replicas``, and what these are at."""
         return self._list("/nodes", "nodes")
+
+    def change_node(self, node: str, **values: Any) -> Json:
+        """Change ``labels``, ``hours`` (`22-07`, or `any`) or ``max_replicas`` (or None) of a node; gives the node."""
+        return self._json("PATCH", f"/nodes/{quote(node, safe='')}", json=values)
+
+    def drain(self, node: str, *, reason: str = "", now: bool = False, by: str = "") -> Json:
+        """Have a node take nothing more; ``now``: hand back what it is at, too. Gives the node."""
+        body = {"reason": reason, "now": now, "by": by}
+        return self._json("POST", f"/nodes/{quote(node, safe='')}/drain", json=body)
+
+    def undrain(self, node: str) -> Json:
+        """Let a drained node work."""
+        return self._json("POST", f"/nodes/{quote(node, safe='')}/undrain")
+
+    def drain_replica(self, replica: str, *, reason: str = "", now: bool = False, by: str = "") -> Json:
+        """The same for one replica; gives its node."""
+        body = {"reason": reason, "now": now, "by": by}
+        return self._json("POST", f"/replicas/{quote(replica, safe='')}/drain", json=body)
+
+    def undrain_replica(self, replica: str) -> Json:
+        """Let a drained replica work; gives its node."""
+        return self._json("POST", f"/replicas/{quote(replica, safe='')}/undrain")
+
+    def owners(self) -> list[Json]:
+        """Who shares the farm: weight, limit, share of the last day's work, jobs waiting and running."""
+        return self._list("/owners", "owners")
+
+    def change_owner(self, name: str, **values: Any) -> Json:
+        """Change an owner's ``weight`` or ``limit`` (or None) of tasks at a time; gives the owner."""
+        return self._json("PATCH", f"/owners/{quote(name, safe='')}", json=values)
 
     def disk(self) -> Json:
         """Bytes of files by use, and what would go."""

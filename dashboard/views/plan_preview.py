@@ -77,7 +77,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
 
 @st.cache_data(ttl=15, show_spinner=False)
 def _replicas(farm: str) -> int:
-    return len(farm_access.client().nodes())
+    return sum(len(node["replicas"]) for node in farm_access.client().nodes())
 
 
 def _devices() -> int:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from farm.errors import FarmError, InputError, NotFoundError
 from farm.settings import Settings
 
-from . import catalog, disk, events, jobs, metrics, status
+from . import catalog, disk, events, jobs, metrics, nodes, status
 from .context import FarmContext
 from .openapi import complete_description
 from .schemas import ErrorView
@@ -78,7 +78,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     )
     metrics.instrument(app)
     app.add_middleware(Wall, token=lambda: app.state.farm.token)
-    for router in (jobs.router, events.router, catalog.router, disk.router, metrics.router):
+    for router in (jobs.router, events.router, catalog.router, nodes.router, disk.router, metrics.router):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer)])
     app.include_router(status.router, prefix="/api/v1")
     app.add_exception_handler(FarmError, _farm_error)

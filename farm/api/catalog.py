@@ -26,8 +26,6 @@ from .schemas import (
     LoraView,
     ModelList,
     ModelView,
-    NodeList,
-    NodeView,
     OrderList,
     OrderView,
     PlanPreview,
@@ -149,12 +147,6 @@ def list_models() -> ModelList:
 def list_loras() -> LoraList:
     """Files in the farm's ``loras`` folder, by the name that a request uses."""
     return LoraList(loras=[LoraView(name=name, bytes=file.stat().st_size) for name, file in available().items()])
-
-
-@router.get("/nodes", summary="List replicas")
-def list_nodes(farm: Farm) -> NodeList:
-    """The model replicas that the farm knows, with node, device and state."""
-    return NodeList(nodes=[NodeView.model_validate(replica) for replica in farm.store.replicas()])
 
 
 def _families() -> list[tuple[str, FamilyInfo | FarmError]]:

@@ -12,6 +12,11 @@ MOST = 2**31 - 1
 
 JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The job's id")]
 ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,80}$", examples=["video"])]
+NodeName = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9._-]{1,120}$", description="The host's name, or its id", examples=["studio-1"])
+]
+ReplicaId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$", description="The replica's id")]
+OwnerName = Annotated[str, AfterValidator(one_line), Path(min_length=1, max_length=80, description="The owner's name")]
 Section = Annotated[int, Path(ge=0, le=99_999, description="Counted from 0")]
 Owner = Annotated[str | None, AfterValidator(lambda text: text and one_line(text)), Query(max_length=80)]
 Words = Annotated[

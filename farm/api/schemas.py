@@ -69,6 +69,7 @@ class JobView(View):
     kept: tuple[int, ...]
     deadline: datetime | None
     mixing: bool
+    labels: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -426,24 +427,6 @@ class LoraView(BaseModel):
 
 class LoraList(BaseModel):
     loras: list[LoraView]
-
-
-class NodeView(View):
-    """A replica of a model on one device; ``data`` holds what else the cluster knows, such as the attempt in hand."""
-
-    id: str
-    node: str
-    device: str
-    state: str
-    started_at: datetime
-    seen_at: datetime
-    device_class: str
-    message: str
-    data: dict[str, Any]
-
-
-class NodeList(BaseModel):
-    nodes: list[NodeView]
 
 
 class DiskView(BaseModel):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from farm.jobs.nodes import Node, NodeSettings
 from farm.jobs.records import Attempt, AttemptState, FailureKind, TaskKind
 from farm.scheduling.costs import MeasuredCosts
 from farm.scheduling.decisions import Decisions
@@ -21,6 +22,8 @@ SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
 REMEMBERED_SECONDS = 1800.0
 """So long ago may be what a new coordinator holds against a replica."""
+NEWEST_SHARE = 0.3
+"""Of the newest section in a seat's pace."""
 FAST = 10.0
 """That of a GPU."""
 
@@ -31,10 +34,22 @@ class Board:
     Args:
         clock: seconds that never go back; what ``now`` is everywhere in scheduling.
         wall: seconds since 1970, as rows have them.
+        alone: there is one job and one machine, which takes it whatever it asks of nodes.
+
+    ``nodes``: what people want of them, by host; ``paces``: by seat, units a second on its sections, and as expected.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        *,
+        alone: bool = False,
+    ) -> None:
         self.view = FarmView()
+        self.nodes: dict[str, NodeSettings] = {}
+        self.paces: dict[str, tuple[float, float]] = {}
+        self._alone = alone
         self.costs = MeasuredCosts()
         self.ledger = Ledger()
         self._clock = clock
@@ -55,8 +70,9 @@ class Board:
         """The other way round."""
         return moment + self._offset
 
-    def learn(self, finished: Iterable[Finished], owners: Iterable[Owner]) -> None:
-        """Start from what attempts took before, and what owners have used."""
+    def learn(self, finished: Iterable[Finished], owners: Iterable[Owner], nodes: Iterable[Node] = ()) -> None:
+        """Start from what attempts took before, what owners have used, and what people want of nodes."""
+        self.put_wishes([node.settings for node in nodes], ())
         for one in finished:
             self.costs.observe(one.kind, one.family, one.device, one.work, one.seconds)
         for owner in owners:
@@ -83,6 +99,13 @@ class Board:
         """Seconds that a task should take on a seat at most."""
         seat = self.view.seats.get(seat_id)
         return self.costs.range(hold.task, Group.of(seat))[1] if seat and hold.task else 0.0
+
+    def put_wishes(self, nodes: Iterable[NodeSettings], owners: Iterable[Owner]) -> None:
+        """What people have changed about nodes, and about owners' weights and limits."""
+        self.nodes.update({node.host: node for node in nodes})
+        for owner in owners:
+            known = self.view.owners.get(owner.name) or OwnerView(owner.name, used=owner.used)
+            self.view.put_owner(replace(known, weight=owner.weight, limit=owner.limit))
 
     def put_jobs(self, found: Iterable[QueuedJob], asked: Collection[str] | None = None) -> None:
         """Replace what is known of the jobs ``asked`` for, of all by default: those not ``found`` may not run."""
@@ -143,6 +166,7 @@ class Board:
             return
         task = hold.task
         self.costs.observe(task.kind, task.needs.family, device, task.work, seconds)
+        self._pace(seat_id, task, seconds)
         self._charge(task)
         self.ledger.settle(Ended(task.id, task.job_id, seat_id, "", None, self.now), self.able(task))
 
@@ -194,7 +218,7 @@ class Board:
             task.id,
             job.id,
             task.kind,
-            Needs("" if task.kind is TaskKind.EXPORT else job.family),
+            self.needs(job, task.kind),
             task.work,
             task.chain,
             since=known.since if known else self.now,
@@ -203,6 +227,25 @@ class Board:
         if self.ledger.failures(task.id):
             view = replace(view, failed_on=self.ledger.avoid(task.id, self.able(view)))
         return view
+
+    def needs(self, job: QueuedJob, kind: TaskKind) -> Needs:
+        """What a device must have for the job's tasks of that kind."""
+        if self._alone:
+            return Needs("" if kind is TaskKind.EXPORT else job.family)
+        features = frozenset(job.labels)
+        if kind is TaskKind.EXPORT:
+            return Needs(features=features)
+        return Needs(job.family, job.needs.get("card", 0.0), features, job.needs.get("host", 0.0))
+
+    def _pace(self, seat_id: str, task: TaskView, seconds: float) -> None:
+        seat = self.view.seats.get(seat_id)
+        if task.kind is not TaskKind.SECTION or seconds <= 0 or seat is None:
+            return
+        expected = self.costs.run(task, Group.of(seat))
+        speed = task.work / seconds
+        before = self.paces[seat_id][0] if seat_id in self.paces else speed
+        measured = before + NEWEST_SHARE * (speed - before)
+        self.paces[seat_id] = float(f"{measured:.3g}"), float(f"{task.work / expected:.3g}") if expected > 0 else 0.0
 
     def _join(self, owner: str) -> None:
         if owner not in self.view.waiting_owners():

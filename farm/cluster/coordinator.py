@@ -28,6 +28,7 @@ from .calls import COORDINATOR, HEAD, NAMESPACE, insist
 from .dispatch import Dispatcher
 from .following import Follower
 from .members import Members
+from .nodes import Nodes
 from .queue import QueueReader
 from .recovery import recover
 
@@ -50,16 +51,14 @@ class Coordinator:
     async def __init__(  # type: ignore[misc]
         self, settings: Settings, job_id: str | None = None, max_replicas: int | None = None
     ) -> None:
-        self._store, self._job_id = JobStore(settings.database_url), job_id
-        self._wake = asyncio.Event()
-        self._board = Board()
-        self._queue = QueueReader(self._store, self._board, job_id)
-        on_load = self._board.costs.observe_load
-        self._members = Members(settings, self._store, max_replicas, self._likely_family, self._wake.set, on_load)
+        self._store, self._job_id, self._wake = JobStore(settings.database_url), job_id, asyncio.Event()
+        self._board = board = Board(alone=job_id is not None)
+        self._queue, nodes = QueueReader(self._store, board, job_id), Nodes(self._store, board.nodes)
+        told = (self._likely_family, self._wake.set, board.costs.observe_load)
+        self._members = Members(settings, self._store, max_replicas, *told, nodes)
         self._artifacts = artifacts = ArtifactStore(settings.artifacts_url)
-        self._follower = Follower(self._store, artifacts, self._board, self._members, self._look_again)
-        rooms = (self._board, self._queue, self._members, self._follower)
-        self._dispatcher = Dispatcher(self._store, artifacts, *rooms)
+        self._follower = Follower(self._store, artifacts, board, self._members, self._look_again)
+        self._dispatcher = Dispatcher(self._store, artifacts, board, self._queue, self._members, self._follower)
         self._recovered = self._stopping = False
         self._reconciled = time.monotonic()
         self._started, self._obeyed, self._tidied = time.time(), 0.0, time.monotonic()
@@ -120,9 +119,9 @@ class Coordinator:
     async def _tick(self) -> None:
         if time.monotonic() - self._reconciled >= RECONCILE_SECONDS:
             self._beside("reconcile", self._reconcile)
+        self._queue.apply(await asyncio.to_thread(self._queue.read))
         await self._members.sweep()
         self._members.watch(self._board)
-        self._queue.apply(await asyncio.to_thread(self._queue.read))
         await self._obey()
         if not self._stopping:
             await self._dispatcher.round()
@@ -148,8 +147,8 @@ class Coordinator:
 
     async def _recover(self) -> None:
         await asyncio.to_thread(self._store.migrate)
-        known = await asyncio.to_thread(self._store.finished), await asyncio.to_thread(self._store.owners)
-        self._board.learn(*known)
+        read, store = asyncio.to_thread, self._store
+        self._board.learn(await read(store.finished), await read(store.owners), await read(store.nodes))
         await recover(self._store, self._members, self._follower, await self._running_attempts())
         places = {member.id: member.slot.place for member in self._members.all()}
         self._board.remember(await asyncio.to_thread(self._store.endings), places)
@@ -168,7 +167,8 @@ class Coordinator:
     # Starting and stopping work
 
     async def _obey(self) -> None:
-        """Stop the replicas whose attempts are no longer current, because their job was cancelled."""
+        """Stop the replicas whose attempts are no longer current, because their job was cancelled or they hand back."""
+        self._follower.hand_back()
         busy = [member for member in self._members.all() if member.attempts]
         if not busy or not (self._queue.changed or time.monotonic() - self._obeyed > OBEY_SECONDS):
             return

@@ -1,7 +1,11 @@
-"""Which replicas a node can carry: one per GPU, else one per CPU core, as far as its memory goes."""
+"""Which replicas a node can carry: one per GPU, else one per CPU core, as far as its memory goes; what a device is."""
 
-from collections.abc import Iterable, Mapping
+import logging
+import math
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from farm.jobs.records import TaskKind
@@ -13,22 +17,50 @@ NO_MODEL = frozenset({TaskKind.EXPORT})
 """What is done without a model, by a core beside GPUs that have sections to render."""
 
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a device says of itself. ``memory``: bytes that a replica may use there, None when unknown."""
+
+    name: str = ""
+    memory: int | None = None
+    capability: str = ""
+
+
+UNKNOWN = DeviceFacts()
+
+
 @dataclass(frozen=True)
 class Slot:
     """A place for one replica. ``device``: torch's name; ``label``: what a person calls it; ``index``: which of the
-    node's equal ones; ``kinds``: of the tasks that it is for."""
+    node's equal ones; ``kinds``: of the tasks that it is for; ``host``: its node's name; ``memory``: bytes that it may
+    use, as far as the node knows."""
 
     node: str
     device: str
     label: str
     index: int = 0
     kinds: frozenset[TaskKind] = EVERYTHING
+    host: str = ""
+    memory: float = math.inf
 
     @property
     def place(self) -> str:
         """A name that stays the same, whichever process works there."""
+        return f"{self.node}/{self.seat}"
+
+    @property
+    def seat(self) -> str:
+        """The same within its node, whichever incarnation that is."""
         use = "" if self.kinds == EVERYTHING or self.device != "cpu" else "-export"
-        return f"{self.node}/{self.device}{use}-{self.index}"
+        return f"{self.device}{use}-{self.index}"
+
+    @property
+    def rank(self) -> int | None:
+        """Which of the node's seats with a model it is; None for one without."""
+        return None if self.kinds == NO_MODEL else self.index
 
     @property
     def num_gpus(self) -> int:
@@ -41,7 +73,7 @@ class Slot:
         return int(self.device == "cpu")
 
 
-def slots_of(node: Mapping[str, Any]) -> list[Slot]:
+def slots_of(node: Mapping[str, Any], host: str = "") -> list[Slot]:
     """The slots of a node as ``ray.nodes()`` describes it; none when it is not alive.
 
     CPU slots have one torch thread each, so that a result does not depend on how many there are. A node with GPUs has a
@@ -54,16 +86,45 @@ def slots_of(node: Mapping[str, Any]) -> list[Slot]:
     cores = int(resources.get("CPU", 0))
     if gpus := int(resources.get("GPU", 0)):
         label = str(labels.get("ray.io/accelerator-type") or "GPU")
-        rest = [Slot(node_id, "cpu", "CPU", 0, NO_MODEL)] if cores else []
+        rest = [Slot(node_id, "cpu", "CPU", 0, NO_MODEL, host)] if cores else []
         kinds = EVERYTHING - NO_MODEL if rest else EVERYTHING
-        return [*(Slot(node_id, "cuda", label, index, kinds) for index in range(gpus)), *rest]
-    fitting = int(resources.get("memory", 0)) // CPU_SLOT_BYTES
-    return [Slot(node_id, "cpu", "CPU", index) for index in range(min(cores, max(1, fitting)))]
+        return [*(Slot(node_id, "cuda", label, index, kinds, host) for index in range(gpus)), *rest]
+    memory = int(resources.get("memory", 0))
+    count = min(cores, max(1, memory // CPU_SLOT_BYTES))
+    each = memory // count if memory and count else math.inf
+    return [Slot(node_id, "cpu", "CPU", index, host=host, memory=each) for index in range(count)]
 
 
-def wanted_slots(nodes: Iterable[Mapping[str, Any]], most: int | None) -> list[Slot]:
-    """The slots of all nodes, at most ``most`` of those with a model; nodes in an order that does not change."""
-    slots = [slot for node in sorted(nodes, key=lambda node: str(node["NodeID"])) for slot in slots_of(node)]
-    models = [slot for slot in slots if slot.kinds != NO_MODEL][:most]
+def chosen(slots: Iterable[Slot], most: int | None, taken: Collection[str] = ()) -> list[Slot]:
+    """At most ``most`` of the slots with a model, those ``taken`` first, and those without one beside them; in an order
+    that does not change."""
+    ordered = sorted(slots, key=lambda slot: (slot.place not in taken, slot.node, slot.kinds == NO_MODEL, slot.index))
+    models = [slot for slot in ordered if slot.kinds != NO_MODEL][:most]
     nodes_used = {slot.node for slot in models}
-    return models + [slot for slot in slots if slot.kinds == NO_MODEL and slot.node in nodes_used]
+    return models + [slot for slot in ordered if slot.kinds == NO_MODEL and slot.node in nodes_used]
+
+
+def look_at(device: str, preserve: float) -> DeviceFacts:
+    """What torch knows of a device, less the ``preserve`` GB left to others; nothing when it can't be asked."""
+    if device == "cpu":
+        return DeviceFacts(_processor())
+    try:
+        import torch
+
+        from model.device import GB, total_memory
+
+        found = torch.device(device)
+        major, minor = torch.cuda.get_device_capability(found)
+        usable = max(0, total_memory(found) - round(preserve * GB))
+        return DeviceFacts(torch.cuda.get_device_name(found), usable, f"{major}.{minor}")
+    except Exception as error:  # noqa: BLE001 - a device that is broken says so when it is given work
+        log.warning("can't ask %s what it is: %s", device, error)
+        return UNKNOWN
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return ""

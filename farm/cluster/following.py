@@ -38,6 +38,8 @@ from .replica import Outcome
 
 WAIT_SECONDS = 30.0
 """Length of one waiting call to a replica."""
+BLAMELESS = (FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED, FailureKind.INPUT, FailureKind.DAMAGED)
+"""Kinds of failure that say nothing about the replica."""
 NOTABLE_WAIT = 0.5
 """A task that is to wait for less after a failure needn't say so in its row."""
 
@@ -75,6 +77,12 @@ class Follower:
     def cancel(self, member: Member, attempt_id: str) -> None:
         """Ask a replica to stop an attempt before its next step; following it goes on."""
         self._background.start(self._cancel(member, attempt_id))
+
+    def hand_back(self) -> None:
+        """End at once what people want replicas to let go of: it is nobody's fault, and done elsewhere."""
+        for member, held, why in self._members.handing_back():
+            held.unwanted = why
+            self._background.start(self._hand_back(member, held, why))
 
     def withdraw(self, member: Member, held: Held, why: str) -> None:
         """Take back what a replica was to do next, unless it has begun."""
@@ -172,6 +180,14 @@ class Follower:
             await insist(self._store.fail_attempt, held.attempt, FailureKind.INTERRUPTION, f"taken back: {why}")
             self._wake(())
 
+    async def _hand_back(self, member: Member, held: Held, why: str) -> None:
+        """The row is settled before the replica has let go, which may take it a step: its task may begin elsewhere."""
+        running = await insist(self._store.running_attempts, member.id)
+        for attempt in (attempt for attempt in running if attempt.id == held.attempt):
+            await self.fail(member, attempt, Failure(FailureKind.INTERRUPTION, f"handed back: {why}"))
+        self._wake(())
+        await self._cancel(member, held.attempt)
+
     async def _drop(self, member: Member, attempt_id: str) -> None:
         """Stop an attempt that nobody wants any more and forget its outcome."""
         if member.holds(attempt_id) is None:
@@ -214,12 +230,12 @@ class Follower:
             return None
         held = member.holds(attempt.id)
         if held and held.hold and held.hold.task and held.hold.task.needs.family:
-            member.loaded = frozenset([held.hold.task.needs.family])
+            member.has_loaded(held.hold.task.needs.family)
         if outcome.spec.kind is TaskKind.EXPORT:
             self._background.start(self._tidy(attempt.job_id))
         seconds = seconds_of(outcome.facts)
         self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
-        member.trouble = None
+        member.trouble, member.pace = None, self._board.paces.get(member.slot.place, member.pace)
         return None
 
     async def _tidy(self, job_id: str) -> None:
@@ -254,6 +270,8 @@ class Follower:
             await self._pause(attempt.job_id, failure, verdict.job)
         if member is not None:
             self._treat(member, verdict)
+            if failure.kind not in BLAMELESS:
+                self._members.blame(member, f"{name_of(attempt)}: {failure.message}")
         return True
 
     async def _make_again(self, attempt: Attempt, failure: Failure) -> bool:

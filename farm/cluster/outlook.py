@@ -17,13 +17,16 @@ from farm.jobs.records import (
 )
 from farm.scheduling.eta import Left, estimate
 from farm.scheduling.reasons import Facts, Reason, Reasons, queue
-from farm.scheduling.records import Needs, TaskView
+from farm.scheduling.records import SeatState, TaskView
 from farm.store.jobs import JobStore
 from farm.store.queue import QueuedJob
 
 from .board import Board
 from .queue import News, QueueReader
 from .seats import seat_of_row
+
+START_SECONDS = 180.0
+"""The same for one that starts, which is not asked how it is until it has."""
 
 FRESH_SECONDS = 1.0
 """So old may be what is answered."""
@@ -109,7 +112,8 @@ class Outlook:
         until, troubles = self._seats()
         names = {job.id: job.name or job.id[:8] for job in self._queued.values()}
         order = list(queue(self._board.view))
-        facts = Facts(names=names, until=until, troubles=troubles)
+        closed = [f"{node.host} is {node.facts.message}" for node in self._store.nodes() if node.facts.message]
+        facts = Facts(names=names, until=until, troubles=troubles, closed=closed)
         reasons = Reasons(self._board.view, self._board.now, facts)
         self._moment = _Moment(now, {job: place for place, job in enumerate(order, 1)}, order, reasons)
         return self._moment
@@ -125,7 +129,9 @@ class Outlook:
         until, troubles, places = {}, {}, []
         now = time.time()
         for replica in self._store.replicas():
-            if now - replica.seen_at.timestamp() > SEEN_SECONDS or "seat" not in replica.data:
+            starts = replica.state == SeatState.STARTING
+            unseen = now - replica.seen_at.timestamp() > (START_SECONDS if starts else SEEN_SECONDS)
+            if unseen or "seat" not in replica.data:
                 continue
             with suppress(KeyError, TypeError, ValueError):  # another version wrote it
                 row = seat_of_row(replica.data["seat"], replica.message, self._board.on_clock)
@@ -146,7 +152,7 @@ class Outlook:
         view = self._board.view
         if job.id not in view.jobs:
             return JobOutlook(0, len(view.jobs))
-        needs = {kind: Needs("" if kind is TaskKind.EXPORT else job.family) for kind in TaskKind}
+        needs = {kind: self._board.needs(job, kind) for kind in TaskKind}
         work = {kind: amount for kind, (amount, _) in job.left.items()}
         left = Left(work, chains_of(job), needs)
         place = moment.places.get(job.id, 0)

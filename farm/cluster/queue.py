@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from farm.store.jobs import JobStore
+from farm.store.nodes import NO_WISHES, Wishes
 from farm.store.queue import QueuedJob
 
 from .board import Board
@@ -23,6 +24,7 @@ class News:
     found: list[QueuedJob]
     asked: frozenset[str] | None
     newest: int
+    wishes: Wishes = NO_WISHES
 
 
 class QueueReader:
@@ -34,6 +36,7 @@ class QueueReader:
         self._read_all = -ALL_SECONDS
         self._newest = -1
         self._again: set[str] = set()
+        self._wished = -1
         self.changed = True
 
     def again(self, jobs: Collection[str]) -> None:
@@ -42,15 +45,16 @@ class QueueReader:
 
     def read(self) -> News:
         """Look at the rows; changes nothing, so it may run in another thread than the board's."""
+        wishes = self._store.wishes(self._wished)
         if time.monotonic() - self._read_all >= ALL_SECONDS:
             newest = self._store.newest_change()
             only = None if self._job_id is None else [self._job_id]
-            return News(self._store.queued(only), None, newest)
+            return News(self._store.queued(only), None, newest, wishes)
         changes = self._store.changes(self._marks[0][1])
         jobs = changes.jobs | self._again
         if self._job_id is not None:
             jobs &= {self._job_id}
-        return News(self._store.queued(jobs) if jobs else [], jobs, changes.newest)
+        return News(self._store.queued(jobs) if jobs else [], jobs, changes.newest, wishes)
 
     def apply(self, news: News) -> None:
         """Bring the board up to date."""
@@ -63,4 +67,6 @@ class QueueReader:
         self._marks.append((now, self._newest))
         while len(self._marks) > 1 and now - self._marks[1][0] > OVERLAP_SECONDS:
             self._marks.popleft()
+        self._wished = news.wishes.newest
+        self._board.put_wishes(news.wishes.nodes, news.wishes.owners)
         self._board.put_jobs(news.found, news.asked)

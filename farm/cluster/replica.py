@@ -24,7 +24,7 @@ from farm.store.artifacts import ArtifactStore
 
 from .attempts import Failure, describe_error, judge
 from .calls import COORDINATOR, NAMESPACE
-from .devices import Slot
+from .devices import DeviceFacts, Slot, look_at
 from .execution import TaskExecutor
 
 THREADS = 1
@@ -66,6 +66,7 @@ class Replica:
         self._settings = settings
         self._slot = slot
         self._executor: TaskExecutor | None = None
+        self._device: DeviceFacts | None = None
         self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
         self._stop = threading.Event()
         self._running: AttemptSpec | None = None
@@ -76,6 +77,14 @@ class Replica:
     async def describe(self) -> tuple[Slot, int]:
         """Its slot and process id: proof of life."""
         return self._slot, os.getpid()
+
+    async def device(self) -> DeviceFacts:
+        """What its device is; asked once, since torch has to be there for that."""
+        if self._device is None:
+            preserve = self._settings.gpu_memory_preservation
+            loop = asyncio.get_running_loop()
+            self._device = await loop.run_in_executor(self._work, look_at, self._slot.device, preserve)
+        return self._device
 
     async def start(self, spec: AttemptSpec) -> None:
         """Begin an attempt, or keep it as the next one, and return at once; doing it again is a no-op.

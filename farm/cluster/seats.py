@@ -1,5 +1,6 @@
 """Seats as rows hold them, so that whoever reads the rows sees the farm as the coordinator did."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ def seat_to_row(seat: SeatView, to_wall: Clock, until: float = 0.0) -> dict[str,
         "node": seat.node,
         "device_class": seat.device_class,
         "speed": seat.speed,
+        "memory": None if math.isinf(seat.memory) else seat.memory,
+        "features": sorted(seat.features),
+        "on_cpu": seat.on_cpu,
         "takes": sorted(seat.takes),
         "spares": sorted(seat.spares),
         "models": sorted(seat.models),
@@ -56,6 +60,9 @@ def seat_of_row(row: Mapping[str, Any], message: str, from_wall: Clock) -> SeatR
         row["node"],
         row["device_class"],
         row["speed"],
+        math.inf if row["memory"] is None else row["memory"],
+        frozenset(row["features"]),
+        row["on_cpu"],
         takes=frozenset(map(TaskKind, row["takes"])),
         spares=frozenset(map(TaskKind, row["spares"])),
         models=frozenset(row["models"]),

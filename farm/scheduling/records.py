@@ -97,7 +97,7 @@ class Hold:
 class SeatView:
     """A place that works on one task at a time: a replica on a device, or a CPU seat.
 
-    ``speed``: units a second; ``memory`` in bytes, of the host where ``on_cpu``; ``features``: what device and node have;
+    ``speed``: units a second; ``memory`` in bytes, of the host where ``on_cpu``; ``features``: what its node has;
     ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only while it has nothing of its own;
     ``models``: families in its memory; ``running``, ``ahead``: what it does, and what then.
     """

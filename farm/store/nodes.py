@@ -29,6 +29,9 @@ class Wishes:
     newest: int = 0
 
 
+NO_WISHES = Wishes()
+
+
 def load_nodes(connection: Connection) -> list[Node]:
     """All by name, those that are gone too."""
     return [_node(row) for row in connection.execute(select(t.nodes).order_by(t.nodes.c.host)).all()]

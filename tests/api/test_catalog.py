@@ -63,7 +63,8 @@ def test_exporters_plugins_and_nodes_are_listed(farm: LiveFarm, client: FarmClie
     assert {"name": "mp4", "extension": ".mp4", "media_type": "video/mp4"} in client.exporters()
     assert any(p["name"] == "built-in" and p["enabled"] for p in client.plugins())
     farm.store.upsert_replica("r-1", "node-a", "cpu", "idle")
-    assert [(n["id"], n["node"], n["state"]) for n in client.nodes()] == [("r-1", "node-a", "idle")]
+    (node,) = client.nodes()
+    assert (node["host"], [replica["id"] for replica in node["replicas"]]) == ("node-a", ["r-1"])
 
 
 def test_metrics_count_jobs_and_requests(farm: LiveFarm, client: FarmClient):

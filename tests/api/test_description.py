@@ -14,6 +14,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from farm.client import FarmClient
 from farm.cluster.local import render_in_process
+from farm.jobs.nodes import NodeFacts
 from tests.support.api import LiveFarm, live_farm, picture
 from tests.support.farms import tiny
 
@@ -60,6 +61,8 @@ def served(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.
         found = Served(farm, client, api, "")
         found.completed = found.submit()
         render_in_process(farm.store, farm.artifacts, found.completed)
+        farm.store.put_facts([NodeFacts("studio-1", "n", cores=2)])
+        farm.store.upsert_replica("replica-1", "n", "CPU", "idle", more={"host": "studio-1", "seat": "cpu-0"})
         yield found
 
 
@@ -82,6 +85,8 @@ def answers(served: Served, operation: Any) -> set[int]:
             "job_id": st.sampled_from(jobs),
             "name": st.sampled_from(["image", "video", "manifest"]),
             "section": st.integers(0, 1),
+            "node": st.just("studio-1"),
+            "replica": st.just("replica-1"),
         }
     )
     mostly = st.sampled_from([True, True, True, False]).flatmap(lambda use: real_ones if use else st.none())

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from farm.cluster.board import Board
-from farm.cluster.devices import NO_MODEL, Slot, slots_of, wanted_slots
+from farm.cluster.devices import NO_MODEL, Slot, chosen, slots_of
 from farm.cluster.members import Held, Member, Members
 from farm.jobs.records import TaskKind
+from farm.scheduling.nodes import Standing
 from farm.scheduling.records import Hold, JobView, Needs, SeatState, TaskView
 from farm.scheduling.troubles import Quarantine, Rest
 from farm.settings import Settings
@@ -35,7 +36,8 @@ def held(attempt: str = "a", began: float | None = None) -> Held:
         ({"running": Held("a")}, "busy", SeatState.READY),
         ({"running": Held("a", unwanted="cancelled")}, "busy", SeatState.DRAINING),
         ({"running": Held("a"), "unanswered": 1}, "busy", SeatState.DRAINING),
-        ({"draining": True}, "draining", SeatState.DRAINING),
+        ({"standing": Standing(takes=False)}, "draining", SeatState.DRAINING),
+        ({"standing": Standing(takes=False), "running": Held("a")}, "busy", SeatState.DRAINING),
         ({"trouble": Rest(1e12, "hot")}, "resting", SeatState.RESTING),
         ({"trouble": Rest(0.0)}, "idle", SeatState.READY),
         ({"trouble": Quarantine("sick", 1e12)}, "quarantined", SeatState.QUARANTINED),
@@ -101,7 +103,13 @@ def test_a_node_with_gpus_has_a_core_for_exports() -> None:
 
 def test_places_stay_the_same_whatever_order_nodes_come_in() -> None:
     nodes = [node("b", CPU=2), node("a", CPU=2), node("c", GPU=1, CPU=4)]
-    first = wanted_slots(nodes, 3)
-    assert first == wanted_slots(nodes[::-1], 3)
+
+    def wanted(nodes: list[dict[str, object]], most: int | None, taken: tuple[str, ...] = ()) -> list[Slot]:
+        return chosen([slot for one in nodes for slot in slots_of(one)], most, taken)
+
+    first = wanted(nodes, 3)
+    assert first == wanted(nodes[::-1], 3)
     assert [slot.place for slot in first] == ["a/cpu-0", "a/cpu-1", "b/cpu-0"]
-    assert len(wanted_slots(nodes, None)) == 6
+    assert len(wanted(nodes, None)) == 6
+    kept = wanted([*nodes, node("0", CPU=2)], 3, tuple(slot.place for slot in first))
+    assert kept == first, "a node that joins takes nobody's place under --replicas"
