@@ -31,6 +31,9 @@ h1 { font-size: 1.9rem !important; }
 .st-key-plan [data-testid="stMetricLabel"] * { overflow: visible; white-space: nowrap; font-size: 0.74rem; }
 .st-key-plan [data-testid="stHorizontalBlock"] { gap: 0.6rem; }
 .quiet { opacity: 0.65; font-size: 0.85rem; }
+.seat { font-size: 0.9rem; line-height: 1.45; overflow-wrap: anywhere; }
+[class*="st-key-replica-"] { flex-wrap: nowrap !important; }
+.seat a { color: inherit; }
 .events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; max-height: 340px;
   overflow-y: auto; }
 .events b { opacity: 0.6; font-weight: 400; margin-right: 10px; }

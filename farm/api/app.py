@@ -109,7 +109,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     given = first.get("input")
     got = f", got {given!r}"[:80] if isinstance(given, str | int | float) else ""
-    return error_answer(InputError(f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{got}"))
+    said = first["msg"].removeprefix("Value error, ")
+    return error_answer(InputError(f"{where}: {said[0].lower()}{said[1:]}{got}"))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,23 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import bench, disk, doctor, errors, jobs, models, plan, plugins, render, service, simulate, takes, train
+from farm.cli import (
+    bench,
+    disk,
+    doctor,
+    errors,
+    jobs,
+    models,
+    nodes,
+    owners,
+    plan,
+    plugins,
+    render,
+    service,
+    simulate,
+    takes,
+    train,
+)
 
 app = typer.Typer(
     name="farm",
@@ -39,6 +55,8 @@ PANELS = {
         service.up,
         service.down,
         service.open_dashboard,
+        nodes.drain,
+        nodes.undrain,
         disk.disk,
         doctor.doctor,
         jobs.token,
@@ -62,13 +80,19 @@ PANELS = {
     "Extend": (models.models, models.loras, plugins.presets, plugins.plugins),
 }
 NAMES: dict[object, str] = {service.open_dashboard: "open"}
-GROUPS = {"train": train.train_app, "bench": bench.bench_app}
+IMPROVE, RUN = "Improve the model", "Run a farm"
+GROUPS = {
+    "nodes": (nodes.nodes_app, RUN),
+    "owners": (owners.owners_app, RUN),
+    "train": (train.train_app, IMPROVE),
+    "bench": (bench.bench_app, IMPROVE),
+}
 
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(NAMES.get(command), rich_help_panel=panel)(command)
-for group, sub_app in GROUPS.items():
-    app.add_typer(sub_app, name=group, rich_help_panel="Improve the model")
+for group, (sub_app, panel) in GROUPS.items():
+    app.add_typer(sub_app, name=group, rich_help_panel=panel)
 
 
 def main(args: list[str] | None = None) -> int:

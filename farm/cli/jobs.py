@@ -77,6 +77,7 @@ def submit(
     name: Annotated[str | None, typer.Option(help="A name for lists and files.")] = None,
     priority: Annotated[int | None, typer.Option(help="0 to 100; higher goes first.")] = None,
     lora: options.Loras = None,
+    label: options.Labels = None,
     from_: options.From = None,
     set_: options.Fields = None,
     key: Annotated[
@@ -181,6 +182,11 @@ def change(
         bool | None,
         typer.Option("--mix-devices/--one-device-class", help="Let several kinds of devices render its sections."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Only nodes with this label go on with it; may be repeated."),
+    ] = None,
+    no_label: Annotated[bool, typer.Option("--no-label", help="Any node may.")] = False,
     url: Url = None,
     token: Token = None,
 ) -> None:
@@ -189,6 +195,9 @@ def change(
     Example: farm change 3f2a --priority 80 --deadline +2h
     """
     values: dict[str, Any] = {"name": name, "priority": priority, "mixing": mixing}
+    if label and no_label:
+        raise InputError("--label and --no-label exclude each other.")
+    values["labels"] = [] if no_label else label or None
     values = {field: value for field, value in values.items() if value is not None}
     if deadline is not None:
         values["deadline"] = read_moment(deadline)
@@ -196,8 +205,12 @@ def change(
         raise InputError("there is nothing to change; see `farm change --help`.")
     with connect(url, token) as client:
         changed = client.change(find(client, job), **values)
-    said = ", ".join(f"{field} {changed[field]}" for field in values)
+    said = ", ".join(f"{field} {_said(changed[field])}" for field in values)
     output.console().print(f"{changed['id']}: {said}", markup=False, highlight=False)
+
+
+def _said(value: object) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 def read_moment(text: str) -> str | None:

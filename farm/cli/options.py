@@ -32,6 +32,10 @@ Loras = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[:WEIGHT]", help="A LoRA, weight 1 if not said; may be repeated. See `farm loras`."),
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="WORD", help="Only on nodes with this label; may be repeated. See `farm nodes`."),
+]
 From = Annotated[
     Path | None,
     typer.Option(
@@ -60,6 +64,7 @@ _FIELDS = {
     "exact_length": "exact_length",
     "exporter": "exporter",
     "lora": "loras",
+    "label": "labels",
     "end_strength": "end_image_strength",
     "extend_at": "extend",
     "extend_output": "extend_output",
@@ -83,8 +88,9 @@ def request_fields(options: Mapping[str, Any], complete: bool = True) -> dict[st
     """
     given = {field: options.get(option) for option, field in _FIELDS.items()}
     fields = {field: value for field, value in given.items() if value is not None and value is not False}
-    if not fields.get("loras"):
-        fields.pop("loras", None)
+    for several in ("loras", "labels"):
+        if not fields.get(several):
+            fields.pop(several, None)
     if source := options.get("from_"):
         fields = read_settings(source) | fields
     fields |= parse_fields(options.get("set_") or [])

@@ -19,6 +19,15 @@ STATE_STYLES = {
     "failed": "red",
     "cancelled": "dim",
     "waiting": "dim",
+    "busy": "cyan",
+    "active": "green",
+    "idle": "green",
+    "draining": "yellow",
+    "drained": "yellow",
+    "resting": "yellow",
+    "quarantined": "red",
+    "closed": "dim",
+    "gone": "dim",
 }
 
 

@@ -48,6 +48,7 @@ def render(
         int | None, typer.Option(min=1, max=256, help="Copies of the model; default: one per GPU or CPU core.")
     ] = None,
     lora: options.Loras = None,
+    label: options.Labels = None,
     from_: options.From = None,
     set_: options.Fields = None,
 ) -> None:
