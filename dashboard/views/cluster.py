@@ -73,11 +73,14 @@ def _node(node: dict[str, Any]) -> None:
             for label in node["labels"]:
                 st.badge(label, icon=":material/label:", color="violet")
             st.space("stretch")
-            if node["drain"]:
-                _act("Resume", ":material/play_arrow:", f"resume-{host}", lambda: farm_access.client().undrain(host))
-            else:
-                node_settings.drain(host)
-            node_settings.settings(node)
+            with st.container(horizontal=True, width="content"):
+                if node["drain"]:
+                    _act(
+                        "Resume", ":material/play_arrow:", f"resume-{host}", lambda: farm_access.client().undrain(host)
+                    )
+                else:
+                    node_settings.drain(host)
+                node_settings.settings(node)
         if node["message"]:
             st.caption(f":orange[:material/info:] {looks.plain(node['message'])}")
         looks.facts(_facts(node))

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from farm.client import FarmClient
+from farm.jobs.nodes import NodeFacts
 from farm.service.state import read_state
 from farm.settings import Settings
+from farm.store.jobs import JobStore
 from farm.tokens import LoginKeys
 from tests.dashboard.conftest import RunningFarm, free_port, wait_for
 from tests.support.tiny import tiny_checkpoint
@@ -182,3 +185,39 @@ def test_queue_pauses_resumes_and_cancels(page: Page, dashboard_url: str, farm: 
     page.wait_for_url(re.compile(f"id={second}"))
     page.locator(f".st-key-retry-{second} button:visible").click()
     expect(page.locator("video")).to_have_count(1)
+
+
+def test_cluster_shows_drains_and_sets_machines(page: Page, dashboard_url: str, farm: RunningFarm):
+    store = JobStore(farm.settings.database_url)
+    store.put_facts([NodeFacts("studio-1", "4f" * 28, cores=8, memory=64 * 10**9, devices=("H100",))])
+    more = {"host": "studio-1", "seat": "cuda-0", "memory": 79 * 10**9, "device_name": "NVIDIA H100"}
+    trouble = {"trouble": "section-003: <b>hot</b>", "trouble_at": datetime.now(UTC)}
+    store.upsert_replica("replica-0", "4f" * 28, "H100", "idle", more={**more, **trouble})
+    page.goto(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url), wait_until="commit")
+    page.goto(f"{dashboard_url}/cluster", wait_until="commit")
+    node = page.locator(".st-key-node-studio-1")
+    for text in ("studio-1", "active", "NVIDIA H100 · 79.0 GB", "nothing in hand", "section-003: <b>hot</b>"):
+        expect(node).to_contain_text(text)
+
+    node.get_by_role("button", name="Drain", exact=True).click()
+    page.get_by_label("Reason").fill("new driver")
+    page.get_by_role("button", name="Drain studio-1").click()
+    expect(node).to_contain_text("new driver")
+    node.get_by_role("button", name="Resume").click()
+    expect(node).to_contain_text("active")
+    node.locator(".st-key-seat-replica-0 button:visible").click()
+    expect(node).to_contain_text("drained")
+    assert list(store.nodes()[0].settings.seats) == ["cuda-0"] and store.nodes()[0].settings.drain is None
+
+    node.get_by_role("button", name="Settings").click()
+    page.get_by_role("textbox", name="Labels").fill("studio, rack-2")
+    page.get_by_role("textbox", name="Hours").fill("25")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("should be hours of the day such as 22-07")).to_be_visible()
+    page.get_by_role("textbox", name="Hours").fill("22-07")
+    page.get_by_role("button", name="Save").click()
+    expect(node).to_contain_text("rack-2")
+    settings = store.nodes()[0].settings
+    assert (settings.labels, str(settings.hours), settings.max_replicas) == (("rack-2", "studio"), "22-07", None)
+    store.remove_replica("replica-0")
+    store.close()
