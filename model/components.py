@@ -33,8 +33,8 @@ def load_weights(
         kind: a model class of diffusers or transformers.
         path: a folder with configuration and weights (in shards or not), or a single safetensors file.
         device: where to put it.
-        dtype: ``fp32``, ``bf16``, ``fp16``, or ``fp8``: linear layers are kept as 8-bit floats (e4m3) and widened to
-            bf16 (on the CPU: fp32) while they are at work.
+        dtype: ``fp32``, ``bf16``, ``fp16``, or ``fp8``: the layers of a transformer's blocks are kept as 8-bit floats,
+            see ``transformer.fp8``, and everything else in bf16 (on the CPU: fp32).
         config: the model's configuration, for a single file.
         works_on: the device that it will compute on, when that is another.
 
@@ -53,7 +53,7 @@ def load_weights(
         raise _unreadable(path, error) from error
     model = model.eval().requires_grad_(False)
     if dtype == "fp8":
-        model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=working)
+        model.use_fp8()
     return model.to(device)
 
 

@@ -34,6 +34,7 @@ from .plan.plan import Section
 from .preview import LatentColours, colours_of
 from .sampling import SAMPLERS, flow_shift, flow_sigmas, guidance_of, timestep_of
 from .transformer import PackedTransformer, SectionInputs, SectionMemo, accelerate, extra_kernels, gather_context
+from .transformer.acceleration import wants_fp8
 
 NEGATIVE = "negative"
 """The key of the negative prompt's embeddings, whatever its text."""
@@ -71,7 +72,7 @@ class FramePackRenderer:
         self._facts = checkpoint.family
         trained = self._facts.get("dtypes", {})
         self.dtypes = part_dtypes(WITH_WEIGHTS, checkpoint.dtypes, trained, self.device.type)
-        if placement.weight_bytes == 1:
+        if placement.weight_bytes == 1 or (self.dtypes["transformer"] == "bf16" and wants_fp8()):
             self.dtypes["transformer"] = "fp8"
         self._apply_threads()
         parts = checkpoint.parts

@@ -4,7 +4,7 @@ Known are diffusers' names (the official ones), the same under a prefix, the nam
 8-bit weights with or without a scale of their own. ComfyUI files are of this kind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,25 @@ def _read(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     for name, scale in scales.items():
         if name not in weights:
             raise CheckpointError(f"checkpoint file {file}: there is a scale, but no weight, for {name!r}.")
-        weights[name] = (weights[name].float() * scale).to(dtype)
+        weights[name] = (weights[name].float() * _broadcast(scale, weights[name].shape, name, file)).to(dtype)
     return weights
+
+
+def _broadcast(scale: torch.Tensor, shape: Sequence[int], name: str, file: Path) -> torch.Tensor:
+    """A scale of the whole weight or one of each of its rows, in a shape that multiplies rows.
+
+    Raises:
+        CheckpointError: it is of another kind.
+    """
+    rows = shape[0] if shape else 1
+    if scale.numel() == 1:
+        return scale.reshape(())
+    if scale.numel() == rows and scale.ndim in (1, len(shape)) and scale.shape[0] == rows:
+        return scale.reshape(rows, *[1] * (len(shape) - 1))
+    raise CheckpointError(
+        f"checkpoint file {file}: the scale of {name!r} has the shape {list(scale.shape)} for weights {list(shape)}; "
+        "one of the whole weight or of each row can be read. Use a file with such scales, or one without."
+    )
 
 
 def _prefix(names: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from farm.errors import InputError, unknown_name
+from farm.errors import unknown_name
+from model.device import open_device
 from model.plan.context import place_context
 from model.plan.layout import Layout
 from model.transformer import PackedTransformer, SectionInputs, gather_context
@@ -58,15 +59,12 @@ def find_size(name: str) -> Size:
 
 
 def open_bench_device(name: str) -> torch.device:
-    """Torch's device ``name``.
+    """Torch's device ``name``, opened as a replica does.
 
     Raises:
         InputError: it can't be used here.
     """
-    try:
-        return torch.empty(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} can't be used ({str(error).splitlines()[0]}).") from error
+    return open_device(name)
 
 
 def working_dtype(device: torch.device) -> torch.dtype:

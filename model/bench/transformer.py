@@ -77,7 +77,7 @@ def compare(
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             return pool.submit(work, *arguments).result()
 
-    tflop, times, attention = apart(_time, size, device, steps, variants, threads, rounds)
+    tflop, times, attention = apart(time_variants, size, device, steps, variants, threads, rounds)
     base = times[variants[0]]
     rows = []
     for variant in variants:
@@ -102,9 +102,10 @@ def _sections(times: Times, steps: int, rounds: int) -> list[float]:
     return [times.first[i] + sum(times.later[i * later : (i + 1) * later]) for i in range(rounds)]
 
 
-def _time(
+def time_variants(
     size: str, device_name: str, steps: int, variants: tuple[str, ...], threads: int, rounds: int
 ) -> tuple[float, Mapping[str, Times], dict[str, str]]:
+    """Time the variants in this process: TFLOP of a step, times and attention backend of each."""
     torch.set_num_threads(threads)
     device = open_bench_device(device_name)
     dtype, facts = working_dtype(device), find_size(size)

@@ -1,7 +1,7 @@
-"""Which kernels the blocks run on: the attention backend and regional compilation.
+"""Which kernels the blocks run on: the attention backend, regional compilation, 8-bit products.
 
-Results depend on them, so whatever is not PyTorch's own choice is part of the device class. Two environment variables
-of a replica set them (docs/transformer.md): ``FARM_ATTENTION`` and ``FARM_COMPILE``.
+Results depend on them, so whatever is not PyTorch's own choice is part of the device class. Three environment variables
+of a replica set them (docs/transformer.md): ``FARM_ATTENTION``, ``FARM_COMPILE`` and ``FARM_MATMUL``.
 """
 
 import os
@@ -16,8 +16,11 @@ from diffusers.utils import logging
 
 from farm.errors import InputError, unknown_name
 
+from .fp8 import can_multiply, multiply_in_fp8
+
 ATTENTION = "FARM_ATTENTION"
 COMPILE = "FARM_COMPILE"
+MATMUL = "FARM_MATMUL"
 NATIVE = "native"
 
 BACKENDS = {
@@ -41,28 +44,30 @@ _EXACT_NEWEST = ("cudnn", "flash")
 
 @dataclass(frozen=True)
 class Acceleration:
-    """What a transformer runs on. ``attention`` is a name of ``BACKENDS``; ``compiled``: its blocks are compiled."""
+    """What a transformer runs on. ``attention`` is a name of ``BACKENDS``; ``compiled``: its blocks are compiled;
+    ``fp8``: their layers multiply 8-bit floats."""
 
     attention: str = NATIVE
     compiled: bool = False
+    fp8: bool = False
 
     @property
     def suffix(self) -> str:
         """What it adds to the device class: nothing where PyTorch's own kernels run."""
         attention = "" if self.attention == NATIVE else f"-{self.attention}"
-        return attention + ("-compiled" if self.compiled else "")
+        return attention + ("-compiled" if self.compiled else "") + ("-fp8mm" if self.fp8 else "")
 
 
 def accelerate(
     transformer: Any, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
 ) -> Acceleration:
-    """Give ``transformer`` its attention backend and compile its blocks if asked to.
+    """Give ``transformer`` its attention backend; compile its blocks and have its 8-bit layers multiply if asked to.
 
     Args:
         transformer: a diffusers model.
         device: where it computes.
         dtype: what it computes in.
-        environ: where the two variables are read.
+        environ: where the variables are read.
 
     Raises:
         InputError: a variable has no meaning, or names a backend that does not run here.
@@ -71,10 +76,26 @@ def accelerate(
     attention = choose_attention(device, dtype, head_dim, environ.get(ATTENTION, "").strip().lower())
     with _quiet():
         transformer.set_attention_backend(BACKENDS[attention])
+    fp8 = wants_fp8(environ)
+    if fp8 and not can_multiply(device):
+        raise InputError(f"{MATMUL} is 'fp8', which needs an NVIDIA card of compute capability 8.9 or more; unset it.")
+    fp8 = fp8 and multiply_in_fp8(transformer) > 0
     compiled = _is_set(environ.get(COMPILE, ""))
     if compiled:
         transformer.compile_repeated_blocks()
-    return Acceleration(attention, compiled)
+    return Acceleration(attention, compiled, fp8)
+
+
+def wants_fp8(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether layers are to multiply 8-bit floats.
+
+    Raises:
+        InputError: the variable has no meaning.
+    """
+    value = environ.get(MATMUL, "").strip().lower()
+    if value not in ("", "bf16", "fp8"):
+        raise InputError(f"{MATMUL} is {value!r}; expected bf16 or fp8.")
+    return value == "fp8"
 
 
 def choose_attention(device: torch.device, dtype: torch.dtype, head_dim: int, wanted: str = "") -> str:

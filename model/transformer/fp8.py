@@ -20,25 +20,22 @@ _TINY = 1e-12
 class Fp8Linear(nn.Linear):
     """A linear layer with weights [out, in] in e4m3, ``weight_scale`` [out, 1] in fp32 and its bias as it was.
 
-    ``multiplied``: see the module; the widened way otherwise.
+    ``multiplied``: the second way of the module's; it begins with the first.
     """
 
-    weight_scale: torch.Tensor
-
-    def __init__(self, layer: nn.Linear, multiplied: bool = False) -> None:
+    def __init__(self, layer: nn.Linear) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.working = layer.weight.dtype
         rounded, scale = to_fp8(layer.weight.detach())
         self.weight = nn.Parameter(rounded, requires_grad=False)
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach(), requires_grad=False)
-        self.register_buffer("weight_scale", scale)
-        self.multiplied = multiplied
+        self.weight_scale = nn.Parameter(scale, requires_grad=False)
+        self.multiplied = False
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """[..., in] to [..., out], in the input's dtype."""
         if not self.multiplied:
-            wide = self.weight.to(input.dtype) * self.weight_scale.to(input.dtype)
+            wide = self.weight.to(input.dtype).mul_(self.weight_scale.to(input.dtype))
             return nn.functional.linear(input, wide, self.bias)
         flat = input.reshape(-1, self.in_features)
         rounded, scale = to_fp8(flat)
@@ -60,16 +57,21 @@ def to_fp8(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (rows.float() / scale).clamp(-LARGEST, LARGEST).to(FP8), scale
 
 
-def use_fp8(blocks: Sequence[nn.Module], multiplied: bool) -> int:
-    """Exchange the linear layers of attention and feed-forward in ``blocks``; modulation layers stay. How many."""
-    count = 0
+def use_fp8(blocks: Sequence[nn.Module]) -> None:
+    """Exchange the linear layers of attention and feed-forward in ``blocks``; modulation layers stay."""
     for block in blocks:
         for name, module in list(block.named_modules()):
             for child_name, child in list(module.named_children()):
                 if type(child) is nn.Linear and "norm" not in f"{name}.{child_name}":
-                    setattr(module, child_name, Fp8Linear(child, multiplied))
-                    count += 1
-    return count
+                    setattr(module, child_name, Fp8Linear(child))
+
+
+def multiply_in_fp8(transformer: nn.Module) -> int:
+    """Have the 8-bit layers of ``transformer`` multiply 8 bits by 8 bits. How many there are."""
+    layers = [module for module in transformer.modules() if isinstance(module, Fp8Linear)]
+    for layer in layers:
+        layer.multiplied = True
+    return len(layers)
 
 
 def can_multiply(device: torch.device) -> bool:

@@ -19,6 +19,7 @@ from torch import nn
 from farm.errors import InputError
 from model.plan.layout import Kernel
 
+from .fp8 import use_fp8
 from .inputs import ContextGroup, SectionInputs
 from .memo import SectionMemo, Step
 from .modulation import Modulations, brought_to
@@ -43,8 +44,6 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
     """
 
     _repeated_blocks = ["HunyuanVideoTransformerBlock", "HunyuanVideoSingleTransformerBlock"]
-    _skip_layerwise_casting_patterns = ["x_embedder", "context_embedder", "norm", "^proj_out$"]
-
     _streamed_to: torch.device | None = None
 
     @register_to_config
@@ -114,6 +113,10 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
         for name, projection in make_projections(missing, base).items():
             self.extra_x_embedders[name] = projection
         self.register_to_config(extra_kernels=tuple(self.extra_x_embedders))
+
+    def use_fp8(self) -> None:
+        """Keep the weights of attention and feed-forward layers, 9.0 of the released 12.9 billion, as 8-bit floats."""
+        use_fp8([*self.transformer_blocks, *self.single_transformer_blocks])
 
     @staticmethod
     def _is_released(name: str) -> bool:

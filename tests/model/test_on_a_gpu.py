@@ -95,7 +95,7 @@ def test_memory_plans_are_what_the_13b_transformer_takes(gpu: Pretending, name: 
     config = released_facts("framepack")["transformer_config"]
     transformer = without_data(PackedTransformer, config, torch.bfloat16, gpu)
     if placement.weight_bytes == 1:
-        transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+        transformer.use_fp8()
     transformer.proj_out.float()
     transformer_move(transformer, placement, card)(card)
     layout = Layout.parse(released_facts("framepack")["layout"])

@@ -262,6 +262,18 @@ def with_scales(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return scaled
 
 
+def with_row_scales(weights: dict[str, torch.Tensor], columns: tuple[int, ...] = ()) -> dict[str, torch.Tensor]:
+    """A scale for each row, as [rows] or [rows, 1]."""
+    scaled: dict[str, torch.Tensor] = {}
+    for name, tensor in weights.items():
+        scaled[name] = tensor
+        if tensor.ndim == 2 and "blocks." in name:
+            scale = tensor.float().abs().amax(dim=1) / 448 + 1e-12
+            scaled[name] = (tensor.float() / scale[:, None]).to(torch.float8_e4m3fn)
+            scaled[name.removesuffix("weight") + "weight_scale"] = scale.reshape(-1, *columns)
+    return scaled
+
+
 @pytest.mark.parametrize(
     ("rename", "tolerance"),
     [
@@ -269,8 +281,10 @@ def with_scales(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         (lambda weights: {f"model.diffusion_model.{name}": tensor for name, tensor in weights.items()}, 0.0),
         (to_fp8, 0.07),
         (with_scales, 0.07),
+        (with_row_scales, 0.07),
+        (lambda weights: with_row_scales(weights, (1,)), 0.07),
     ],
-    ids=["bf16", "prefixed", "fp8", "scaled-fp8"],
+    ids=["bf16", "prefixed", "fp8", "scaled-fp8", "row-scaled-fp8", "column-of-scales"],
 )
 def test_single_files_give_the_same_transformer(
     folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, rename: Any, tolerance: float
@@ -287,6 +301,21 @@ def test_single_files_give_the_same_transformer(
     for name, tensor in read.items():
         assert tensor.dtype == torch.float32
         assert (tensor - expected[name]).abs().max() <= tolerance * expected[name].abs().max(), name
+
+
+def test_scales_of_blocks_are_refused_by_name(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_blocks(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        rows = with_row_scales(weights)
+        return {n: t.reshape(-1, 2).clone() if n.endswith("weight_scale") else t for n, t in rows.items()}
+
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+    file = single(folder, tmp_path / "FramePackI2V_HY_blocks.safetensors", of_blocks)
+    configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
+    shutil.rmtree(folder / "transformer")
+    with pytest.raises(CheckpointError, match=r"the scale of .* one of the whole weight or of each row"):
+        families.load(I2V)
 
 
 def test_weights_may_stay_in_8_bits(

@@ -11,7 +11,6 @@ from model.device import HOST
 from model.memory import CUDA_CONTEXT, HUNYUAN_13B, PLACEMENTS, plan_memory
 from model.placement import transformer_move
 from model.transformer.acceleration import accelerate
-from model.transformer.fp8 import use_fp8
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
@@ -24,7 +23,7 @@ def run(setup: Setup, emit: Emit) -> None:
         made = build(size, device, dtype)
         accelerate(made, device, dtype)
         if names[0] == "fp8":
-            use_fp8([*made.transformer_blocks, *made.single_transformer_blocks], multiplied=False)
+            made.use_fp8()
         for name in names:
             attempt(name, lambda n=name, m=made: _measure(m, n, setup.size, device, dtype), emit)  # type: ignore[misc]
         del made

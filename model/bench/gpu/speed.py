@@ -17,8 +17,16 @@ from model.bench.sizes import (
 )
 from model.bench.steps import Forward, relative_error, take_turns, through_diffusers, through_ours, timed
 from model.bench.transformer import count_tflop
-from model.transformer.acceleration import BACKENDS, COMPILE, accelerate, choose_attention, try_attention
-from model.transformer.fp8 import can_multiply, use_fp8
+from model.transformer.acceleration import (
+    ATTENTION,
+    BACKENDS,
+    COMPILE,
+    MATMUL,
+    accelerate,
+    choose_attention,
+    try_attention,
+)
+from model.transformer.fp8 import can_multiply
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
@@ -74,10 +82,12 @@ class Speed:
         """Ours on that backend, compiled or with 8-bit products, beside the reference."""
         made = self.ours()
         if fp8:
-            use_fp8([*made.transformer_blocks, *made.single_transformer_blocks], multiplied=True)
-        environ = {"FARM_ATTENTION": attention, COMPILE: "1" if compiled else "0"}
+            made.use_fp8()
+        environ = {ATTENTION: attention, COMPILE: "1" if compiled else "0"}
+        if fp8 and self.device.type == "cuda":
+            environ[MATMUL] = "fp8"
         if self.device.type == "cpu":
-            environ.pop("FARM_ATTENTION")
+            del environ[ATTENTION]
         accelerate(made, self.device, self.dtype, environ)
         begin = through_ours(made, self.inputs)
         compile_s, _ = timed(lambda: begin([1000.0])(self.x, 1000.0), self.device)

@@ -167,10 +167,8 @@ def test_diffusers_cache_hooks_see_every_block(packed: Any) -> None:
     assert calls["last"] == 1
 
 
-def test_layerwise_casting_keeps_modulations_and_embedders_as_they_are(packed: Any) -> None:
-    packed.enable_layerwise_casting(storage_dtype=torch.float16, compute_dtype=torch.float32)
-    kept = {weight.dtype for norm in modulation_norms(packed) for weight in norm.parameters()}
-    assert kept == {torch.float32} and packed.transformer_blocks[0].attn.to_q.weight.dtype == torch.float16
+def test_8_bit_layers_share_constant_work_too(packed: Any) -> None:
+    packed.use_fp8()
     assert equal(run(packed, SectionMemo(TIMES)), run(packed, None))
 
 
