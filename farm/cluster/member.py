@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +64,7 @@ class Member:
     unanswered: int = 0
     gone: bool = False
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    noted: Mapping[str, Any] = field(default_factory=dict)
+    noted: tuple[Any, ...] = ()
 
     @property
     def attempt(self) -> str | None:
@@ -90,6 +89,24 @@ class Member:
         if isinstance(self.trouble, Quarantine) and self.trouble.probe_at > now:
             return "quarantined"
         return "resting" if isinstance(self.trouble, Rest) and self.trouble.until > now else "idle"
+
+    @property
+    def condition(self) -> tuple[Any, ...]:
+        """All that its row tells besides its state; two equal ones make equal rows."""
+        held = [(each.attempt, each.hold, bool(each.unwanted)) if each else None for each in (self.running, self.ahead)]
+        models = (self.families, self.loaded, self.loading, self.loads)
+        people = (self.standing, self.labels)
+        return (
+            *held,
+            *models,
+            *people,
+            self.facts,
+            self.pace,
+            self.trouble,
+            self.blame,
+            self.pid,
+            bool(self.unanswered),
+        )
 
     @property
     def message(self) -> str:

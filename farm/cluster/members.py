@@ -91,8 +91,9 @@ class Members:
         for row in await asyncio.to_thread(self._store.replicas):
             if row.trouble_at is not None:
                 self._blames[f"{row.host}/{row.seat}"] = row.trouble, row.trouble_at.timestamp()
-            if row.id in self._members:
-                self._members[row.id].loads = tuple(row.loads)
+            if member := self._members.get(row.id):
+                member.loads, member.loaded = tuple(row.loads), frozenset(row.models)
+                member.families = member.loaded
             else:
                 await asyncio.to_thread(self._store.remove_replica, row.id)
         return [pair for pair in found if pair is not None]

@@ -45,12 +45,14 @@ class Noting:
 
     async def one(self, member: Member, state: str) -> None:
         """Write a replica's row, unless it was removed in between: a row that comes back would stay for ever."""
+        changed = (state, *member.condition)
+        if changed == member.noted:
+            return
         async with member.writing:
-            values = self._row(member, state)
-            if member.gone or values == member.noted:
+            if member.gone:
                 return
-            await insist(self._store.upsert_replica, member.id, **values)
-            member.noted = values
+            await insist(self._store.upsert_replica, member.id, **self._row(member, state))
+            member.noted = changed
 
     def _row(self, member: Member, state: str) -> dict[str, Any]:
         slot, trouble, pace = member.slot, member.trouble, member.pace

@@ -107,6 +107,27 @@ def test_a_cap_and_hours_decide_how_many_replicas_there_are(cluster: Cluster, ho
     assert cluster.finished(job.id).state == "completed"
 
 
+def test_a_new_coordinator_knows_what_people_want(cluster: Cluster, host: str) -> None:
+    import os
+    import signal
+
+    cluster.store.change_node(host, NodeChange(max_replicas=1))
+    cluster.store.drain(host, Drain("ann"), "cpu-0")
+    nudge(cluster)
+    wait_for(lambda: [row.wanted for row in cluster.store.replicas()] == ["drained"], "one is left, and drained")
+    before = cluster.status()
+    os.kill(before["pid"], signal.SIGKILL)
+    after = wait_for(lambda: (s := cluster.status())["recovered"] and s["pid"] != before["pid"] and s, "another one")
+    assert [replica["id"] for replica in after["replicas"]] == [replica["id"] for replica in before["replicas"]]
+    job = cluster.job(total_second_length=1.2, steps=2, seed=80)
+    nudge(cluster)
+    wait_for(lambda: [row.state for row in cluster.store.replicas()] == ["draining"], "it still is")
+    assert cluster.store.attempts(job.id) == []
+    cluster.store.undrain(host, "cpu-0")
+    nudge(cluster)
+    assert cluster.finished(job.id).state == "completed" and len(cluster.pids()) == 1
+
+
 def test_what_a_replica_is_stands_in_its_row(cluster: Cluster, host: str) -> None:
     job = cluster.job(total_second_length=2.4, steps=2, seed=79)
     assert cluster.finished(job.id).state == "completed"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from farm.cluster.board import Board
-from farm.cluster.devices import NO_MODEL, Slot, chosen, slots_of
+from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, chosen, look_at, slots_of
 from farm.cluster.members import Held, Member, Members
 from farm.jobs.records import TaskKind
 from farm.scheduling.nodes import Standing
@@ -113,3 +113,33 @@ def test_places_stay_the_same_whatever_order_nodes_come_in() -> None:
     assert len(wanted(nodes, None)) == 6
     kept = wanted([*nodes, node("0", CPU=2)], 3, tuple(slot.place for slot in first))
     assert kept == first, "a node that joins takes nobody's place under --replicas"
+
+
+def test_what_a_card_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    found = SimpleNamespace(total_memory=80 * 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    assert look_at("cuda", 1.0) == DeviceFacts("NVIDIA H100", 79 * 10**9, "9.0")
+    seat = Member("r", Slot("n", "cuda", "H100"), None, ready=True, facts=look_at("cuda", 1.0)).seat()
+    assert (seat.memory, seat.on_cpu) == (79e9, False)
+
+    def broken(device: object) -> None:
+        raise RuntimeError("no CUDA-capable device is detected")
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
+    assert look_at("cuda", 1.0) == DeviceFacts()
+    assert Member("r", Slot("n", "cuda", "H100"), None).seat().memory == float("inf"), "nobody knows"
+
+
+def test_cores_of_a_node_share_its_memory() -> None:
+    slots = slots_of(node("n", CPU=4), "studio-1")
+    assert [(slot.memory, slot.host, slot.seat) for slot in slots[:2]] == [
+        (16e9, "studio-1", "cpu-0"),
+        (16e9, "studio-1", "cpu-1"),
+    ]
+    assert slots_of({**node("n", CPU=1), "Resources": {"CPU": 1}})[0].memory == float("inf")
