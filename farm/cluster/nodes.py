@@ -1,18 +1,21 @@
 """The nodes of the cluster by the names that people know: which seats each should have now, and what each is."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from farm.jobs.nodes import NodeFacts, NodeSettings, NodeState
 from farm.scheduling.nodes import FINE, Standing, standing
 from farm.store.jobs import JobStore
 
-from .devices import NO_MODEL, Slot, slots_of
+from .devices import Slot, slots_of
 
 NAME_LABEL = "farm-node"
 """Of a node, ``ray start --labels farm-node=NAME``: a name in place of the host's."""
+AT_ONCE = 200
+"""Rows of nodes that are written in one transaction."""
 
 
 class Nodes:
@@ -74,16 +77,16 @@ class Nodes:
             self._store.forget_gone()
             self._noted = {node.host: node.facts for node in self._store.nodes()}
         news = self.news()
-        if news:
-            self._store.put_facts(news)
-            self._noted |= {facts.host: facts for facts in news}
+        for start in range(0, len(news), AT_ONCE):  # short transactions, also when a thousand machines join
+            some = news[start : start + AT_ONCE]
+            self._store.put_facts(some)
+            self._noted |= {facts.host: facts for facts in some}
 
     def _describe(self, node: Mapping[str, Any]) -> NodeFacts:
         node_id = str(node["NodeID"])
         host, resources = self._hosts[node_id], node.get("Resources", {})
         settings = self._settings.get(host)
         closed = settings is not None and settings.hours is not None and not settings.hours.hold(self._minute())
-        mine = [slot for slot in self._slots if slot.node == node_id]
         return NodeFacts(
             host,
             node_id,
@@ -91,7 +94,7 @@ class Nodes:
             message=f"outside its hours {settings.hours}" if settings and closed else "",
             cores=int(resources.get("CPU", 0)),
             memory=int(resources.get("memory", 0)),
-            devices=tuple(slot.label for slot in mine if slot.device != "cpu" and slot.kinds != NO_MODEL),
+            devices=tuple(slot.label for slot in slots_of(node) if slot.device != "cpu"),
         )
 
     def _minute(self) -> int:
@@ -104,12 +107,18 @@ def named(nodes: Iterable[Mapping[str, Any]], before: Mapping[str, str]) -> dict
     nodes = list(nodes)
     ids = [str(node["NodeID"]) for node in nodes]
     names = {node_id: before[node_id] for node_id in ids if node_id in before}
+    taken = set(names.values())
     for node, node_id in zip(nodes, ids, strict=True):
-        if node_id in names:
-            continue
-        labels = node.get("Labels") or {}
-        name = str(labels.get(NAME_LABEL) or node.get("NodeManagerHostname") or node_id[:12])
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
-        free = (host for host in (name, *(f"{name}-{n}" for n in range(2, len(ids) + 2))) if host not in names.values())
-        names[node_id] = next(free)
+        if node_id not in names:
+            names[node_id] = host = next(host for host in _candidates(node, node_id) if host not in taken)
+            taken.add(host)
     return names
+
+
+def _candidates(node: Mapping[str, Any], node_id: str) -> Iterator[str]:
+    """What a node may be called, the best name first."""
+    labels = node.get("Labels") or {}
+    name = str(labels.get(NAME_LABEL) or node.get("NodeManagerHostname") or node_id[:12])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
