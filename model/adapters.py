@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from .lora import Lora, Pair, locate, pairs_of, shares
+from .choices import Lora
+from .lora import Pair, locate, pairs_of, shares
 
 
 class Adapters:

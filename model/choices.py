@@ -1,4 +1,6 @@
-"""Samplers and step caches by name, with what users are told about them. No torch."""
+"""Samplers, step caches and LoRAs as requests name them, with what users are told about them. No torch, no files."""
+
+from dataclasses import dataclass
 
 SAMPLERS = {
     "unipc": "UniPC of order 3, variant bh1: what FramePack was tuned with",
@@ -29,3 +31,16 @@ def no_calibration(family: str) -> str:
         f"cache 'mag' needs a calibration, and model {family!r} has none; measure one with `farm bench magcache` "
         "and give it as magcache_ratios, or use cache 'tea'."
     )
+
+
+MAX_WEIGHT = 4.0
+MAX_LORAS = 8
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA as a request names it. ``sha256`` (hex) is filled in when the job is accepted: the bytes that it means."""
+
+    name: str
+    weight: float = 1.0
+    sha256: str = ""

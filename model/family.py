@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from farm.errors import InputError
 
+from .choices import Lora
 from .decoding import Decoding
 from .footage.buckets import Bucket, nearest_bucket, scaled_buckets
-from .lora import Lora
 from .memory import Placement
 from .plan.layout import Layout
 from .plan.plan import Section

@@ -12,10 +12,8 @@ from pathlib import Path
 from farm.errors import CheckpointError, InputError, unknown_name
 from farm.home import farm_home
 
+from .choices import Lora
 from .weights import Entry, known_sha256, read_header
-
-MAX_WEIGHT = 4.0
-MAX_LORAS = 8
 
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.")
 _TRAINERS = "lora_unet_"
@@ -65,15 +63,6 @@ _ORIGINAL = (
         },
     ),
 )
-
-
-@dataclass(frozen=True)
-class Lora:
-    """A LoRA as a request names it. ``sha256`` (hex) is filled in when the job is accepted: the bytes that it means."""
-
-    name: str
-    weight: float = 1.0
-    sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
-from farm.jobs.graph import plan_for
+from farm.intake.planning import plan_for
 from farm.jobs.order import OrderChange
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media

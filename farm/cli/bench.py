@@ -135,8 +135,8 @@ def magcache(
 
     from farm.cli.media import read_file
     from farm.cli.options import parse_fields
+    from farm.intake.planning import plan_for
     from farm.intake.request import build_request
-    from farm.jobs.graph import plan_for
     from model.caches.calibration import calibrate_magcache
     from model.families import load
     from model.family import SamplingParams

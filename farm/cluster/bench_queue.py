@@ -16,7 +16,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, func, insert, literal, select
 
-from farm.jobs.graph import plan_for, tasks_for
+from farm.intake.planning import plan_for
+from farm.jobs.graph import tasks_for
 from farm.jobs.records import Artifact
 from farm.jobs.request import RenderRequest
 from farm.scheduling.records import SeatView

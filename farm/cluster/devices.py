@@ -1,11 +1,8 @@
-"""Which replicas a node can carry: one per GPU, else one per CPU core, as far as its memory goes; what a device is."""
+"""Which replicas a node can carry: one per GPU, else one per CPU core, as far as its memory goes; what devices say."""
 
-import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from farm.jobs.records import TaskKind
@@ -15,9 +12,6 @@ CPU_SLOT_BYTES = 1_500_000_000
 EVERYTHING = frozenset(TaskKind)
 NO_MODEL = frozenset({TaskKind.EXPORT})
 """What is done without a model, by a core beside GPUs that have sections to render."""
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,29 +96,3 @@ def chosen(slots: Iterable[Slot], most: int | None, taken: Collection[str] = ())
     models = [slot for slot in ordered if slot.kinds != NO_MODEL][:most]
     nodes_used = {slot.node for slot in models}
     return models + [slot for slot in ordered if slot.kinds == NO_MODEL and slot.node in nodes_used]
-
-
-def look_at(device: str, preserve: float) -> DeviceFacts:
-    """What torch knows of a device, less the ``preserve`` GB left to others; nothing when it can't be asked."""
-    if device == "cpu":
-        return DeviceFacts(_processor())
-    try:
-        import torch
-
-        from model.device import GB, total_memory
-
-        found = torch.device(device)
-        major, minor = torch.cuda.get_device_capability(found)
-        usable = max(0, total_memory(found) - round(preserve * GB))
-        return DeviceFacts(torch.cuda.get_device_name(found), usable, f"{major}.{minor}")
-    except Exception as error:  # noqa: BLE001 - a device that is broken says so when it is given work
-        log.warning("can't ask %s what it is: %s", device, error)
-        return UNKNOWN
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    return ""

@@ -12,8 +12,8 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from farm.errors import CancelledError, InputError
+from farm.intake.planning import plan_for
 from farm.jobs.facts import typed_facts
-from farm.jobs.graph import plan_for
 from farm.jobs.names import CONDITIONING, frames_name, latents_name, preview_key
 from farm.jobs.records import Artifact, AttemptSpec, TaskKind
 from farm.settings import Settings

@@ -24,8 +24,9 @@ from farm.store.artifacts import ArtifactStore
 
 from .attempts import Failure, describe_error, judge
 from .calls import COORDINATOR, NAMESPACE
-from .devices import DeviceFacts, Slot, look_at
+from .devices import DeviceFacts, Slot
 from .execution import TaskExecutor
+from .looking import look_at
 
 THREADS = 1
 """Torch threads of a CPU replica: results depend on their number, so it is the same everywhere."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from farm.errors import InputError, unknown_name
-from farm.jobs.graph import plan_for
+from farm.intake.planning import plan_for
 from farm.jobs.request import UNKNOWN_NAME, RenderRequest
 from model.choices import no_calibration
 from model.families import checkpoint, describe

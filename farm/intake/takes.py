@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farm.errors import ConflictError, InputError
-from farm.jobs.graph import plan_for
+from farm.intake.planning import plan_for
 from farm.jobs.names import latents_name, section_name
 from farm.jobs.records import Job, TaskState
 from farm.store.artifacts import ArtifactStore

@@ -2,43 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from graphlib import TopologicalSorter
 
 from model.decoding import Decoding, sections_read
-from model.families import describe
-from model.plan import Plan, make_plan
+from model.plan import Plan
 
 from .names import ENCODE, EXPORT, decode_name, section_name
 from .records import Task, TaskKind, TaskState
-from .request import RenderRequest
 
 WORK = {TaskKind.ENCODE: 0.3, TaskKind.SECTION: 1.0, TaskKind.DECODE: 0.12, TaskKind.EXPORT: 0.04}
 """Of tasks, in sections; that of the export for each section. What devices really take is measured as they work."""
-
-
-def plan_for(request: RenderRequest) -> Plan:
-    """The plan of a request: the same in every process. Recent ones are kept.
-
-    Raises:
-        InputError: the request names an unknown family or order.
-    """
-    info = describe(request.model_type)
-    layout = info.layout if request.tail == "auto" else info.layout.with_tail(request.tail)
-    return _plan(
-        layout=layout,
-        order=request.order,
-        seconds=request.total_second_length,
-        seed=request.seed,
-        prompt=request.prompt,
-        fps=info.fps,
-        exact_length=request.exact_length,
-        given=request.given,
-        blend_sections=request.prompt_blend_sections,
-    )
-
-
-_plan = lru_cache(maxsize=64)(make_plan)
 
 
 def tasks_for(

@@ -10,8 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from farm.errors import unknown_name
 from farm.texts import is_visible, one_line, plain
-from model.choices import CACHES, SAMPLERS
-from model.lora import MAX_LORAS, MAX_WEIGHT, Lora
+from model.choices import CACHES, MAX_LORAS, MAX_WEIGHT, SAMPLERS, Lora
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from model.plan.make import BLEND_SECTIONS
 

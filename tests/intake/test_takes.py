@@ -11,10 +11,10 @@ import torch
 
 from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, InputError
+from farm.intake.planning import plan_for
 from farm.intake.queue import queue_job
 from farm.intake.request import accept
 from farm.intake.takes import accept_take, with_dependants
-from farm.jobs.graph import plan_for
 from farm.jobs.records import AttemptState, Job, JobState
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.jobs.graph import plan_for
+from farm.intake.planning import plan_for
 from farm.jobs.keys import task_keys
 from farm.jobs.request import RenderRequest
 from model.decoding import Decoding

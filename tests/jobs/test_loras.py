@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from farm.errors import InputError
 from farm.intake.request import build_request
 from farm.jobs.request import RenderRequest
-from model.lora import Lora
+from model.choices import Lora
 from plugins.manager import PluginManager
 from tests.support.tiny import tiny_checkpoint
 

@@ -11,8 +11,8 @@ from torch import nn
 import model.families as families
 from model.bench.sizes import SIZES, build, noise, section_inputs
 from model.bench.steps import relative_error, through_ours
+from model.choices import Lora
 from model.family import SamplingParams
-from model.lora import Lora
 from model.memory import MemoryBudget
 from model.plan import make_plan
 from model.puppet.quality import held_out_puppet, start_image

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 import model.families as families
 from farm.errors import CheckpointError, InputError
 from model.adapters import read_lora
-from model.lora import Lora, available, pairs_of, resolve, shapes_of
+from model.choices import Lora
+from model.lora import available, pairs_of, resolve, shapes_of
 
 WIDTH = 24  # of the tiny puppet's transformer
 Weights = dict[str, torch.Tensor]

@@ -10,9 +10,9 @@ from diffusers import AutoencoderKLHunyuanVideo
 from safetensors.torch import save_file
 
 import model.families as families
+from model.choices import Lora
 from model.encoders import works_on
 from model.family import SamplingParams
-from model.lora import Lora
 from model.memory import HUNYUAN_13B, PLACEMENTS, MemoryBudget, plan_memory
 from model.placement import transformer_move
 from model.plan import Layout, make_plan

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 import model.families as families
+from model.choices import Lora
 from model.family import SamplingParams
-from model.lora import Lora
 from model.memory import PLACEMENTS, MemoryBudget
 from model.placement import Turns
 from model.plan.make import make_plan
