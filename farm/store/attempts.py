@@ -3,12 +3,12 @@
 The fence: every message of an execution carries its attempt id, and only the task's current attempt is listened to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, case, delete, func, insert, select, update
 
 from farm.errors import ConflictError, NotFoundError, StaleAttemptError
 from farm.jobs.events import EventKind
@@ -43,43 +43,81 @@ FREE_LOSSES = 5
 _UNFINISHED = (FailureKind.INTERRUPTION, FailureKind.LOST, FailureKind.NEVER_STARTED, FailureKind.DAMAGED)
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How far an attempt is: at ``step`` of ``steps``, none before the first; ``began``: when its replica took it up,
+    None where that is noted already."""
+
+    attempt_id: str
+    step: int
+    steps: int
+    began: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an attempt made: ``artifacts``, whose files are published, ``facts`` on how, and the last that it
+    ``reached`` if that is not noted yet."""
+
+    attempt_id: str
+    artifacts: Sequence[Artifact]
+    facts: Mapping[str, Any]
+    reached: Reached | None = None
+
+
+_OF_TASK = t.tasks.c.id == bindparam("of_task")
+_OF_ATTEMPT = t.attempts.c.id == bindparam("attempt")
+_TASK = select(t.tasks).where(_OF_TASK)
+_ATTEMPT = select(t.attempts).where(_OF_ATTEMPT)
+_JOB_OF_TASK = select(t.tasks.c.job_id).where(_OF_TASK)
+_JOB_OF = select(t.attempts.c.job_id).where(_OF_ATTEMPT)
+_TAKE = update(t.tasks).where(_OF_TASK, t.tasks.c.state == TaskState.READY).values(state=TaskState.RUNNING, reason="")
+_DONE = update(t.tasks).where(_OF_TASK, t.tasks.c.state == TaskState.RUNNING).values(state=TaskState.DONE, reason="")
+_LAST = select(func.max(t.attempts.c.number)).where(t.attempts.c.task_id == bindparam("of_task"))
+_START = insert(t.attempts)
+_REACHED = bindparam("reached", type_=Integer)
+_PROGRESS = (
+    update(t.attempts)
+    .where(_OF_ATTEMPT, t.attempts.c.state == AttemptState.RUNNING)
+    .values(step=case((t.attempts.c.step > _REACHED, t.attempts.c.step), else_=_REACHED))
+)
+_REPLACED = delete(t.artifacts).where(
+    t.artifacts.c.job_id == bindparam("of_job"), t.artifacts.c.name == bindparam("called")
+)
+_FILE = insert(t.artifacts)
+_ATTEMPT_AND_TASK = (
+    select(
+        t.attempts.c.task_id,
+        t.attempts.c.number,
+        t.attempts.c.replica,
+        t.attempts.c.state,
+        t.tasks.c.name.label("task_name"),
+        t.tasks.c.state.label("task_state"),
+        t.tasks.c.failures,
+    )
+    .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
+    .where(_OF_ATTEMPT)
+)
+
+
 def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str, device: str = "") -> Attempt:
     """Give a ready task to a replica."""
-    job_id = connection.execute(select(t.tasks.c.job_id).where(t.tasks.c.id == task_id)).scalar()
+    job_id = connection.execute(_JOB_OF_TASK, {"of_task": task_id}).scalar()
     if job_id is None:
         raise NotFoundError(f"there is no task {task_id!r}.")
     job = lock_job(connection, job_id)
-    again = connection.execute(select(t.attempts).where(t.attempts.c.id == attempt_id)).first()
+    again = connection.execute(_ATTEMPT, {"attempt": attempt_id}).first()
     if again is not None:  # the first run of this transaction did commit, only its answer was lost
         return rows.attempt(again)
-    task = connection.execute(select(t.tasks).where(t.tasks.c.id == task_id)).one()
+    task = connection.execute(_TASK, {"of_task": task_id}).one()
     if job.state not in RUNNABLE:
         raise ConflictError(f"{task.name} of job {job_id} can't start: the job is {job.state}.")
-    taken = connection.execute(
-        update(t.tasks)
-        .where(t.tasks.c.id == task_id, t.tasks.c.state == TaskState.READY)
-        .values(state=TaskState.RUNNING, reason="")
-    )
-    if taken.rowcount != 1:
+    if connection.execute(_TAKE, {"of_task": task_id}).rowcount != 1:
         raise ConflictError(f"{task.name} of job {job_id} can't start: it is {task.state}, not ready.")
-    moment = rows.now()
-    last = connection.execute(select(func.max(t.attempts.c.number)).where(t.attempts.c.task_id == task_id)).scalar()
-    number = (last or 0) + 1
-    connection.execute(
-        insert(t.attempts).values(
-            id=attempt_id,
-            job_id=job_id,
-            task_id=task_id,
-            number=number,
-            replica=replica,
-            state=AttemptState.RUNNING,
-            message="",
-            step=0,
-            steps=0,
-            started_at=moment,
-            device=device,
-        )
-    )
+    moment, number = rows.now(), next_number(connection, task_id)
+    begun = {"started_at": moment, "step": 0, "steps": 0, "message": "", "state": AttemptState.RUNNING}
+    told = {"task_id": task_id, "job_id": job_id, "number": number, "replica": replica, "device": device}
+    connection.execute(_START, {"id": attempt_id, **told, **begun})
     if job.state == JobState.PENDING:
         set_job_state(connection, job_id, JobState.RUNNING, started_at=job.started_at or moment)
         add_event(connection, job_id, EventKind.JOB_STARTED, "started")
@@ -99,25 +137,23 @@ def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica
     return Attempt(attempt_id, task_id, job_id, number, replica, AttemptState.RUNNING, moment)
 
 
-def report_progress(connection: Connection, attempt_id: str, step: int, steps: int) -> bool:
-    """Note the step reached; False when the attempt is not current. Steps never go back when reports overtake.
-
-    Step 0 of 0 says that it has begun.
-    """
-    begun = {"started_at": rows.now()} if not steps else {"steps": steps}
-    reached = case((t.attempts.c.step > step, t.attempts.c.step), else_=step)
+def report_progress(connection: Connection, reached: Reached) -> bool:
+    """Note what an attempt has reached; False when it is not current. Steps never go back when reports overtake."""
     noted = connection.execute(
-        update(t.attempts)
-        .where(t.attempts.c.id == attempt_id, t.attempts.c.state == AttemptState.RUNNING)
-        .values(step=reached, **begun)
+        _PROGRESS, {"attempt": reached.attempt_id, "reached": reached.step, **_values_of(reached)}
     )
     return noted.rowcount == 1
 
 
-def commit_attempt(
-    connection: Connection, attempt_id: str, artifacts: Sequence[Artifact], facts: Mapping[str, Any]
-) -> list[str]:
+def _values_of(reached: Reached) -> dict[str, Any]:
+    """Of columns, but for the step."""
+    begun: dict[str, Any] = {"started_at": reached.began} if reached.began else {}
+    return begun | ({"steps": reached.steps} if reached.steps else {})
+
+
+def commit_attempt(connection: Connection, result: Result) -> list[str]:
     """Take over an attempt's result: artifacts, task done, dependants ready, after the last task the job completed."""
+    attempt_id, facts, reached = result.attempt_id, result.facts, result.reached
     job_id = _job_of(connection, attempt_id)
     if job_id is None:
         raise StaleAttemptError(f"attempt {attempt_id} is unknown, its job was deleted; nothing was written.")
@@ -125,27 +161,19 @@ def commit_attempt(
     row = _attempt_and_task(connection, attempt_id)
     if row.state == AttemptState.COMMITTED:
         return []
-    if not end_attempt(connection, attempt_id, AttemptState.COMMITTED):
+    made: dict[str, Any] = {"facts": dict(facts), "device_class": str(facts.get("device_class", ""))} if facts else {}
+    if reached is not None:
+        made |= {"step": reached.step, **_values_of(reached)}
+    if not end_attempt(connection, attempt_id, AttemptState.COMMITTED, more=made):
         raise StaleAttemptError(
             f"attempt {row.number} of {row.task_name} (job {job_id}) is {row.state}, "
             "no longer current; nothing was written."
         )
-    done = connection.execute(
-        update(t.tasks)
-        .where(t.tasks.c.id == row.task_id, t.tasks.c.state == TaskState.RUNNING)
-        .values(state=TaskState.DONE, reason="")
-    )
-    if done.rowcount != 1:
+    if connection.execute(_DONE, {"of_task": row.task_id}).rowcount != 1:
         raise StaleAttemptError(
             f"{row.task_name} of job {job_id} is {row.task_state}, not running; nothing was written."
         )
-    if facts:
-        values = {"facts": dict(facts), "device_class": str(facts.get("device_class", ""))}
-        connection.execute(update(t.attempts).where(t.attempts.c.id == attempt_id).values(values))
-    for artifact in artifacts:
-        same = (t.artifacts.c.job_id == job_id) & (t.artifacts.c.name == artifact.name)
-        connection.execute(delete(t.artifacts).where(same))
-        connection.execute(insert(t.artifacts).values(job_id=job_id, **vars(artifact)))
+    put_files(connection, job_id, result.artifacts)
     ready = free_tasks(connection, job_id, dependants_of=row.task_id)
     add_event(
         connection,
@@ -155,12 +183,24 @@ def commit_attempt(
         task=row.task_name,
         attempt=attempt_id,
         replica=row.replica,
-        artifacts=[artifact.name for artifact in artifacts],
+        artifacts=[artifact.name for artifact in result.artifacts],
         ready=ready,
     )
     if not complete_if_done(connection, job_id):
         touch_job(connection, job_id)
     return ready
+
+
+def next_number(connection: Connection, task_id: str) -> int:
+    """Of a new attempt at a task."""
+    return (connection.execute(_LAST, {"of_task": task_id}).scalar() or 0) + 1
+
+
+def put_files(connection: Connection, job_id: str, files: Iterable[Artifact]) -> None:
+    """Note committed files; they take the place of those of the same names."""
+    for file in files:
+        connection.execute(_REPLACED, {"of_job": job_id, "called": file.name})
+        connection.execute(_FILE, {"job_id": job_id, **vars(file)})
 
 
 @dataclass(frozen=True)
@@ -234,21 +274,8 @@ def _losses(connection: Connection, task_id: str) -> int:
 
 
 def _job_of(connection: Connection, attempt_id: str) -> str | None:
-    return connection.execute(select(t.attempts.c.job_id).where(t.attempts.c.id == attempt_id)).scalar()
+    return connection.execute(_JOB_OF, {"attempt": attempt_id}).scalar()
 
 
 def _attempt_and_task(connection: Connection, attempt_id: str) -> rows.AnyRow:
-    query = (
-        select(
-            t.attempts.c.task_id,
-            t.attempts.c.number,
-            t.attempts.c.replica,
-            t.attempts.c.state,
-            t.tasks.c.name.label("task_name"),
-            t.tasks.c.state.label("task_state"),
-            t.tasks.c.failures,
-        )
-        .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
-        .where(t.attempts.c.id == attempt_id)
-    )
-    return connection.execute(query).one()
+    return connection.execute(_ATTEMPT_AND_TASK, {"attempt": attempt_id}).one()

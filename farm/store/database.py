@@ -1,8 +1,9 @@
 """The database: an engine, its transactions and migrations. SQLite in WAL mode, or PostgreSQL through psycopg."""
 
 import logging
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from farm.errors import DatabaseError, InputError, StorageError
 
+from .turns import Turns
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -21,6 +24,7 @@ POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 32}
 """Enough connections for every worker thread of a web server."""
 BUSY_TIMEOUT_S = 30.0
 """How long a SQLite transaction waits for another process's transaction."""
+WAL_PAUSE_S = 0.02
 RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Pauses before a transaction that a broken connection or a deadlock undid is run again."""
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -42,6 +46,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self._name = self._engine.url.render_as_string(hide_password=True)
+        self._turns = Turns(self._write_each) if self._engine.dialect.name == "sqlite" else None
 
     def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work(connection, ...)`` in one transaction that may write, and commit it.
@@ -53,7 +58,26 @@ class Database:
             DatabaseError: the database is away or too busy, for now.
             StorageError: it is full, read-only, or not ours.
         """
-        return self._run(False, lambda connection: work(connection, *args, **kwargs))
+        (outcome,) = self.write_each([lambda connection: work(connection, *args, **kwargs)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def write_each(self, works: Sequence[Callable[[Connection], R]]) -> list[R | Exception]:
+        """As ``write``, many in one transaction; for each its result, or the exception that it alone raised.
+
+        On SQLite, where there is one writer at a time, works of other threads may be done in the same transaction.
+        """
+        return self._turns.take(works) if self._turns else self._write_each(works)
+
+    def _write_each(self, works: Sequence[Callable[[Connection], R]]) -> list[R | Exception]:
+        """All in one transaction; should that fail, each in one of its own: the trouble of one is its own."""
+        try:
+            return list(self._run(False, lambda connection: [work(connection) for work in works]))
+        except Exception as error:  # noqa: BLE001 - it is told to whom it concerns
+            if len(works) == 1 or isinstance(error, DatabaseError):  # who is away now is so for all
+                return [error] * len(works)
+            return [outcome for work in works for outcome in self._write_each([work])]
 
     def read(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work(connection, ...)`` in one transaction that only reads, on one snapshot."""
@@ -116,8 +140,22 @@ def _engine(url: str) -> Engine:
 
 def _set_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: Any) -> None:
+    """Of a new file, too, to which another process turns at the same moment: for that alone SQLite does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_PAUSE_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

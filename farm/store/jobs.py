@@ -1,10 +1,10 @@
 """The job store: the truth about jobs. Every method is one transaction; thread-safe; synchronous."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from farm.errors import InputError
@@ -29,11 +29,15 @@ from farm.jobs.request import RenderRequest
 
 from . import activity, attempts, files, glance, lifecycle, nodes, queue, reconcile, remake, reuse, rows, transitions
 from . import tables as t
-from .attempts import Judgement
-from .database import Database
+from .attempts import Judgement, Reached, Result
+from .database import Database, P, R
 from .nodes import Wishes
 from .owners import Owner, load_owners, put_owners
 from .reuse import Donor
+
+_TASKS = select(t.tasks).where(t.tasks.c.id.in_(bindparam("of_tasks", expanding=True)))
+_REPLICA = update(t.replicas).where(t.replicas.c.id == bindparam("replica"))
+_FILES = select(t.artifacts).where(t.artifacts.c.job_id.in_(bindparam("of_jobs", expanding=True)))
 
 
 class JobStore:
@@ -180,6 +184,10 @@ class JobStore:
         """The jobs that may run, all or those of ``job_ids``, with their ready tasks; without reading any request."""
         return self._database.read(queue.queued, job_ids)
 
+    def runnable(self) -> list[str]:
+        """The jobs that may run."""
+        return self._database.read(queue.runnable)
+
     def changes(self, after: int) -> queue.Changes:
         """Which jobs something was written about after that line of history."""
         return self._database.read(queue.changes, after)
@@ -262,6 +270,10 @@ class JobStore:
 
     # Results of equal tasks
 
+    def made(self, keys: Collection[str]) -> set[str]:
+        """Those of these content addresses that a finished task has, of whatever job: only then are there donors."""
+        return self._database.read(reuse.made, keys)
+
     def donors(self, job_id: str, device: str | None = None, waiting: Collection[str] = ()) -> list[Donor]:
         """For the job's ready tasks, and those called ``waiting``, finished ones of other jobs with the same key, made
         on that kind of ``device``."""
@@ -287,13 +299,28 @@ class JobStore:
         run."""
         return self._database.write(attempts.start_attempt, lifecycle.new_id(), task_id, replica, device)
 
+    def start_attempts(self, wanted: Sequence[tuple[str, str, str]]) -> list[Attempt | Exception]:
+        """As ``start_attempt`` for many tasks, replicas and devices, in one transaction; for each its attempt, or why
+        that one can't start."""
+        return self._database.write_each([_bound(attempts.start_attempt, lifecycle.new_id(), *each) for each in wanted])
+
     def to_start(self, attempt: Attempt) -> tuple[Job, Task, dict[str, Artifact]]:
         """What a replica must be told to start an attempt: its job, its task, and the job's files."""
-        return self._database.read(_to_start, attempt)
+        return self.to_start_all([attempt])[0]
+
+    def to_start_all(self, attempts: Sequence[Attempt]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
+        """As ``to_start``, for many at once."""
+        return self._database.read(_to_start, attempts)
 
     def report_progress(self, attempt_id: str, step: int, steps: int) -> bool:
-        """Note the denoising step reached. False: the attempt is no longer current and must abort."""
-        return self._database.write(attempts.report_progress, attempt_id, step, steps)
+        """Note the denoising step reached; step 0 of 0 says that it has begun. False: the attempt is no longer current
+        and must abort."""
+        return self._database.write(attempts.report_progress, _reached(attempt_id, step, steps))
+
+    def report_all(self, reached: Iterable[Reached]) -> list[bool | Exception]:
+        """As ``report_progress``, of many attempts in one transaction; sorted by id, so that no two wait for each
+        other."""
+        return self._database.write_each([_bound(attempts.report_progress, each) for each in reached])
 
     def commit_attempt(
         self, attempt_id: str, artifacts: Sequence[Artifact], facts: Mapping[str, Any] | None = None
@@ -305,7 +332,12 @@ class JobStore:
         Raises:
             StaleAttemptError: the attempt is not its task's current one; nothing was written.
         """
-        return self._database.write(attempts.commit_attempt, attempt_id, artifacts, facts or {})
+        return self._database.write(attempts.commit_attempt, Result(attempt_id, artifacts, facts or {}))
+
+    def commit_attempts(self, results: Iterable[Result]) -> list[list[str] | Exception]:
+        """As ``commit_attempt``, of many attempts in one transaction, sorted by id; for each what it made ready, or why
+        it was not taken over."""
+        return self._database.write_each([_bound(attempts.commit_attempt, each) for each in results])
 
     def fail_attempt(
         self, attempt_id: str, kind: FailureKind, message: str, judgement: Judgement | None = None
@@ -372,7 +404,11 @@ class JobStore:
     ) -> None:
         """Note what is known about a replica now; ``more``: further fields of ``Replica``."""
         values = {"node": node, "device": device, "state": state, "device_class": device_class, "message": message}
-        self._database.write(_upsert_replica, id, {**values, **(more or {}), "data": dict(data or {})})
+        self.upsert_replicas({id: {**values, **(more or {}), "data": dict(data or {})}})
+
+    def upsert_replicas(self, known: Mapping[str, Mapping[str, Any]]) -> None:
+        """As ``upsert_replica`` for many, in one transaction: the columns of each by its id."""
+        self._database.write(_upsert_replicas, known)
 
     def replica(self, id: str) -> Replica:
         """That replica; NotFoundError suggests another."""
@@ -395,10 +431,25 @@ def _all(connection: Connection, query: Select[Any]) -> Sequence[rows.AnyRow]:
     return connection.execute(query).all()
 
 
-def _to_start(connection: Connection, attempt: Attempt) -> tuple[Job, Task, dict[str, Artifact]]:
-    (task,) = rows.load_tasks(connection, select(t.tasks).where(t.tasks.c.id == attempt.task_id))
-    files = connection.execute(select(t.artifacts).where(t.artifacts.c.job_id == attempt.job_id)).all()
-    return rows.load_job_alone(connection, attempt.job_id), task, {row.name: rows.artifact(row) for row in files}
+def _to_start(connection: Connection, attempts: Sequence[Attempt]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
+    jobs = {job_id: rows.load_job_alone(connection, job_id) for job_id in {each.job_id for each in attempts}}
+    asked = {"of_tasks": [each.task_id for each in attempts]}
+    tasks = {task.id: task for task in rows.load_tasks(connection, _TASKS, asked)}
+    files: dict[str, dict[str, Artifact]] = {job_id: {} for job_id in jobs}
+    for row in connection.execute(_FILES, {"of_jobs": list(jobs)}):
+        files[row.job_id][row.name] = rows.artifact(row)
+    return [(jobs[each.job_id], tasks[each.task_id], files[each.job_id]) for each in attempts]
+
+
+def _bound(
+    work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> Callable[[Connection], R]:
+    """For one of many works of a transaction."""
+    return lambda connection: work(connection, *args, **kwargs)
+
+
+def _reached(attempt_id: str, step: int, steps: int) -> Reached:
+    return Reached(attempt_id, step, steps, None if steps else rows.now())
 
 
 def _list_jobs(
@@ -435,11 +486,12 @@ def _add_event(connection: Connection, job_id: str, kind: EventKind, message: st
     transitions.add_event(connection, job_id, kind, message, **data)
 
 
-def _upsert_replica(connection: Connection, id: str, values: Mapping[str, Any]) -> None:
+def _upsert_replicas(connection: Connection, known: Mapping[str, Mapping[str, Any]]) -> None:
     moment = rows.now()
-    known = connection.execute(update(t.replicas).where(t.replicas.c.id == id).values(**values, seen_at=moment))
-    if known.rowcount == 0:
-        connection.execute(insert(t.replicas).values(id=id, **values, started_at=moment, seen_at=moment))
+    for id, values in sorted(known.items()):
+        seen = {**values, "seen_at": moment}
+        if connection.execute(_REPLICA, {"replica": id, **seen}).rowcount == 0:
+            connection.execute(insert(t.replicas).values(id=id, started_at=moment, **seen))
 
 
 def _remove_replica(connection: Connection, id: str) -> None:

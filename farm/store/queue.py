@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, select
 
 from farm.jobs.facts import seconds_of
 from farm.jobs.records import RUNNABLE, AttemptState, TaskKind, TaskState
@@ -18,6 +18,14 @@ from .rows import batches
 
 _OPEN = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
 _COUNTS = (AttemptState.RUNNING, AttemptState.COMMITTED)
+_CHANGES = (
+    select(t.events.c.job_id, func.max(t.events.c.id))
+    .where(t.events.c.id > bindparam("after"))
+    .group_by(t.events.c.job_id)
+)
+_THESE = t.jobs.c.id.in_(bindparam("of_jobs", expanding=True))
+_RUNNABLE = select(t.jobs.c.id).where(t.jobs.c.state.in_(RUNNABLE))
+_NEWEST = select(func.max(t.events.c.id))
 
 
 @dataclass(frozen=True)
@@ -76,14 +84,18 @@ def changes(connection: Connection, after: int) -> Changes:
 
     On PostgreSQL a line can appear after one with a higher number; whoever follows asks again from some seconds back.
     """
-    query = select(t.events.c.job_id, func.max(t.events.c.id)).where(t.events.c.id > after).group_by(t.events.c.job_id)
-    rows = connection.execute(query).all()
+    rows = connection.execute(_CHANGES, {"after": after}).all()
     return Changes(frozenset(row[0] for row in rows), max((row[1] for row in rows), default=after))
 
 
 def newest_change(connection: Connection) -> int:
     """The newest line of any history; 0 when there is none."""
-    return connection.execute(select(func.max(t.events.c.id))).scalar() or 0
+    return connection.execute(_NEWEST).scalar() or 0
+
+
+def runnable(connection: Connection) -> list[str]:
+    """The jobs that may run."""
+    return list(connection.execute(_RUNNABLE).scalars())
 
 
 def queued(connection: Connection, job_ids: Collection[str] | None = None) -> list[QueuedJob]:
@@ -94,52 +106,53 @@ def queued(connection: Connection, job_ids: Collection[str] | None = None) -> li
     return found
 
 
-def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[QueuedJob]:
-    def of_these(query: Select[Any]) -> Sequence[Any]:
-        query = query.where(t.jobs.c.state.in_(RUNNABLE))
-        return connection.execute(query if job_ids is None else query.where(t.jobs.c.id.in_(job_ids))).all()
+class _Reads:
+    """What is read of jobs that may run, as statements; ``some``: of those jobs alone whose ids are bound."""
 
-    tasks = t.tasks.join(t.jobs, t.jobs.c.id == t.tasks.c.job_id)
-    job = t.jobs.c
-    order = (job.name, job.owner, job.priority, job.deadline, job.mixing, job.labels, job.needs)
-    jobs = of_these(select(job.id, *order, job.family, job.created_at.label("submitted")))
+    def __init__(self, some: bool) -> None:
+        runnable = and_(t.jobs.c.state.in_(RUNNABLE), *([_THESE] if some else []))
+        job, task, attempt = t.jobs.c, t.tasks.c, t.attempts.c
+        tasks = t.tasks.join(t.jobs, job.id == task.job_id)
+        order = (job.name, job.owner, job.priority, job.deadline, job.mixing, job.labels, job.needs)
+        self.jobs = select(job.id, *order, job.family, job.created_at.label("submitted")).where(runnable)
+        self.left = (
+            select(task.job_id, task.kind, func.sum(task.work), func.max(task.chain))
+            .select_from(tasks)
+            .where(runnable, task.state.in_(_OPEN))
+            .group_by(task.job_id, task.kind)
+        )
+        self.devices = (
+            select(task.job_id, func.min(attempt.device))
+            .select_from(tasks.join(t.attempts, attempt.task_id == task.id))
+            .where(runnable, task.kind == TaskKind.SECTION, attempt.state.in_(_COUNTS), attempt.device != "")
+            .group_by(task.job_id)
+        )
+        facts = (task.id, task.name, task.kind, task.section, task.work, task.chain, task.not_before, task.key)
+        self.ready = (
+            select(task.job_id, *facts)
+            .select_from(tasks)
+            .where(runnable, task.state == TaskState.READY)
+            .order_by(task.position)
+        )
+
+
+_OF_ALL, _OF_SOME = _Reads(some=False), _Reads(some=True)
+
+
+def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[QueuedJob]:
+    reads, bound = (_OF_ALL, {}) if job_ids is None else (_OF_SOME, {"of_jobs": job_ids})
+
+    def rows_of(query: Select[Any]) -> Sequence[Any]:
+        return connection.execute(query, bound).all()
+
+    jobs = rows_of(reads.jobs)
     left: dict[str, dict[TaskKind, tuple[float, float]]] = defaultdict(dict)
-    for row in of_these(
-        select(t.tasks.c.job_id, t.tasks.c.kind, func.sum(t.tasks.c.work).label("work"), func.max(t.tasks.c.chain))
-        .select_from(tasks)
-        .where(t.tasks.c.state.in_(_OPEN))
-        .group_by(t.tasks.c.job_id, t.tasks.c.kind)
-    ):
-        left[row.job_id][TaskKind(row.kind)] = (row.work, row[3])
-    attempts = tasks.join(t.attempts, t.attempts.c.task_id == t.tasks.c.id)
-    devices = dict(
-        tuple(row)
-        for row in of_these(
-            select(t.tasks.c.job_id, func.min(t.attempts.c.device))
-            .select_from(attempts)
-            .where(
-                t.tasks.c.kind == TaskKind.SECTION,
-                t.attempts.c.state.in_(_COUNTS),
-                t.attempts.c.device != "",
-            )
-            .group_by(t.tasks.c.job_id)
-        )
-    )
+    for job_id, kind, work, chain in rows_of(reads.left):
+        left[job_id][TaskKind(kind)] = (work, chain)
+    devices = dict(tuple(row) for row in rows_of(reads.devices))
     ready: dict[str, list[QueuedTask]] = defaultdict(list)
-    for row in of_these(
-        select(t.tasks).select_from(tasks).where(t.tasks.c.state == TaskState.READY).order_by(t.tasks.c.position)
-    ):
-        task = QueuedTask(
-            row.id,
-            row.name,
-            TaskKind(row.kind),
-            row.section,
-            row.work,
-            row.chain,
-            row.not_before,
-            row.key,
-        )
-        ready[row.job_id].append(task)
+    for job_id, id, name, kind, *facts in rows_of(reads.ready):
+        ready[job_id].append(QueuedTask(id, name, TaskKind(kind), *facts))
     return [
         QueuedJob(
             **row._asdict(),

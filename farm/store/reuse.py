@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from farm.errors import ConflictError
 from farm.jobs.events import EventKind
@@ -19,11 +19,50 @@ from farm.jobs.records import (
 
 from . import rows
 from . import tables as t
+from .attempts import next_number, put_files
 from .transitions import add_event, complete_if_done, free_tasks, lock_job, touch_job
 
 SECTION = section_name(0).rstrip("0")
 REUSED = "reused"
 """Stands for the replica in attempts that took a result over."""
+
+_MINE, _THEIRS = t.tasks.alias(), t.tasks.alias()
+_EQUAL = (
+    select(
+        _MINE.c.id.label("task_id"),
+        _MINE.c.name.label("task"),
+        _MINE.c.section,
+        _MINE.c.remade,
+        t.jobs.c.kept,
+        _THEIRS.c.id.label("source"),
+        _THEIRS.c.job_id.label("source_job"),
+        _THEIRS.c.name.label("source_name"),
+        t.attempts.c.device,
+        t.attempts.c.device_class,
+        t.attempts.c.facts,
+    )
+    .select_from(
+        _MINE.join(_THEIRS, _THEIRS.c.key == _MINE.c.key)
+        .join(t.attempts, t.attempts.c.task_id == _THEIRS.c.id)
+        .join(t.jobs, t.jobs.c.id == _MINE.c.job_id)
+    )
+    .where(
+        _MINE.c.job_id == bindparam("of_job"),
+        (_MINE.c.state == TaskState.READY)
+        | ((_MINE.c.state == TaskState.WAITING) & _MINE.c.name.in_(bindparam("waiting", expanding=True))),
+        _MINE.c.key != "",
+        t.jobs.c.state.in_(RUNNABLE),
+        _THEIRS.c.job_id != bindparam("of_job"),
+        _THEIRS.c.state == TaskState.DONE,
+        t.attempts.c.state == AttemptState.COMMITTED,
+    )
+    .order_by(t.attempts.c.finished_at.desc())
+)
+_EQUAL_ON = _EQUAL.where(t.attempts.c.device == bindparam("on_device"))
+_MADE = select(t.tasks.c.key).where(
+    t.tasks.c.key.in_(bindparam("of_keys", expanding=True)), t.tasks.c.state == TaskState.DONE
+)
+_FILES = select(t.artifacts).where(t.artifacts.c.job_id.in_(bindparam("of_jobs", expanding=True)))
 
 
 @dataclass(frozen=True)
@@ -44,46 +83,20 @@ class Donor:
     files: tuple[Artifact, ...] = ()
 
 
+def made(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of the keys that a finished task has."""
+    return set(connection.execute(_MADE, {"of_keys": sorted(keys)}).scalars())
+
+
 def donors(
     connection: Connection, job_id: str, device: str | None = None, waiting: Collection[str] = ()
 ) -> list[Donor]:
     """For the ready tasks of a job that may run, and those called ``waiting``, the newest finished tasks of the same
     keys, one for each."""
-    mine, theirs = t.tasks.alias(), t.tasks.alias()
-    query = (
-        select(
-            mine.c.id.label("task_id"),
-            mine.c.name.label("task"),
-            mine.c.section,
-            mine.c.remade,
-            t.jobs.c.kept,
-            theirs.c.id.label("source"),
-            theirs.c.job_id.label("source_job"),
-            theirs.c.name.label("source_name"),
-            t.attempts.c.device,
-            t.attempts.c.device_class,
-            t.attempts.c.facts,
-        )
-        .select_from(
-            mine.join(theirs, theirs.c.key == mine.c.key)
-            .join(t.attempts, t.attempts.c.task_id == theirs.c.id)
-            .join(t.jobs, t.jobs.c.id == mine.c.job_id)
-        )
-        .where(
-            mine.c.job_id == job_id,
-            (mine.c.state == TaskState.READY) | ((mine.c.state == TaskState.WAITING) & mine.c.name.in_(waiting)),
-            mine.c.key != "",
-            t.jobs.c.state.in_(RUNNABLE),
-            theirs.c.job_id != job_id,
-            theirs.c.state == TaskState.DONE,
-            t.attempts.c.state == AttemptState.COMMITTED,
-        )
-        .order_by(t.attempts.c.finished_at.desc())
-    )
-    if device is not None:
-        query = query.where(t.attempts.c.device == device)
     found: dict[str, Any] = {}
-    for row in connection.execute(query):
+    asked = {"of_job": job_id, "waiting": list(waiting)}
+    query = _EQUAL if device is None else _EQUAL_ON
+    for row in connection.execute(query, asked if device is None else {**asked, "on_device": device}):
         if not row.remade or _is_kept(
             row
         ):  # what was taken over may be what was damaged; a kept one has no other source
@@ -114,7 +127,7 @@ def _is_kept(row: Any) -> bool:
 def _files(connection: Connection, job_ids: set[str]) -> dict[tuple[str, str], list[Artifact]]:
     found: dict[tuple[str, str], list[Artifact]] = defaultdict(list)
     for some in rows.batches(sorted(job_ids)):
-        for row in connection.execute(select(t.artifacts).where(t.artifacts.c.job_id.in_(some))):
+        for row in connection.execute(_FILES, {"of_jobs": some}):
             if maker := maker_of(row.name):
                 found[row.job_id, maker].append(rows.artifact(row))
     return found
@@ -133,15 +146,12 @@ def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence
     if taken.rowcount != 1:
         raise ConflictError(f"{donor.task} of job {donor.job_id} takes nothing over: it has begun.")
     moment = rows.now()
-    last = connection.execute(
-        select(func.max(t.attempts.c.number)).where(t.attempts.c.task_id == donor.task_id)
-    ).scalar()
     connection.execute(
         insert(t.attempts).values(
             id=attempt_id,
             job_id=donor.job_id,
             task_id=donor.task_id,
-            number=(last or 0) + 1,
+            number=next_number(connection, donor.task_id),
             replica=REUSED,
             state=AttemptState.COMMITTED,
             message="",
@@ -154,10 +164,7 @@ def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence
             facts={**donor.facts, "reused_from": donor.source_job},
         )
     )
-    for file in files:
-        same = (t.artifacts.c.job_id == donor.job_id) & (t.artifacts.c.name == file.name)
-        connection.execute(delete(t.artifacts).where(same))
-        connection.execute(insert(t.artifacts).values(job_id=donor.job_id, **vars(file)))
+    put_files(connection, donor.job_id, files)
     ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
     text = f"{donor.task} taken over from job {donor.source_job}"
     data = {"task": donor.task, "attempt": attempt_id, "source": donor.source_job, "ready": ready}

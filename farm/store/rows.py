@@ -1,11 +1,11 @@
 """From rows to records, and the reads that several modules share."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, select
 
 from farm.errors import NotFoundError
 from farm.jobs.records import (
@@ -27,6 +27,32 @@ from . import tables as t
 
 AnyRow = Row[*tuple[Any, ...]]
 
+_JOB = select(t.jobs).where(t.jobs.c.id == bindparam("of_job"))
+_NEEDED = t.tasks.alias()
+_NEEDS = (
+    select(t.dependencies.c.task_id, _NEEDED.c.name)
+    .join(_NEEDED, _NEEDED.c.id == t.dependencies.c.needs_id)
+    .where(t.dependencies.c.task_id.in_(bindparam("of_tasks", expanding=True)))
+    .order_by(_NEEDED.c.position)
+)
+_IN_JOBS = t.tasks.c.job_id.in_(bindparam("of_jobs", expanding=True))
+_STATES = (
+    select(
+        t.tasks.c.job_id,
+        t.tasks.c.state,
+        func.count(),
+        func.sum(case((t.tasks.c.kind == TaskKind.SECTION, 1), else_=0)),
+    )
+    .where(_IN_JOBS)
+    .group_by(t.tasks.c.job_id, t.tasks.c.state)
+)
+_STEPS = (
+    select(t.attempts.c.job_id, func.sum(t.attempts.c.step))
+    .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
+    .where(_IN_JOBS, t.attempts.c.state == AttemptState.RUNNING, t.tasks.c.kind == TaskKind.SECTION)
+    .group_by(t.attempts.c.job_id)
+)
+
 
 def now() -> datetime:
     return datetime.now(UTC)
@@ -34,39 +60,37 @@ def now() -> datetime:
 
 def load_job(connection: Connection, job_id: str) -> Job:
     """The job; NotFoundError when there is none."""
-    return load_jobs(connection, select(t.jobs).where(t.jobs.c.id == job_id), missing=job_id)[0]
+    return _with_counts(connection, [_row_of(connection, job_id)])[0]
 
 
 def load_job_alone(connection: Connection, job_id: str) -> Job:
     """The job without its counts, which take longest; NotFoundError when there is none."""
-    row = connection.execute(select(t.jobs).where(t.jobs.c.id == job_id)).first()
+    return _job(_row_of(connection, job_id), {"sections": 0, "sections_done": 0, "running_steps": 0})
+
+
+def load_jobs(connection: Connection, query: Select[Any]) -> list[Job]:
+    """The jobs that ``query`` selects, with their counts."""
+    return _with_counts(connection, connection.execute(query).all())
+
+
+def _row_of(connection: Connection, job_id: str) -> AnyRow:
+    row = connection.execute(_JOB, {"of_job": job_id}).first()
     if row is None:
         raise no_job(job_id)
-    return _job(row, {"sections": 0, "sections_done": 0, "running_steps": 0})
+    return row
 
 
-def load_jobs(connection: Connection, query: Select[Any], missing: str = "") -> list[Job]:
-    """The jobs that ``query`` selects, with their counts; NotFoundError for ``missing`` when there are none."""
-    rows = connection.execute(query).all()
-    if missing and not rows:
-        raise no_job(missing)
+def _with_counts(connection: Connection, rows: Sequence[AnyRow]) -> list[Job]:
     counts = _counts(connection, [row.id for row in rows])
     return [_job(row, counts[row.id]) for row in rows]
 
 
-def load_tasks(connection: Connection, query: Select[Any]) -> list[Task]:
+def load_tasks(connection: Connection, query: Select[Any], bound: Mapping[str, Any] | None = None) -> list[Task]:
     """The tasks that ``query`` selects, with the names of what they depend on."""
-    rows = connection.execute(query).all()
-    needed = t.tasks.alias()
+    rows = connection.execute(query, bound).all()
     needs: dict[str, list[str]] = defaultdict(list)
     for some in batches([row.id for row in rows]):
-        names = (
-            select(t.dependencies.c.task_id, needed.c.name)
-            .join(needed, needed.c.id == t.dependencies.c.needs_id)
-            .where(t.dependencies.c.task_id.in_(some))
-            .order_by(needed.c.position)
-        )
-        for task_id, name in connection.execute(names):
+        for task_id, name in connection.execute(_NEEDS, {"of_tasks": some}):
             needs[task_id].append(name)
     return [
         Task(
@@ -160,23 +184,13 @@ def _counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[st
     """Per job: tasks per state, ``sections``, ``sections_done`` and ``running_steps``."""
     zero = {**{state.value: 0 for state in TaskState}, "sections": 0, "sections_done": 0, "running_steps": 0}
     counts = {job_id: dict(zero) for job_id in job_ids}
-    sections = func.sum(case((t.tasks.c.kind == TaskKind.SECTION, 1), else_=0))
-    steps = (
-        select(t.attempts.c.job_id, func.sum(t.attempts.c.step))
-        .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
-        .where(t.attempts.c.state == AttemptState.RUNNING, t.tasks.c.kind == TaskKind.SECTION)
-        .group_by(t.attempts.c.job_id)
-    )
-    states = select(t.tasks.c.job_id, t.tasks.c.state, func.count(), sections).group_by(
-        t.tasks.c.job_id, t.tasks.c.state
-    )
     for some in batches(job_ids):
-        for job_id, state, count, of_sections in connection.execute(states.where(t.tasks.c.job_id.in_(some))):
+        for job_id, state, count, of_sections in connection.execute(_STATES, {"of_jobs": some}):
             counts[job_id][state] = count
             counts[job_id]["sections"] += of_sections
             if state == TaskState.DONE:
                 counts[job_id]["sections_done"] = of_sections
-        for job_id, reached in connection.execute(steps.where(t.attempts.c.job_id.in_(some))):
+        for job_id, reached in connection.execute(_STEPS, {"of_jobs": some}):
             counts[job_id]["running_steps"] = reached
     return counts
 

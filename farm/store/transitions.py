@@ -3,11 +3,14 @@
 Whoever changes a job's rows locks the job first (``lock_job``): two attempts of one job that commit at the same
 moment would otherwise each see the other's task unfinished, and nobody would free what depends on both.
 SQLite has one writer at a time anyway.
+
+Statements that every task needs are built once, with bound parameters: building one takes longer than executing it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
 from farm.jobs.events import EventKind
 from farm.jobs.records import ACTIVE, AttemptState, FailureKind, JobState, TaskState
@@ -15,10 +18,17 @@ from farm.jobs.records import ACTIVE, AttemptState, FailureKind, JobState, TaskS
 from . import tables as t
 from .rows import AnyRow, no_job, now
 
+_OF_JOB = t.jobs.c.id == bindparam("of_job")
+_LOCKED = select(t.jobs).where(_OF_JOB).with_for_update()
+_CHANGE = update(t.jobs).where(_OF_JOB)
+_UNFINISHED = select(1).where(t.tasks.c.job_id == bindparam("of_job"), t.tasks.c.state != TaskState.DONE).limit(1)
+_END = update(t.attempts).where(t.attempts.c.id == bindparam("attempt"), t.attempts.c.state == AttemptState.RUNNING)
+_EVENT = insert(t.events)
+
 
 def lock_job(connection: Connection, job_id: str) -> AnyRow:
     """The job's row, locked until the transaction ends; NotFoundError when there is none."""
-    row = connection.execute(select(t.jobs).where(t.jobs.c.id == job_id).with_for_update()).first()
+    row = connection.execute(_LOCKED, {"of_job": job_id}).first()
     if row is None:
         raise no_job(job_id)
     return row
@@ -29,15 +39,15 @@ def set_job_state(connection: Connection, job_id: str, state: JobState, **values
     moment = now()
     finished = None if state in ACTIVE else moment
     values = {"state": state, "updated_at": moment, "finished_at": finished, **values}
-    connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(values))
+    connection.execute(_CHANGE, {"of_job": job_id, **values})
 
 
 def touch_job(connection: Connection, job_id: str) -> None:
-    connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(updated_at=now()))
+    connection.execute(_CHANGE, {"of_job": job_id, "updated_at": now()})
 
 
 def add_event(connection: Connection, job_id: str, kind: EventKind, message: str, **data: Any) -> None:
-    connection.execute(insert(t.events).values(job_id=job_id, at=now(), kind=kind, message=message, data=data))
+    connection.execute(_EVENT, {"job_id": job_id, "at": now(), "kind": kind, "message": message, "data": data})
 
 
 def undone_dependency() -> Any:
@@ -51,25 +61,32 @@ def undone_dependency() -> Any:
     )
 
 
+_RIPE = (
+    update(t.tasks)
+    .where(t.tasks.c.job_id == bindparam("of_job"), t.tasks.c.state == TaskState.WAITING, ~undone_dependency())
+    .values(state=TaskState.READY)
+)
+_FREE = _RIPE.returning(t.tasks.c.position, t.tasks.c.name)
+_FREE_DEPENDANTS = _RIPE.where(
+    t.tasks.c.id.in_(select(t.dependencies.c.task_id).where(t.dependencies.c.needs_id == bindparam("needed")))
+).returning(t.tasks.c.position, t.tasks.c.name)
+
+
 def free_tasks(connection: Connection, job_id: str, dependants_of: str | None = None) -> list[str]:
     """Make waiting tasks whose dependencies are all done ready; return their names in task order.
 
     ``dependants_of`` limits the search to the tasks that depend on that task.
     """
-    ripe = [t.tasks.c.job_id == job_id, t.tasks.c.state == TaskState.WAITING, ~undone_dependency()]
-    if dependants_of is not None:
-        ids = select(t.dependencies.c.task_id).where(t.dependencies.c.needs_id == dependants_of)
-        ripe.append(t.tasks.c.id.in_(ids))
-    freed = connection.execute(
-        update(t.tasks).where(*ripe).values(state=TaskState.READY).returning(t.tasks.c.position, t.tasks.c.name)
-    ).all()
-    return [row.name for row in sorted(freed, key=lambda row: row.position)]
+    if dependants_of is None:
+        freed = connection.execute(_FREE, {"of_job": job_id}).all()
+    else:
+        freed = connection.execute(_FREE_DEPENDANTS, {"of_job": job_id, "needed": dependants_of}).all()
+    return [name for _, name in sorted(tuple(row) for row in freed)]
 
 
 def complete_if_done(connection: Connection, job_id: str) -> bool:
     """Complete the job when every task is done; return whether it was completed now."""
-    unfinished = select(1).where(t.tasks.c.job_id == job_id, t.tasks.c.state != TaskState.DONE).limit(1)
-    if connection.execute(unfinished).first() is not None:
+    if connection.execute(_UNFINISHED, {"of_job": job_id}).first() is not None:
         return False
     set_job_state(connection, job_id, JobState.COMPLETED, error="")
     add_event(connection, job_id, EventKind.JOB_COMPLETED, "the video is ready")
@@ -79,7 +96,7 @@ def complete_if_done(connection: Connection, job_id: str) -> bool:
 def end_tasks(connection: Connection, job_id: str, why: str) -> None:
     """Cancel every task that is neither done nor failed and interrupt the running attempts."""
     running = select(t.attempts).where(t.attempts.c.job_id == job_id, t.attempts.c.state == AttemptState.RUNNING)
-    for row in connection.execute(running).all():
+    for row in connection.execute(running.order_by(t.attempts.c.id)).all():
         end_attempt(connection, row.id, AttemptState.INTERRUPTED, FailureKind.INTERRUPTION, why)
         add_event(connection, job_id, EventKind.ATTEMPT_INTERRUPTED, why, attempt=row.id, replica=row.replica)
     open_states = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
@@ -91,12 +108,14 @@ def end_tasks(connection: Connection, job_id: str, why: str) -> None:
 
 
 def end_attempt(
-    connection: Connection, attempt_id: str, state: AttemptState, failure: FailureKind | None = None, message: str = ""
+    connection: Connection,
+    attempt_id: str,
+    state: AttemptState,
+    failure: FailureKind | None = None,
+    message: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Take a running attempt to its end by compare-and-set; False when it is not running."""
-    ended = connection.execute(
-        update(t.attempts)
-        .where(t.attempts.c.id == attempt_id, t.attempts.c.state == AttemptState.RUNNING)
-        .values(state=state, failure=failure, message=message, finished_at=now())
-    )
-    return ended.rowcount == 1
+    """Take a running attempt to its end by compare-and-set; False when it is not running. ``more``: values of other
+    columns."""
+    ending = {"attempt": attempt_id, "state": state, "failure": failure, "message": message, "finished_at": now()}
+    return connection.execute(_END, {**ending, **(more or {})}).rowcount == 1

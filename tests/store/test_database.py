@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, event, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from farm.errors import DatabaseError, InputError, StorageError
 from farm.store import tables as t
@@ -198,3 +199,68 @@ class TestFullDisk:
             with pytest.raises(StorageError, match="can't be used"):
                 submit(store)
             store.close()
+
+
+class TestManyWrites:
+    def test_the_trouble_of_one_is_its_own(self, database: Database, store: JobStore):
+        job = submit(store)
+
+        def rename(connection: Connection) -> str:
+            connection.execute(t.jobs.update().values(name=t.jobs.c.name + "x"))
+            return "renamed"
+
+        def refuse(connection: Connection) -> str:
+            connection.execute(t.jobs.update().values(name="refused"))
+            raise ValueError("no")
+
+        def misplace(connection: Connection) -> str:
+            connection.execute(t.tasks.update().values(job_id="nobody"))
+            return "misplaced"
+
+        first, second, third, fourth = database.write_each([rename, refuse, misplace, rename])
+        assert (first, fourth) == ("renamed", "renamed")
+        assert isinstance(second, ValueError) and isinstance(third, IntegrityError)
+        assert store.get_job(job.id).name == job.name + "xx"
+        audit(store, job.id)
+
+    def test_those_that_wait_for_sqlite_cost_one_transaction(self, tmp_path: Path):
+        """Nobody asks the file again and again, as SQLite's own way of waiting is, which let some wait for ever."""
+        database = Database(f"sqlite:///{tmp_path / 'farm.sqlite3'}")
+        database.migrate()
+        begun, go_on, commits = threading.Event(), threading.Event(), []
+        event.listen(database._engine, "commit", commits.append)
+
+        def hold(connection: Connection) -> None:
+            begun.set()
+            assert go_on.wait(30)
+
+        with ThreadPoolExecutor(10) as pool:
+            writes = [pool.submit(database.write, hold)]
+            assert begun.wait(30)
+            writes += [pool.submit(database.write, lambda connection: None) for _ in range(8)]
+            while len(database._turns._waiting) < 8:  # type: ignore[union-attr]
+                threading.Event().wait(0.001)
+            go_on.set()
+            for each in writes:
+                each.result(30)
+        assert len(commits) == 2
+        database.close()
+
+    def test_one_that_is_interrupted_takes_nobody_along(self, tmp_path: Path):
+        database = Database(f"sqlite:///{tmp_path / 'farm.sqlite3'}")
+        database.migrate()
+        begun, go_on = threading.Event(), threading.Event()
+
+        def interrupted(connection: Connection) -> None:
+            begun.set()
+            assert go_on.wait(30)
+            raise KeyboardInterrupt
+
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(database.write, interrupted)
+            assert begun.wait(30)
+            others = [pool.submit(database.write, lambda connection: "done") for _ in range(3)]
+            go_on.set()
+            assert isinstance(first.exception(30), KeyboardInterrupt)
+            assert [each.result(30) for each in others] == ["done"] * 3
+        database.close()

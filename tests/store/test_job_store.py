@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from farm.errors import ConflictError, InputError, NotFoundError, StaleAttemptError
 from farm.jobs.records import AttemptState, FailureKind, JobState, Task, TaskKind, TaskState
-from farm.store.attempts import FREE_LOSSES, MAX_TASK_FAILURES
+from farm.store.attempts import FREE_LOSSES, MAX_TASK_FAILURES, Reached, Result
 from farm.store.database import Database
 from farm.store.jobs import JobStore
 from tests.support.jobs import SHA, audit, made, ready, run_all, run_task, submit
@@ -424,3 +424,47 @@ def test_a_request_of_another_version_is_trouble_of_its_own_job(store: JobStore,
     assert {job.id for _, job in store.ready_tasks()} == {strange.id, fine.id}
     assert store.cancel_job(strange.id).state is JobState.CANCELLED
     store.delete_job(strange.id)
+
+
+class TestMany:
+    """Batches: one transaction, and the trouble of one is its own."""
+
+    def test_one_that_cannot_start_stops_no_other(self, store: JobStore):
+        jobs = [submit(store), submit(store), submit(store)]
+        store.pause_job(jobs[1].id)
+        names = [f"{jobs[0].id}.encode", f"{jobs[1].id}.encode", "unknown", f"{jobs[2].id}.encode"]
+        first, second, unknown, third = store.start_attempts([(name, "r", "CPU") for name in names])
+        assert isinstance(second, ConflictError) and isinstance(unknown, NotFoundError)
+        assert {each.id for each in store.running_attempts()} == {first.id, third.id}
+        found = store.to_start_all([third, first])
+        assert [(job.id, task.name, list(files)) for job, task, files in found] == [
+            (jobs[2].id, "encode", ["image"]),
+            (jobs[0].id, "encode", ["image"]),
+        ]
+        for job in jobs:
+            audit(store, job.id)
+
+    def test_one_that_is_stale_spoils_no_result(self, store: JobStore):
+        jobs = [submit(store), submit(store)]
+        attempts = [store.start_attempt(f"{job.id}.encode", "r") for job in jobs]
+        store.cancel_job(jobs[0].id)
+        stale, fine = store.commit_attempts([Result(each.id, [made("out-encode")], {}) for each in attempts])
+        assert isinstance(stale, StaleAttemptError) and fine == ["section-000", "section-003"]
+        assert list(store.artifacts(jobs[0].id)) == ["image"]
+        for job in jobs:
+            audit(store, job.id)
+
+    def test_progress_of_those_that_are_current_is_noted(self, store: JobStore):
+        jobs = [submit(store), submit(store)]
+        attempts = [store.start_attempt(f"{job.id}.encode", "r") for job in jobs]
+        store.cancel_job(jobs[0].id)
+        assert store.report_all([Reached(each.id, 2, 25) for each in attempts]) == [False, True]
+        assert [store.attempts(job.id)[0].step for job in jobs] == [0, 2]
+
+    def test_keys_that_a_finished_task_has(self, store: JobStore):
+        tasks = [Task(f"j.{name}", "j", name, TaskKind.ENCODE, None, (), key=f"key of {name}") for name in "ab"]
+        store.create_job(submit(store).request, "", tasks, [made("image")])
+        keys = {"key of a", "key of b", "another"}
+        assert store.made(keys) == set()
+        run_task(store, "j", "a")
+        assert store.made(keys) == {"key of a"}
