@@ -1,8 +1,9 @@
 """From a task to an attempt's specification, and from its files to committed artifacts. No Ray."""
 
 import errno
+import logging
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from farm.errors import (
     CancelledError,
     CheckpointError,
     DamagedArtifactError,
+    FarmError,
     InputError,
     NotFoundError,
     ProcessLostError,
@@ -23,6 +25,8 @@ from model.plan.anchors import SOURCE_VIDEO
 if TYPE_CHECKING:
     from farm.store.artifacts import ArtifactStore
     from farm.store.jobs import JobStore
+
+log = logging.getLogger(__name__)
 
 
 def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Artifact]) -> AttemptSpec:
@@ -63,6 +67,23 @@ def spec_for(job: Job, task: Task, attempt: Attempt, artifacts: Mapping[str, Art
         output_prefix=attempt_folder(job.id, attempt.id),
         hashes={name: artifacts[name].sha256 for name in names},
     )
+
+
+def specs_of(store: "JobStore", attempts: Sequence[Attempt]) -> list[AttemptSpec | None]:
+    """As ``spec_for``, from the rows of many attempts; None for those of which one can't be built."""
+    try:
+        found = store.to_start_all(attempts) if attempts else []
+    except Exception as error:  # noqa: BLE001 - of which of them is found out one by one, by whoever needs it
+        log.info("%d attempts: %s", len(attempts), error)
+        return [None] * len(attempts)
+    specs: list[AttemptSpec | None] = []
+    for attempt, (job, task, artifacts) in zip(attempts, found, strict=True):
+        try:
+            specs.append(spec_for(job, task, attempt, artifacts))
+        except FarmError as error:
+            log.info("%s: %s", attempt.task_id, error)
+            specs.append(None)
+    return specs
 
 
 def publish(store: "ArtifactStore", spec: AttemptSpec, files: Iterable[Artifact]) -> list[Artifact]:

@@ -6,10 +6,12 @@ requeues the attempts of dead ones as interruptions, and goes on.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import time
 from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +19,6 @@ import ray
 
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
-from farm.retention.sweep import keep_of, sweep
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -25,19 +26,21 @@ from farm.store.jobs import JobStore
 from .attempts import Failure
 from .board import Board
 from .calls import COORDINATOR, HEAD, NAMESPACE, insist
+from .commits import Commits
 from .dispatch import Dispatcher
 from .following import Follower
+from .housekeeping import Housekeeping
 from .members import Members
 from .nodes import Nodes
+from .progress import Progress
 from .queue import QueueReader
 from .recovery import recover
+from .unwanted import Unwanted
 
 TICK_SECONDS = 0.5
 """Longest time between two looks at the database; a nudge or a finished attempt shortens it."""
-RECONCILE_SECONDS = 60.0
-TIDY_SECONDS = 600.0
-OBEY_SECONDS = 3.0
-"""A replica that did not hear that its attempt is not wanted any more is told again."""
+CALLS = 32
+"""Calls of store and files that may wait at a time; asyncio's own number follows that of the cores."""
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +60,32 @@ class Coordinator:
         told = (self._likely_family, self._wake.set, board.costs.observe_load)
         self._members = Members(settings, self._store, max_replicas, *told, nodes)
         self._artifacts = artifacts = ArtifactStore(settings.artifacts_url)
-        self._follower = Follower(self._store, artifacts, board, self._members, self._look_again)
+        self._commits = Commits(self._store, self._wake.set)
+        given = (board, self._members, self._commits, self._look_again)
+        self._follower = Follower(self._store, artifacts, *given)
+        self._progress = Progress(self._store, self._members)
+        self._unwanted = Unwanted(self._store, self._members, self._follower)
         self._dispatcher = Dispatcher(self._store, artifacts, board, self._queue, self._members, self._follower)
-        self._recovered = self._stopping = False
-        self._reconciled = time.monotonic()
-        self._started, self._obeyed, self._tidied = time.time(), 0.0, time.monotonic()
-        self._keep = keep_of(settings)
+        self._recovered = self._stopping = self._stopped = False
+        self._started = time.time()
+        self._house = Housekeeping(settings, self._store, artifacts, board, tidies=job_id is None)
         self._aside: dict[str, asyncio.Task[None]] = {}
-        self._loop = asyncio.get_running_loop().create_task(self._run())
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(CALLS, thread_name_prefix="call"))
+        self._loop = loop.create_task(self._run())
 
     # Called from outside
 
     async def nudge(self) -> None:
         """Look at the database now: a job was submitted, cancelled, paused or resumed."""
+        self._queue.look()
         self._wake.set()
 
     async def report(self, attempt_id: str, step: int, steps: int) -> bool:
         """Note a replica's progress; False tells it to abort."""
-        self._members.hear(attempt_id, step, steps)
-        return await asyncio.to_thread(self._store.report_progress, attempt_id, step, steps)
+        wanted = self._progress.hear(attempt_id, step, steps)
+        self._beside("progress", self._progress.flush_in_time)
+        return wanted or not self._recovered
 
     async def status(self) -> dict[str, Any]:
         """Process id, whether recovery is done, and the replicas with node, device, state and process id."""
@@ -94,20 +104,22 @@ class Coordinator:
         deadline = time.monotonic() + seconds
         while any(member.attempts for member in self._members.all()) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        await asyncio.gather(*self._aside.values(), return_exceptions=True)
+        self._stopped = True
+        self._wake.set()
+        await asyncio.gather(self._loop, *self._aside.values(), self._progress.flush(), return_exceptions=True)
         for attempt in await self._running_attempts():
             await self._follower.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
-        for member in self._members.all():
-            await self._members.note(member, "stopped")
+        await self._members.note_all("stopped")
 
     # The loop
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopped:
             try:
                 if not self._recovered:
                     await self._recover()
                     self._recovered = True
+                    gc.freeze()  # what was loaded stays; looking through it again and again would hold rounds up
                 await self._tick()
             except Exception:  # the boundary of the process: a fault of database or Ray must not end the loop
                 log.exception("coordinator: this round failed; trying again")
@@ -117,33 +129,29 @@ class Coordinator:
             self._wake.clear()
 
     async def _tick(self) -> None:
-        if time.monotonic() - self._reconciled >= RECONCILE_SECONDS:
-            self._beside("reconcile", self._reconcile)
-        self._queue.apply(await asyncio.to_thread(self._queue.read))
-        await self._members.sweep()
         self._members.watch(self._board)
-        await self._obey()
-        if not self._stopping:
-            await self._dispatcher.round()
-        self._beside("note", self._members.note_all)
+        try:
+            self._queue.apply(await self._commits.take_over(self._queue.read))
+            self._members.heed()
+            self._follower.hand_back()
+            if not self._stopping:
+                await self._dispatcher.round()
+        finally:
+            self._commits.tell()
+        self._unwanted.changed |= self._queue.changed
+        self._beside("house", self._house.keep_house, self._house.due)
+        self._beside("sweep", self._members.sweep, self._members.sweep_due)
+        self._beside("unwanted", self._unwanted.stop, self._unwanted.due)
+        self._beside("progress", self._progress.flush, self._progress.due)
+        self._beside("note", self._members.note_all, self._members.note_due)
 
-    def _beside(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do what no decision waits for beside the loop, unless it is being done."""
+    def _beside(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], due: bool = True) -> None:
+        """Do what no decision waits for beside the loop, if it is due and not being done."""
         task = self._aside.get(name)
         if task is not None and task.done() and not task.cancelled() and task.exception():
             log.error("coordinator: %s failed; it is tried again", name, exc_info=task.exception())
-        if task is None or task.done():
+        if due and (task is None or task.done()):
             self._aside[name] = asyncio.get_running_loop().create_task(work())
-
-    async def _reconcile(self) -> None:
-        self._reconciled = time.monotonic()
-        for line in await asyncio.to_thread(self._store.reconcile):
-            log.warning("reconciled: %s", line)
-        if self._recovered:
-            await asyncio.to_thread(self._store.put_owners, self._board.owners)
-        if self._job_id is None and time.monotonic() - self._tidied > TIDY_SECONDS:
-            self._tidied = time.monotonic()
-            await asyncio.to_thread(sweep, self._store, self._artifacts, self._keep)
 
     async def _recover(self) -> None:
         await asyncio.to_thread(self._store.migrate)
@@ -152,7 +160,7 @@ class Coordinator:
         await recover(self._store, self._members, self._follower, await self._running_attempts())
         places = {member.id: member.slot.place for member in self._members.all()}
         self._board.remember(await asyncio.to_thread(self._store.endings), places)
-        await self._reconcile()
+        await self._house.mend()
 
     async def _likely_family(self) -> str:
         if self._job_id is not None:
@@ -163,22 +171,6 @@ class Coordinator:
     async def _running_attempts(self) -> list[Attempt]:
         attempts = await insist(self._store.running_attempts)
         return [attempt for attempt in attempts if self._job_id in (None, attempt.job_id)]
-
-    # Starting and stopping work
-
-    async def _obey(self) -> None:
-        """Stop the replicas whose attempts are no longer current, because their job was cancelled or they hand back."""
-        self._follower.hand_back()
-        busy = [member for member in self._members.all() if member.attempts]
-        if not busy or not (self._queue.changed or time.monotonic() - self._obeyed > OBEY_SECONDS):
-            return
-        self._obeyed = time.monotonic()
-        current = {attempt.id for attempt in await asyncio.to_thread(self._store.running_attempts)}
-        for member in busy:
-            for attempt_id in member.attempts:
-                if attempt_id not in current and (held := member.holds(attempt_id)):
-                    held.unwanted = held.unwanted or "its job does not want it any more"
-                    self._follower.cancel(member, attempt_id)
 
     def _look_again(self, jobs: Collection[str] = ()) -> None:
         self._queue.again(jobs)

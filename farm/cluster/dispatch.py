@@ -2,20 +2,44 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from farm.errors import ConflictError, StorageError
 from farm.intake.reuse import adopt
+from farm.jobs.records import Attempt, AttemptSpec
 from farm.scheduling.decisions import Start
 from farm.scheduling.records import TaskView
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 
+from .attempts import specs_of
 from .board import Board
 from .following import Follower
 from .members import Held, Member, Members
 from .queue import QueueReader
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A task that is to start on a replica, where it should take so many ``seconds``. ``key``: its content address, if
+    it has one; ``device``: the kind that its job has begun on, if it has."""
+
+    task: TaskView
+    member: Member
+    seconds: float
+    key: str
+    device: str | None
+
+
+@dataclass(frozen=True)
+class Given:
+    """A task's attempt, and what the replica is told; None: that couldn't be found out at once."""
+
+    attempt: Attempt
+    spec: AttemptSpec | None
 
 
 class Dispatcher:
@@ -33,7 +57,6 @@ class Dispatcher:
         self._store, self._artifacts = store, artifacts
         self._board, self._queue = board, queue
         self._members, self._follower = members, follower
-        self._asked: set[str] = set()
 
     async def round(self) -> None:
         """Show the board how the replicas are, let it decide, and do that.
@@ -51,47 +74,89 @@ class Dispatcher:
             held = members[withdrawal.seat_id].ahead
             if held is not None and not held.unwanted:
                 self._follower.withdraw(members[withdrawal.seat_id], held, withdrawal.why)
-        self._asked.clear()
-        for start in decisions.starts:
-            await self._start(members[start.seat_id], start)
+        await self._start(self._wanted(decisions.starts, members))
 
-    async def _start(self, member: Member, start: Start) -> None:
-        """One task; what goes wrong with it concerns its own job, whose rows are read again."""
-        task = self._board.take(start.task_id)
-        if task is None or self._board.waits_for_twin(task):
+    def _wanted(self, starts: Sequence[Start], members: dict[str, Member]) -> list[Wanted]:
+        """What is to start, less what waits for an equal task that is at work."""
+        wanted: list[Wanted] = []
+        for start in starts:
+            task = self._board.take(start.task_id)
+            if task is None or self._board.waits_for_twin(task):
+                continue
+            self._board.begun(task)
+            job = self._board.view.jobs.get(task.job_id)
+            device = job.device_class if job and job.device_class else None
+            wanted.append(Wanted(task, members[start.seat_id], start.seconds, self._board.key(task), device))
+        return wanted
+
+    async def _start(self, wanted: Sequence[Wanted]) -> None:
+        """All in one go; what goes wrong with one concerns its own job, whose rows are read again."""
+        if not wanted:
             return
-        try:
-            if not await asyncio.to_thread(self._adopt, task):
-                await self._give(member, task, start.seconds)
-                return
-        except ConflictError:  # the job was paused or cancelled in this moment
-            log.info("%s can't start now", task.id)
-        except StorageError:
-            self._queue.again([task.job_id])
-            raise
-        except Exception as error:  # the boundary of a task
-            log.exception("%s could not be started", task.id)
-            await self._follower.shelve(task.job_id, error)
-        self._queue.again([task.job_id])
+        devices = {seat.device_class for seat in self._board.view.seats.values()}
+        outcomes = await asyncio.to_thread(self._carry_out, wanted, devices)
+        for each, outcome in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, Given):
+                self._give(each, outcome)
+        for each, outcome in zip(wanted, outcomes, strict=True):
+            if not isinstance(outcome, Given):
+                self._queue.again({each.task.job_id, *self._board.ended(each.task)})
+            if isinstance(outcome, ConflictError):  # the job was paused or cancelled in this moment
+                log.info("%s can't start now", each.task.id)
+            elif isinstance(outcome, Exception) and not isinstance(outcome, StorageError):
+                log.error("%s could not be started", each.task.id, exc_info=outcome)
+                await self._follower.shelve(each.task.job_id, outcome)
+        for outcome in outcomes:
+            if isinstance(outcome, StorageError):
+                raise outcome
 
-    async def _give(self, member: Member, task: TaskView, seconds: float) -> None:
-        attempt = await asyncio.to_thread(self._store.start_attempt, task.id, member.id, member.slot.label)
-        self._board.begun(task)
-        held = Held(attempt.id, self._board.hold(task, seconds))
+    def _carry_out(self, wanted: Sequence[Wanted], devices: set[str]) -> list[Given | Exception | None]:
+        """For each what its replica gets, None for nothing as it is done already, or what went wrong; in a thread."""
+        outcomes: dict[str, Given | Exception | None] = {}
+        asked: set[str] = set()
+        for each in self._with_made(wanted):
+            if each.task.job_id not in asked:
+                asked.add(each.task.job_id)
+                outcomes |= self._adopt(each, devices)
+        outcomes |= self._begin([each for each in wanted if each.task.id not in outcomes])
+        return [outcomes[each.task.id] for each in wanted]
+
+    def _begin(self, wanted: Sequence[Wanted]) -> dict[str, Given | Exception]:
+        """Attempts at these tasks, and what their replicas are told."""
+        starts = [(each.task.id, each.member.id, each.member.slot.label) for each in wanted]
+        begun = self._store.start_attempts(starts) if starts else []
+        attempts = [attempt for attempt in begun if isinstance(attempt, Attempt)]
+        specs = dict(zip((attempt.id for attempt in attempts), specs_of(self._store, attempts), strict=True))
+        return {
+            each.task.id: one if isinstance(one, Exception) else Given(one, specs[one.id])
+            for each, one in zip(wanted, begun, strict=True)
+        }
+
+    def _with_made(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those for which there may be a result; all when that can't be said."""
+        keys = {each.key for each in wanted if each.key}
+        try:
+            made = self._store.made(keys) if keys else set()
+        except StorageError as error:
+            log.info("results of equal tasks: %s", error)
+            made = keys
+        return [each for each in wanted if each.key in made]
+
+    def _adopt(self, wanted: Wanted, devices: set[str]) -> dict[str, Exception | None]:
+        """Take over what equal tasks of other jobs have made for this one and others of its job: those tasks."""
+        job_id = wanted.task.job_id
+        try:
+            adopted = adopt(self._store, self._artifacts, job_id, devices, device=wanted.device)
+        except Exception as error:  # noqa: BLE001 - the boundary of a task
+            return {wanted.task.id: error}
+        return dict.fromkeys(f"{job_id}.{name}" for name in adopted)
+
+    def _give(self, wanted: Wanted, given: Given) -> None:
+        member = wanted.member
+        held = Held(given.attempt.id, self._board.hold(wanted.task, wanted.seconds))
         if member.running is None:
             member.running = held
         else:
             member.ahead = held
         self._board.put_seat(member.seat())
-        self._follower.begin(member, attempt)
-
-    def _adopt(self, task: TaskView) -> bool:
-        """Take over what equal tasks of other jobs have made, for this one and others of its job; whether it has."""
-        if not self._board.key(task) or task.job_id in self._asked:
-            return False
-        self._asked.add(task.job_id)
-        job = self._board.view.jobs.get(task.job_id)
-        device = job.device_class if job and job.device_class else None
-        devices = {seat.device_class for seat in self._board.view.seats.values()}
-        adopted = adopt(self._store, self._artifacts, task.job_id, devices, device=device)
-        return task.id in {f"{task.job_id}.{name}" for name in adopted}
+        self._follower.begin(member, given.attempt, given.spec)

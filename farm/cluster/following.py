@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import ray
@@ -19,8 +20,8 @@ from farm.jobs.facts import seconds_of
 from farm.jobs.names import attempt_folder
 from farm.jobs.records import (
     RUNNABLE,
-    Artifact,
     Attempt,
+    AttemptSpec,
     FailureKind,
     TaskKind,
 )
@@ -33,6 +34,7 @@ from farm.store.jobs import JobStore
 from .attempts import Failure, describe_error, judge, publish, spec_for
 from .board import Board
 from .calls import PROBE_SECONDS, Background, answer, courtesy, insist
+from .commits import Commits
 from .members import Held, Member, Members
 from .replica import Outcome
 
@@ -56,15 +58,17 @@ class Follower:
         artifacts: ArtifactStore,
         board: Board,
         members: Members,
+        commits: Commits,
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self._store, self._artifacts, self._board, self._members = store, artifacts, board, members
+        self._commits = commits
         self._wake = wake
         self._background = Background()
 
-    def begin(self, member: Member, attempt: Attempt) -> None:
-        """Give an attempt to a replica and follow it, beside the caller."""
-        self._background.start(self._begin(member, attempt))
+    def begin(self, member: Member, attempt: Attempt, spec: AttemptSpec | None) -> None:
+        """Give an attempt to a replica and follow it, beside the caller; without a ``spec`` one is made first."""
+        self._background.start(self._begin(member, attempt, spec))
 
     def go_on(self, member: Member, attempt: Attempt) -> None:
         """Follow an attempt that a replica has already."""
@@ -88,10 +92,11 @@ class Follower:
         """Take back what a replica was to do next, unless it has begun."""
         self._background.start(self._withdraw(member, held, why))
 
-    async def _begin(self, member: Member, attempt: Attempt) -> None:
+    async def _begin(self, member: Member, attempt: Attempt, spec: AttemptSpec | None) -> None:
         try:
-            job, task, artifacts = await insist(self._store.to_start, attempt)
-            spec = spec_for(job, task, attempt, artifacts)
+            if spec is None:
+                job, task, artifacts = await insist(self._store.to_start, attempt)
+                spec = spec_for(job, task, attempt, artifacts)
             await answer(member.handle.start.remote(spec), PROBE_SECONDS)
         except ShelvedJobError as error:
             await self._shelve(member, attempt, error)
@@ -105,8 +110,8 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - one attempt's trouble is its own
             await self._abandon(member, attempt, error)
             return
-        if task.kind is not TaskKind.EXPORT:
-            member.families = frozenset([job.family])
+        if spec and spec.kind is not TaskKind.EXPORT:
+            member.families = frozenset([spec.request.model_type])
         await self.follow(member, attempt)
 
     async def _shelve(self, member: Member, attempt: Attempt, error: ShelvedJobError) -> None:
@@ -217,17 +222,23 @@ class Follower:
         await self.discard(outcome.spec.output_prefix)
 
     async def _commit(self, member: Member, attempt: Attempt, outcome: Outcome) -> Failure | None:
-        """Publish an attempt's files and take over its result; says why that can't be done."""
         try:
             files = await asyncio.to_thread(publish, self._artifacts, outcome.spec, outcome.files)
         except Exception as error:  # noqa: BLE001 - whatever the store's client raises, the attempt has no result
             return Failure(FailureKind.RESOURCES, describe_error(error))
+        held = member.holds(attempt.id)
+        reached = held.reached if held else None
+        then = partial(self._committed, member, attempt, outcome)
         try:
-            await asyncio.to_thread(self._store.commit_attempt, attempt.id, files, outcome.facts)
+            await self._commits.commit(attempt, files, outcome.facts, reached, then)
         except StaleAttemptError as error:
             log.warning("refused: %s", error)
-            await self._discard_all(files)
-            return None
+            for file in files:
+                await self.discard(file.key)
+        return None
+
+    def _committed(self, member: Member, attempt: Attempt, outcome: Outcome) -> None:
+        """What the next decision is to know of it; the replica is free again."""
         held = member.holds(attempt.id)
         if held and held.hold and held.hold.task and held.hold.task.needs.family:
             member.has_loaded(held.hold.task.needs.family)
@@ -236,31 +247,35 @@ class Follower:
         seconds = seconds_of(outcome.facts)
         self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
         member.trouble, member.pace = None, self._board.paces.get(member.slot.place, member.pace)
-        return None
+        self._let_go(member, attempt.id, decided_next=True)
 
     async def _tidy(self, job_id: str) -> None:
         """Its video is there: what only served to make it goes."""
         with courtesy():
             await asyncio.to_thread(tidy, self._store, self._artifacts, job_id)
 
-    async def _discard_all(self, files: list[Artifact]) -> None:
-        for file in files:
-            await self.discard(file.key)
-
     def release(self, member: Member, attempt: Attempt) -> None:
         """The replica is free of it."""
         self._let_go(member, attempt.id)
 
-    def _let_go(self, member: Member, attempt_id: str) -> None:
+    def _let_go(self, member: Member, attempt_id: str, decided_next: bool = False) -> None:
+        """``decided_next``: a decision follows in any case; equal tasks must be read again all the same."""
         held = member.holds(attempt_id)
+        if held is None:
+            return
         member.release(attempt_id)
-        self._wake(self._board.ended(held.hold.task) if held and held.hold and held.hold.task else ())
+        twins = self._board.ended(held.hold.task) if held.hold and held.hold.task else set()
+        if twins or not decided_next:
+            self._wake(twins)
 
     async def fail(self, member: Member | None, attempt: Attempt, failure: Failure) -> bool:
         """Record a failure and do what the rules say becomes of task, job and replica; False when it is stale."""
         if failure.kind is FailureKind.DAMAGED:
             return await self._make_again(attempt, failure)
         held = member.holds(attempt.id) if member else None
+        if held and held.news:
+            held.news = False
+            await insist(self._store.report_all, [held.reached])
         place = member.slot.place if member else attempt.replica
         verdict = self._board.failed(attempt, place, held.hold if held else None, failure.kind, failure.message)
         judgement = self._judgement(verdict)

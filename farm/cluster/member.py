@@ -3,11 +3,13 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from farm.scheduling.nodes import FINE, Standing
 from farm.scheduling.records import Hold, SeatState, SeatView
 from farm.scheduling.troubles import Quarantine, Rest
+from farm.store.attempts import Reached
 
 from .board import FAST, SPEEDS
 from .devices import EVERYTHING, UNKNOWN, DeviceFacts, Slot
@@ -21,7 +23,8 @@ LOADS_SECONDS = 3600.0
 class Held:
     """An attempt in a replica's hands. ``hold``: as scheduling sees it, None for one that an earlier coordinator gave;
     ``began`` and ``heard``: when it started and last spoke; ``step`` of ``steps`` that it reached;
-    ``unwanted``: why it was told to stop."""
+    ``taken_up``: when its replica said that it has begun; ``news``: whether something of this is not in the rows yet;
+    ``stale``: the rows say that it is not current any more; ``unwanted``: why it was told to stop."""
 
     attempt: str
     hold: Hold | None = None
@@ -29,7 +32,15 @@ class Held:
     heard: float = field(default_factory=time.monotonic)
     step: int = 0
     steps: int = 0
+    taken_up: datetime | None = None
+    news: bool = False
+    stale: bool = False
     unwanted: str = ""
+
+    @property
+    def reached(self) -> Reached:
+        """As rows have it."""
+        return Reached(self.attempt, self.step, self.steps, self.taken_up)
 
 
 @dataclass

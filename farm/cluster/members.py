@@ -76,13 +76,6 @@ class Members:
     def all(self) -> list[Member]:
         return list(self._members.values())
 
-    def hear(self, attempt_id: str, step: int, steps: int) -> None:
-        """A replica has said how far an attempt is."""
-        for member in self._members.values():
-            if held := member.holds(attempt_id):
-                held.heard = time.monotonic()
-                held.step, held.steps = step, steps
-
     async def find(self) -> list[tuple[Member, Holding | None]]:
         """The living replicas of an earlier coordinator, each with what it holds, or None when it does not answer."""
         actors = await asyncio.to_thread(ray.util.list_named_actors, True)
@@ -132,11 +125,13 @@ class Members:
                 with courtesy():
                     ray.kill(member.handle)
 
+    @property
+    def sweep_due(self) -> bool:
+        return time.monotonic() >= self._next_sweep
+
     async def sweep(self) -> None:
-        """Have all replicas stand as people want it; every few seconds give every free slot one and probe them."""
-        self.heed()
-        if time.monotonic() < self._next_sweep:
-            return
+        """Give every free slot a replica that people want there, and make sure that idle ones are alive; due every few
+        seconds."""
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
         nodes = await asyncio.to_thread(ray.nodes)
         self._nodes.see(nodes)
@@ -166,13 +161,13 @@ class Members:
             await insist(self._store.remove_replica, member.id)
         self._on_change()
 
-    async def note_all(self) -> None:
-        """Write into rows what has changed."""
-        await self._noting.all(self.all(), self._nodes)
+    async def note_all(self, state: str | None = None) -> None:
+        """Write into rows what has changed; with a ``state``, which all shall have, of all."""
+        await self._noting.all(self.all(), self._nodes, state)
 
-    async def note(self, member: Member, state: str) -> None:
-        """Write one replica's row."""
-        await self._noting.one(member, state)
+    @property
+    def note_due(self) -> bool:
+        return self._noting.due
 
     async def _reattach(self, name: str) -> tuple[Member, Holding | None] | None:
         holding: Holding | None = None

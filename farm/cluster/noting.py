@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from .seats import seat_to_row
 
 SEEN_SECONDS = 10.0
 """Time between two signs of life of all that were heard of in between, in one statement."""
+NOTE_SECONDS = 0.25
+"""Least time between two writings."""
 DRIFT_SECONDS = 1.0
 
 
@@ -27,15 +30,20 @@ class Noting:
         self._store = store
         self._offset = time.time() - time.monotonic()
         self._signed = -SEEN_SECONDS
+        self._next = 0.0
 
-    async def all(self, members: Collection[Member], nodes: Nodes) -> None:
-        """Bring rows up to date; nothing is written of what is as it was."""
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    async def all(self, members: Collection[Member], nodes: Nodes, state: str | None = None) -> None:
+        """Bring rows up to date, with that ``state`` if it is given; nothing is written of what is as it was."""
         offset = time.time() - time.monotonic()
         if abs(offset - self._offset) > DRIFT_SECONDS:  # a clock was set, or the machine slept
             self._offset = offset
+        self._next = time.monotonic() + NOTE_SECONDS
         await asyncio.to_thread(nodes.write)
-        for member in members:
-            await self.one(member, member.state)
+        await self._rows(members, state)
         if time.monotonic() - self._signed >= SEEN_SECONDS:
             self._signed = time.monotonic()
             heard = [member for member in members if member.heard]
@@ -43,16 +51,19 @@ class Noting:
             for member in heard:
                 member.heard = False
 
-    async def one(self, member: Member, state: str) -> None:
-        """Write a replica's row, unless it was removed in between: a row that comes back would stay for ever."""
-        changed = (state, *member.condition)
-        if changed == member.noted:
-            return
-        async with member.writing:
-            if member.gone:
-                return
-            await insist(self._store.upsert_replica, member.id, **self._row(member, state))
-            member.noted = changed
+    async def _rows(self, members: Collection[Member], state: str | None) -> None:
+        """Write all in one go, but of those removed in between: a row that comes back would stay for ever."""
+        async with AsyncExitStack() as writing:
+            changed = [member for member in members if (state or member.state, *member.condition) != member.noted]
+            for member in sorted(changed, key=lambda member: member.id):
+                await writing.enter_async_context(member.writing)
+            changed = [member for member in changed if not member.gone]
+            told = [(state or member.state, *member.condition) for member in changed]
+            if changed:
+                rows = {member.id: self._row(member, state or member.state) for member in changed}
+                await insist(self._store.upsert_replicas, rows)
+            for member, noted in zip(changed, told, strict=True):
+                member.noted = noted
 
     def _row(self, member: Member, state: str) -> dict[str, Any]:
         slot, trouble, pace = member.slot, member.trouble, member.pace
@@ -79,8 +90,8 @@ class Noting:
             "loading": list(member.loading),
             "seat": seat_to_row(seat, self._on_wall, until),
         }
-        facts = {"device_class": slot.label, "message": member.message, "data": data, "more": more}
-        return {"node": slot.node, "device": slot.label, "state": state, **facts}
+        facts = {"device_class": slot.label, "message": member.message, "data": data}
+        return {"node": slot.node, "device": slot.label, "state": state, **facts, **more}
 
     def _on_wall(self, moment: float) -> float:
         return round(moment + self._offset, 2)

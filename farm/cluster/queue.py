@@ -6,25 +6,33 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from farm.store.jobs import JobStore
-from farm.store.nodes import NO_WISHES, Wishes
-from farm.store.queue import QueuedJob
+from farm.store.nodes import Wishes
+from farm.store.queue import Changes, QueuedJob
 
 from .board import Board
 
 OVERLAP_SECONDS = 5.0
 """Lines of history may appear out of order for so long where several processes write; they are read again."""
+LOOK_SECONDS = 0.2
+"""While results come in one after the other, it is asked this often what else has changed."""
 ALL_SECONDS = 300.0
 """Time after which everything is read again, whatever was said to have changed."""
+SLICE = 50
+"""Jobs that a look reads of those, but for the first; no decision waits for more of them."""
 
 
 @dataclass(frozen=True)
 class News:
-    """What a look at the rows found: the jobs that may run of those ``asked`` for, None for all."""
+    """What a look at the rows found: the jobs that may run of those ``asked`` for, None for all; ``looked``: whether
+    it was asked what has changed; ``left``: jobs that are still to be read again, ``anew``: from now on."""
 
     found: list[QueuedJob]
     asked: frozenset[str] | None
     newest: int
-    wishes: Wishes = NO_WISHES
+    wishes: Wishes | None = None
+    looked: bool = True
+    left: tuple[str, ...] = ()
+    anew: bool = False
 
 
 class QueueReader:
@@ -35,38 +43,55 @@ class QueueReader:
         self._marks: deque[tuple[float, int]] = deque()
         self._read_all = -ALL_SECONDS
         self._newest = -1
+        self._next_look = 0.0
         self._again: set[str] = set()
         self._wished = -1
+        self._left: tuple[str, ...] = ()
         self.changed = True
 
     def again(self, jobs: Collection[str]) -> None:
         """Have these jobs read at the next look, too."""
         self._again.update(jobs)
 
-    def read(self) -> News:
-        """Look at the rows; changes nothing, so it may run in another thread than the board's."""
-        wishes = self._store.wishes(self._wished)
-        if time.monotonic() - self._read_all >= ALL_SECONDS:
+    def look(self) -> None:
+        """Have the next reading find what anybody has changed."""
+        self._next_look = 0.0
+
+    def read(self, jobs: Collection[str] = ()) -> News:
+        """Read the rows of all jobs that have changed; where it is known of some ``jobs``, of all others only every so
+        often. Changes nothing here, so it may run in another thread than the board's."""
+        if self._newest < 0:
             newest = self._store.newest_change()
             only = None if self._job_id is None else [self._job_id]
-            return News(self._store.queued(only), None, newest, wishes)
-        changes = self._store.changes(self._marks[0][1])
-        jobs = changes.jobs | self._again
+            return News(self._store.queued(only), None, newest, self._store.wishes(self._wished))
+        looked = not jobs or time.monotonic() >= self._next_look
+        changes = self._store.changes(self._marks[0][1]) if looked else Changes(frozenset(), self._newest)
+        wishes = self._store.wishes(self._wished) if looked else None
+        left, anew = self._left, time.monotonic() - self._read_all >= ALL_SECONDS
+        if anew:
+            left = tuple({*self._store.runnable(), *self._board.view.jobs})
+        some, left = (left[:SLICE], left[SLICE:]) if looked else ((), left)
+        asked = changes.jobs | self._again | {*jobs, *some}
         if self._job_id is not None:
-            jobs &= {self._job_id}
-        return News(self._store.queued(jobs) if jobs else [], jobs, changes.newest, wishes)
+            asked &= {self._job_id}
+        found = self._store.queued(asked) if asked else []
+        return News(found, asked, changes.newest, wishes, looked, left, anew)
 
     def apply(self, news: News) -> None:
         """Bring the board up to date."""
         now = time.monotonic()
-        self._again -= news.asked or self._again
-        if news.asked is None:
+        self._again -= news.asked or set()
+        if news.asked is None or news.anew:
             self._read_all = now
+        self._left = news.left
+        if news.looked:
+            self._next_look = now + LOOK_SECONDS
         self.changed = news.newest > self._newest
         self._newest = max(self._newest, news.newest)
         self._marks.append((now, self._newest))
         while len(self._marks) > 1 and now - self._marks[1][0] > OVERLAP_SECONDS:
             self._marks.popleft()
-        self._wished = news.wishes.newest
-        self._board.put_wishes(news.wishes.nodes, news.wishes.owners)
+        if news.wishes is not None:
+            self._wished = news.wishes.newest
+            self._board.put_wishes(news.wishes.nodes, news.wishes.owners)
         self._board.put_jobs(news.found, news.asked)

@@ -68,6 +68,7 @@ class Replica:
         self._slot = slot
         self._executor: TaskExecutor | None = None
         self._device: DeviceFacts | None = None
+        self._coordinator = _Line()
         self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
         self._stop = threading.Event()
         self._running: AttemptSpec | None = None
@@ -179,7 +180,7 @@ class Replica:
 
     def _execute(self, spec: AttemptSpec) -> Outcome:
         try:
-            reporter = _Reporter(spec.attempt_id, self._stop)
+            reporter = _Reporter(spec.attempt_id, self._stop, self._coordinator)
             reporter.begin()
             executor = self._ready_executor()
             files = tuple(executor.run(spec, reporter, self._stop.is_set))
@@ -196,18 +197,34 @@ class Replica:
         return self._executor
 
 
+class _Line:
+    """The handle on the coordinator, looked up when it is first needed and after a call has failed."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def coordinator(self) -> Any:
+        """Raises ValueError when there is none."""
+        if self._handle is None:
+            self._handle = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+        return self._handle
+
+    def hang_up(self) -> None:
+        self._handle = None
+
+
 class _Reporter:
     """Sends progress to the coordinator without waiting; sets ``stop`` once it answers that the attempt is stale.
 
     An unreachable coordinator is no reason to stop: it may be restarting, and the commit is fenced anyway.
     """
 
-    def __init__(self, attempt_id: str, stop: threading.Event) -> None:
+    def __init__(self, attempt_id: str, stop: threading.Event, line: _Line) -> None:
         self._attempt_id = attempt_id
         self._stop = stop
+        self._line = line
         self._sent = 0.0
         self._answer: Any = None
-        self._coordinator: Any = None
 
     def begin(self) -> None:
         """Say that the attempt has begun: it may have been held for a while."""
@@ -222,11 +239,9 @@ class _Reporter:
     def _send(self, step: int, steps: int) -> None:
         self._sent = time.monotonic()
         try:
-            if self._coordinator is None:
-                self._coordinator = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
-            self._answer = self._coordinator.report.remote(self._attempt_id, step, steps)
+            self._answer = self._line.coordinator().report.remote(self._attempt_id, step, steps)
         except (ValueError, ray.exceptions.RayError):
-            self._coordinator = None
+            self._line.hang_up()
 
     def _look_at_answer(self, wait: bool) -> None:
         if self._answer is None:
@@ -238,4 +253,5 @@ class _Reporter:
                 if ray.get(answer) is False:
                     self._stop.set()
         except ray.exceptions.RayError:
-            self._answer = self._coordinator = None
+            self._answer = None
+            self._line.hang_up()

@@ -6,6 +6,9 @@ from pathlib import Path
 from farm.settings import Settings
 from farm.tokens import ensure_token
 
+NICENESS = 0
+"""Of the processes that do the work. Ray's own default is 15, with which whatever else the machine does comes first:
+on a busy one, each step of handing a task over waits."""
 PROXY_READY_SECONDS = 120
 """Ray Serve's own limit is 5 s, which a machine that is busy with something else takes longer for."""
 
@@ -43,6 +46,7 @@ def joined_ray() -> None:
 def _common() -> dict[str, str]:
     return {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": str(NICENESS),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "farm.api.front.middlewares",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PROXY_READY_SECONDS),
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",

@@ -408,7 +408,10 @@ class JobStore:
 
     def upsert_replicas(self, known: Mapping[str, Mapping[str, Any]]) -> None:
         """As ``upsert_replica`` for many, in one transaction: the columns of each by its id."""
-        self._database.write(_upsert_replicas, known)
+        outcomes = self._database.write_each([_bound(_upsert_replica, *each) for each in sorted(known.items())])
+        for error in outcomes:
+            if isinstance(error, Exception):
+                raise error
 
     def replica(self, id: str) -> Replica:
         """That replica; NotFoundError suggests another."""
@@ -486,12 +489,11 @@ def _add_event(connection: Connection, job_id: str, kind: EventKind, message: st
     transitions.add_event(connection, job_id, kind, message, **data)
 
 
-def _upsert_replicas(connection: Connection, known: Mapping[str, Mapping[str, Any]]) -> None:
+def _upsert_replica(connection: Connection, id: str, values: Mapping[str, Any]) -> None:
     moment = rows.now()
-    for id, values in sorted(known.items()):
-        seen = {**values, "seen_at": moment}
-        if connection.execute(_REPLICA, {"replica": id, **seen}).rowcount == 0:
-            connection.execute(insert(t.replicas).values(id=id, started_at=moment, **seen))
+    seen = {**values, "seen_at": moment}
+    if connection.execute(_REPLICA, {"replica": id, **seen}).rowcount == 0:
+        connection.execute(insert(t.replicas).values(id=id, started_at=moment, **seen))
 
 
 def _remove_replica(connection: Connection, id: str) -> None:

@@ -6,12 +6,14 @@ import pytest
 
 from farm.cluster.board import Board
 from farm.cluster.outlook import Outlook, chains_of
-from farm.cluster.queue import QueueReader
+from farm.cluster.queue import ALL_SECONDS, QueueReader
 from farm.cluster.seats import seat_of_row, seat_to_row
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, TaskKind
 from farm.scheduling.records import Hold, SeatState, SeatView, TaskView
 from farm.scheduling.troubles import Fails, Quarantine
+from farm.store import tables as t
 from farm.store.attempts import Judgement
+from farm.store.database import Database
 from farm.store.jobs import JobStore
 from farm.store.owners import Owner
 from tests.support.jobs import audit, run_task, submit
@@ -132,6 +134,30 @@ def test_only_what_has_changed_is_read(store: JobStore, monkeypatch: pytest.Monk
         "section-003",
     ]
     audit(store, jobs[2].id)
+
+
+def test_all_is_read_again_in_slices(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody said to have changed is found all the same, and no look reads everything."""
+    jobs = [submit(store) for _ in range(5)]
+    desk = Desk(store)
+    monkeypatch.setattr("farm.cluster.queue.OVERLAP_SECONDS", -1.0)
+    monkeypatch.setattr("farm.cluster.queue.SLICE", 2)
+    for _ in range(3):
+        desk.reader.apply(desk.reader.read())
+    Database(str(store._database._engine.url)).write(lambda c: c.execute(t.jobs.update().values(priority=7)))
+    desk.reader.apply(desk.reader.read())
+    assert all(job.priority != 7 for job in desk.board.view.jobs.values())
+    desk.reader._read_all -= ALL_SECONDS
+    seen = []
+    for _ in range(3):
+        desk.reader.apply(desk.reader.read())
+        seen.append(sum(job.priority == 7 for job in desk.board.view.jobs.values()))
+    assert seen == [2, 4, 5] and len(jobs) == 5
+    asked: list[Any] = []
+    queued = store.queued
+    monkeypatch.setattr(store, "queued", lambda ids=None: asked.append(ids) or queued(ids))
+    desk.reader.apply(desk.reader.read())
+    assert not asked  # it is not begun anew at once
 
 
 def test_a_new_coordinator_knows_which_replica_was_sick(store: JobStore) -> None:

@@ -12,7 +12,8 @@ from farm.cluster.dispatch import Dispatcher
 from farm.cluster.members import Member
 from farm.cluster.queue import QueueReader
 from farm.errors import ConflictError, DatabaseError
-from farm.jobs.records import Attempt
+from farm.jobs.records import Attempt, AttemptSpec
+from farm.store import attempts
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from tests.support.jobs import submit
@@ -42,7 +43,8 @@ class Desk:
     def all(self) -> list[Member]:
         return self.members
 
-    def begin(self, member: Member, attempt: Attempt) -> None:
+    def begin(self, member: Member, attempt: Attempt, spec: AttemptSpec | None) -> None:
+        assert spec is not None and spec.attempt_id == attempt.id
         self.begun.append(attempt.task_id)
 
     def withdraw(self, member: Member, held: Any, why: str) -> None:
@@ -74,14 +76,14 @@ def test_a_ready_task_goes_to_a_free_replica(desk: Desk) -> None:
 @pytest.mark.parametrize("error", [DatabaseError("away"), ConflictError("paused")])
 def test_what_could_not_be_started_is_started_later(desk: Desk, error: Exception, monkeypatch) -> None:
     job = submit(desk.store)
-    start, refusals = desk.store.start_attempt, [error]
+    start, refusals = desk.store.start_attempts, [error]
 
-    def flaky(*args: Any) -> Attempt:
+    def flaky(wanted: Any) -> list[Attempt | Exception]:
         if refusals:
-            raise refusals.pop()
-        return start(*args)
+            return [refusals.pop()]
+        return start(wanted)
 
-    monkeypatch.setattr(desk.store, "start_attempt", flaky)
+    monkeypatch.setattr(desk.store, "start_attempts", flaky)
     if isinstance(error, DatabaseError):
         with pytest.raises(DatabaseError):
             desk.round()
@@ -95,13 +97,13 @@ def test_what_could_not_be_started_is_started_later(desk: Desk, error: Exception
 def test_what_nobody_foresaw_concerns_its_own_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(tmp_path, replicas=2)
     odd, fine = submit(desk.store, priority=90), submit(desk.store)
-    start = desk.store.start_attempt
+    start = attempts.start_attempt
 
-    def breaks(task_id: str, *args: Any) -> Attempt:
+    def breaks(connection: Any, attempt_id: str, task_id: str, *args: Any) -> Attempt:
         if task_id.startswith(odd.id):
             raise KeyError("odd")
-        return start(task_id, *args)
+        return start(connection, attempt_id, task_id, *args)
 
-    monkeypatch.setattr(desk.store, "start_attempt", breaks)
+    monkeypatch.setattr(attempts, "start_attempt", breaks)
     desk.round()
     assert desk.shelved == [odd.id] and desk.begun == [f"{fine.id}.encode"]

@@ -8,6 +8,7 @@ import pytest
 from farm.cluster.board import Board
 from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, chosen, look_at, slots_of
 from farm.cluster.members import Held, Member, Members
+from farm.cluster.progress import Progress
 from farm.jobs.records import TaskKind
 from farm.scheduling.nodes import Standing
 from farm.scheduling.records import Hold, JobView, Needs, SeatState, TaskView
@@ -83,7 +84,7 @@ class TestSilence:
     def test_one_that_speaks_goes_on(self, members: Members) -> None:
         one = member(running=held(began=time.monotonic() - 500), loaded=frozenset({"puppet"}))
         members._members[one.id] = one
-        members.hear("a", 3, 25)
+        Progress(members._store, members).hear("a", 3, 25)
         assert self.look(members, one) == ""
 
     def test_loading_a_model_takes_its_time(self, members: Members) -> None:

@@ -98,8 +98,8 @@ class TestReplicaRows:
 
     def test_are_written_only_when_something_changed(self, store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
         written: list[str] = []
-        upsert = store.upsert_replica
-        monkeypatch.setattr(store, "upsert_replica", lambda id, **more: written.append(id) or upsert(id, **more))
+        upsert = store.upsert_replicas
+        monkeypatch.setattr(store, "upsert_replicas", lambda known: written.extend(known) or upsert(known))
         slot = Slot("1", "cuda", "H100", host="studio-1")
         member = Member("r", slot, None, ready=True, facts=DeviceFacts("NVIDIA H100 80GB", 79 * 10**9, "9.0"))
         noting, nodes = Noting(store), Nodes(store)

@@ -8,6 +8,7 @@ from ray.exceptions import RayTaskError
 
 from farm.cluster.attempts import Failure
 from farm.cluster.board import Board
+from farm.cluster.commits import Commits
 from farm.cluster.devices import Slot
 from farm.cluster.following import Follower
 from farm.cluster.members import Held, Member, Members
@@ -56,10 +57,16 @@ class Settled:
         async def run() -> Member:
             store, board = self.farm.store, Board()
             members = Members(self.farm.settings, store, None, nothing, lambda: None)
-            follower = Follower(store, artifacts or self.farm.artifacts, board, members, lambda jobs: None)
+            commits = Commits(store, lambda: None)
+            follower = Follower(store, artifacts or self.farm.artifacts, board, members, commits, lambda jobs: None)
             member = Member("r1", Slot("n", "cpu", "CPU"), handle, ready=True, running=Held(self.attempt.id))
             board.put_seat(member.seat())
-            await asyncio.wait_for(follower.follow(member, self.attempt), 30)
+            followed = asyncio.ensure_future(follower.follow(member, self.attempt))
+            while not followed.done():  # as the coordinator's rounds do
+                await commits.take_over(lambda jobs: None)
+                commits.tell()
+                await asyncio.wait([followed], timeout=0.01)
+            await followed
             return member
 
         async def nothing() -> str:
@@ -126,14 +133,12 @@ def test_errors_of_a_stores_client_are_a_want_of_resources(settled: Settled) -> 
 
 
 def test_a_database_that_comes_back_loses_nothing(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit, refusals = settled.farm.store.commit_attempt, [DatabaseError("away"), StorageError("away")]
+    commit, refusals = settled.farm.store.commit_attempts, [DatabaseError("away"), StorageError("away")]
 
-    def flaky(*args: Any) -> Any:
-        if refusals:
-            raise refusals.pop()
-        return commit(*args)
+    def flaky(results: Any) -> Any:
+        return [refusals.pop()] if refusals else commit(results)
 
-    monkeypatch.setattr(settled.farm.store, "commit_attempt", flaky)
+    monkeypatch.setattr(settled.farm.store, "commit_attempts", flaky)
     member = settled.follow(Handle(outcome(settled)))
     assert settled.ended.state is AttemptState.COMMITTED and member.attempt is None
 
