@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, insert, literal, select
 
 from farm.intake.planning import plan_for
 from farm.jobs.graph import tasks_for
-from farm.jobs.records import Artifact
+from farm.jobs.records import Artifact, Attempt
 from farm.jobs.request import RenderRequest
 from farm.scheduling.records import SeatView
 from farm.store import tables as t
@@ -47,7 +47,7 @@ _SHA = "0" * 64
 
 @dataclass(frozen=True)
 class QueueFigures:
-    """In milliseconds. ``full_read``: reading all jobs, as a coordinator does when it starts and every ten minutes;
+    """In milliseconds. ``full_read``: reading all jobs, as a coordinator does when it starts;
     ``reconcile``: the sweep over all rows; ``ready_to_start``: from a commit to the end of the start after it;
     ``round``: that and the commit; ``parts``: of the round."""
 
@@ -129,9 +129,11 @@ class _Subject:
         mark()
         task = self._board.take(start.task_id)
         assert task is not None
-        self._store.donors(task.job_id)
+        self._store.made([self._board.key(task)])
         mark()
-        attempt = self._store.start_attempt(task.id, start.seat_id, "CPU")
+        (attempt,) = self._store.start_attempts([(task.id, start.seat_id, "CPU")])
+        assert isinstance(attempt, Attempt)
+        self._store.to_start_all([attempt])
         mark()
         self._store.commit_attempt(attempt.id, [], {"seconds": 0.1})
         mark()
