@@ -108,6 +108,11 @@ class Settings:
         return self.home / "token"
 
     @property
+    def node_token_path(self) -> Path:
+        """The file with the token of machines that render for the farm; on one that joined, a copy of the head's."""
+        return self.home / "node-token"
+
+    @property
     def artifacts_dir(self) -> Path:
         return self.home / "artifacts"
 

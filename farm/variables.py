@@ -48,6 +48,7 @@ VARIABLES = (
     Variable("FARM_GPU_MEMORY_PRESERVATION", "1", "GB that every replica leaves free on its GPU."),
     Variable("FARM_ATTENTION", "the best that is installed", "Attention backend: see [transformer](transformer.md)."),
     Variable("FARM_COMPILE", "off", "`1` compiles the transformer: see [transformer](transformer.md)."),
+    Variable("FARM_CPU_CLASS", "", "Set by `farm join` where a processor gives other bits than the head's."),
     Variable("FARM_MATMUL", "bf16", "`fp8` multiplies 8-bit floats: see [transformer](transformer.md)."),
     Variable(
         "FARM_<FAMILY>_PATH",

@@ -35,12 +35,19 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-def device_class(device: torch.device, threads: int, dtypes: Mapping[str, str]) -> str:
+CPU_CLASS = "FARM_CPU_CLASS"
+"""Environment variable of a machine whose processor gives other bits than the head's: a name for those."""
+
+
+def device_class(
+    device: torch.device, threads: int, dtypes: Mapping[str, str], environ: Mapping[str, str] = os.environ
+) -> str:
     """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it."""
     first, *others = dtypes.values()
     kinds = [first] if set(others) == {first} else [first, *(others if len(set(others)) > 1 else others[:1])]
     if device.type == "cpu":
-        return f"cpu-{threads}t-{'-'.join(kinds)}"
+        other = environ.get(CPU_CLASS, "")
+        return f"cpu-{threads}t-{'-'.join(kinds)}" + (f"-{other}" if other else "")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return f"{name.lower().replace(' ', '-')}-{'-'.join(kinds)}"
 

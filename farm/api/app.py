@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 
 from farm.errors import FarmError, InputError, NotFoundError
 from farm.settings import Settings
+from farm.tokens import TokenFile
 
-from . import catalog, disk, events, jobs, metrics, nodes, status
+from . import catalog, disk, events, jobs, joining, metrics, nodes, status
 from .context import FarmContext
 from .openapi import complete_description
 from .schemas import ErrorView
@@ -77,10 +78,11 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
         responses=FAILURES,  # type: ignore[arg-type]
     )
     metrics.instrument(app)
-    app.add_middleware(Wall, token=lambda: app.state.farm.token)
+    app.add_middleware(Wall, token=lambda: app.state.farm.token, node_token=TokenFile(settings.node_token_path).read)
     for router in (jobs.router, events.router, catalog.router, nodes.router, disk.router, metrics.router):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer)])
     app.include_router(status.router, prefix="/api/v1")
+    app.include_router(joining.router, prefix="/api/v1/join", include_in_schema=False)
     app.add_exception_handler(FarmError, _farm_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -18,4 +18,5 @@ def middlewares() -> list[Middleware]:
     Serve offers no setting for the protocol, but uvicorn finds it by name in a table.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "farm.connections:GuardedProtocol"
-    return [Middleware(Wall, TokenFile(Settings.from_environment().token_path).read)]
+    settings = Settings.from_environment()
+    return [Middleware(Wall, TokenFile(settings.token_path).read, TokenFile(settings.node_token_path).read)]

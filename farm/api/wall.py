@@ -18,6 +18,8 @@ from farm.settings import MAX_UPLOAD
 
 OPEN_PATHS = frozenset({"/api/v1/health", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/-/healthz"})
 """What answers without a token: whether the farm is well, and how its API is used. No word about jobs or people."""
+NODE_PATHS = ("/api/v1/join/", "/store/")
+"""Where paths begin that only machines ask for that render for the farm, with a token of their own."""
 MAX_BODY = MAX_UPLOAD
 SILENCE_SECONDS = 20.0
 """Longest time between two pieces of a body."""
@@ -53,11 +55,14 @@ class Wall:
     Args:
         app: what is behind it.
         token: gives the farm's token, which may change.
+        node_token: gives that of the machines that render for it, which opens ``NODE_PATHS`` and nothing else.
         limit: bytes of a body.
     """
 
-    def __init__(self, app: ASGIApp, token: Callable[[], str], limit: int = MAX_BODY) -> None:
-        self._app, self._token, self._limit = app, token, limit
+    def __init__(
+        self, app: ASGIApp, token: Callable[[], str], node_token: Callable[[], str], limit: int = MAX_BODY
+    ) -> None:
+        self._app, self._token, self._node_token, self._limit = app, token, node_token, limit
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +75,7 @@ class Wall:
         headers = Headers(scope=scope)
         try:
             if scope["path"] not in OPEN_PATHS:
-                self._require_token(headers.get("authorization", ""))
+                self._require_token(headers.get("authorization", ""), scope["path"].startswith(NODE_PATHS))
             length = self._length(headers)
             large = length > LARGE
             if large and self._uploads >= UPLOADS:
@@ -84,14 +89,16 @@ class Wall:
         finally:
             self._uploads -= large
 
-    def _require_token(self, authorization: str) -> None:
+    def _require_token(self, authorization: str, of_node: bool) -> None:
         kind, _, given = authorization.partition(" ")
         if kind.lower() != "bearer" or not given.strip():
             raise AuthError(
                 "a token is needed: send `Authorization: Bearer TOKEN`, set FARM_TOKEN, or see `farm token`"
             )
-        if not hmac.compare_digest(given.strip().encode(), self._token().encode()):
-            raise AuthError("the token is wrong; `farm token` on the farm's machine prints the right one")
+        right = self._node_token() if of_node else self._token()
+        if not hmac.compare_digest(given.strip().encode(), right.encode()):
+            command = "farm token --node" if of_node else "farm token"
+            raise AuthError(f"the token is wrong; `{command}` on the farm's machine prints the right one")
 
     def _length(self, headers: Headers) -> int:
         if "transfer-encoding" in headers:

@@ -11,6 +11,7 @@ from farm.cli import (
     doctor,
     errors,
     jobs,
+    joining,
     models,
     nodes,
     owners,
@@ -54,6 +55,8 @@ PANELS = {
     "Run a farm": (
         service.up,
         service.down,
+        joining.join,
+        joining.leave,
         service.open_dashboard,
         nodes.drain,
         nodes.undrain,

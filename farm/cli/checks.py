@@ -4,32 +4,15 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import version
 
+from farm.checks import Check, State
 from farm.errors import FarmError
 from farm.settings import Settings
 
 GB = 10**9
 LEAST_DISK = 5 * GB
 LEAST_MEMORY = 3 * GB
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Check:
-    """``finding``: what was found; ``remedy``: what to do when ``state`` is not ok."""
-
-    name: str
-    state: State
-    finding: str
-    remedy: str = ""
 
 
 def run_checks(settings: Settings) -> Iterator[Check]:

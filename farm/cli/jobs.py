@@ -302,12 +302,15 @@ def fetch(
     output.console().print(str(path), markup=False, soft_wrap=True)
 
 
-def token() -> None:
+def token(
+    node: Annotated[bool, typer.Option("--node", help="The one with which other machines join.")] = False,
+) -> None:
     """Print the access token of this machine's farm (made on first use)."""
     from farm.settings import Settings
     from farm.tokens import ensure_token
 
-    output.console().print(ensure_token(Settings.from_environment().token_path), markup=False)
+    settings = Settings.from_environment()
+    output.console().print(ensure_token(settings.node_token_path if node else settings.token_path), markup=False)
 
 
 def find(client: "FarmClient", prefix: str) -> str:

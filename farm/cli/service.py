@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from farm.cli import output
+from farm.cli.joining import own_address_for
 from farm.errors import ConflictError
 
 
@@ -16,6 +17,9 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the HTTP API.")] = 8000,
     dashboard_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
     dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
+    ray_port: Annotated[
+        int, typer.Option(min=1024, max=65000, help="First of the ports for other machines, with --host.")
+    ] = 6379,
     address: Annotated[str, typer.Option(help="Join this Ray cluster (host:port) instead of starting one.")] = "",
     replicas: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Copies of the model; default: one per GPU or CPU core.")
@@ -24,16 +28,17 @@ def up(
 ) -> None:
     """Start the farm: coordinator, replicas, HTTP API and dashboard. Returns when it is ready.
 
-    Unfinished jobs of the last run go on. Logs are in FARM_HOME/logs.
+    Unfinished jobs of the last run go on. Logs are in FARM_HOME/logs. With --host other machines may join: the line to
+    paste there is printed.
 
-    Example: farm up --port 8000
+    Example: farm up --host 0.0.0.0
     """
     from dataclasses import asdict
 
     from farm.service import launch
     from farm.service.state import ServiceOptions
     from farm.settings import Settings
-    from farm.tokens import LoginKeys
+    from farm.tokens import LoginKeys, ensure_token
 
     options = ServiceOptions(
         host=host,
@@ -42,6 +47,8 @@ def up(
         dashboard_command=_dashboard_command(dashboard_port) if dashboard else (),
         address=address,
         replicas=replicas,
+        open_at="" if address else own_address_for(host),
+        ray_port=ray_port,
     )
     settings = Settings.from_environment()
     state = launch.start(settings, options, lambda phase: typer.echo(phase, err=True))
@@ -55,6 +62,10 @@ def up(
         link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url)
         console.print(f"Sign in    {link}  (works once; later: farm open)", markup=False, soft_wrap=True)
     console.print(f"Ray        {state.ray_address}", markup=False)
+    if options.open_at:
+        token = ensure_token(settings.node_token_path)
+        line = f"farm join {options.open_at}:{port} --token {token}"
+        console.print(f"Join       {line}  (on other machines)", markup=False, soft_wrap=True)
     console.print("Stop it with: farm down", markup=False)
 
 

@@ -3,21 +3,25 @@
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from farm.errors import ClusterError, StorageError
+from farm.joining.card import Cluster, forget_cluster, write_cluster
+from farm.joining.ports import Ports
+from farm.joining.raylet import OBJECT_STORE_BYTES, Raylet, head_options
 from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, remove_with_users, sweep
 from farm.settings import Settings
 
 from .ray_environment import own_ray
 
-OBJECT_STORE_BYTES = 100_000_000
-"""Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+CONNECT_SECONDS = 180.0
 LONGEST_PARENT = 20
 STARTS = 10
 LOG_BYTES = 20_000_000
@@ -28,10 +32,10 @@ class RayLostError(ClusterError):
 
 
 class LocalRay:
-    """The running Ray. ``folder`` holds its sessions and logs until it ends."""
+    """The running Ray. ``folder`` holds its sessions and logs until it ends; ``processes``: when others may join."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, processes: Raylet | None = None) -> None:
+        self.folder, self._processes = folder, processes
 
     @property
     def address(self) -> str:
@@ -42,11 +46,71 @@ class LocalRay:
 
     def check(self) -> None:
         """Raises RayLostError when a process that Ray can't be without is dead."""
+        if self._processes is not None:
+            if not self._processes.alive:
+                raise RayLostError("Ray's processes ended.")
+            return
         from ray._private.worker import _global_node
 
         dead = [name for name, _ in _global_node.dead_processes()] if _global_node is not None else ["driver"]
         if dead:
             raise RayLostError(f"{' and '.join(sorted(dead))} of Ray died.")
+
+
+@contextmanager
+def open_ray(
+    settings: Settings,
+    address: str,
+    ports: Ports,
+    replicas: int | None = None,
+    on_wait: Callable[[str], None] = lambda why: None,
+) -> Iterator[LocalRay]:
+    """Ray on this machine, at ``address``, as the head of others that may join it with the farm's token.
+
+    Raises:
+        ClusterError: it does not start.
+    """
+    own_ray(settings, open_to_others=True)
+    import ray
+
+    _reread_environment()
+    sweep()
+    folder = _short_temporary_folder()
+    try:
+        options = head_options(address, ports, replicas or _cores(), folder)
+        with Raylet(options, {}, settings.logs_dir / "ray.log") as processes:
+            _connect(processes, f"{address}:{ports.gcs}", settings.logs_dir / "ray.log", on_wait)
+            write_cluster(settings, Cluster(f"{address}:{ports.gcs}", ports.first, uuid4().hex))
+            try:
+                yield LocalRay(folder, processes)
+            finally:
+                forget_cluster(settings)
+                with suppress(Exception):  # of a Ray that is half dead
+                    ray.shutdown()
+    finally:
+        remove_with_users(folder)
+
+
+def _connect(processes: Raylet, address: str, log: Path, on_wait: Callable[[str], None]) -> None:
+    """Connect this process to the Ray that starts at ``address``."""
+    import ray
+
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        if not processes.alive:
+            last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise ClusterError(f"can't start Ray at {address}: {last}. The log is {log}.")
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            ray.init(address=address, _node_ip_address=host, log_to_driver=False, logging_level="ERROR")
+            return
+        except Exception as error:  # Ray raises plain RuntimeErrors and others
+            if time.monotonic() > deadline:
+                reason = " ".join(str(error).split())[:300]
+                raise ClusterError(f"can't start Ray at {address}: {reason}") from error
+            time.sleep(0.5)
+            on_wait("waiting for its processes")
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from farm.joining.tokens import ray_token_path, read_ray_token
 from farm.settings import Settings
-from farm.tokens import ensure_token
 
 NICENESS = 0
 """Of the processes that do the work. Ray's own default is 15, with which whatever else the machine does comes first:
@@ -13,19 +13,15 @@ PROXY_READY_SECONDS = 120
 """Ray Serve's own limit is 5 s, which a machine that is busy with something else takes longer for."""
 
 
-def ray_token_path(settings: Settings) -> Path:
-    """The file with the secret that Ray's processes show each other."""
-    return settings.home / "ray-token"
-
-
-def own_ray(settings: Settings) -> None:
-    """For a Ray that this process starts: with a token in the farm's home, and on this machine's loopback alone."""
-    ensure_token(ray_token_path(settings))
+def own_ray(settings: Settings, open_to_others: bool = False) -> None:
+    """For a Ray that this process starts: with a token in the farm's home, and on this machine's loopback alone unless
+    other machines are to join."""
+    read_ray_token(settings)
     os.environ.update(
         {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(ray_token_path(settings)),
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: use 127.0.0.1, nobody joins
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(open_to_others)),  # with 0 it uses 127.0.0.1, nobody joins
             "AUTOSCALER_METRIC_PORT": "-1",  # servers without a token; with these numbers they can't start
             "DASHBOARD_METRIC_PORT": "-1",
             **_common(),

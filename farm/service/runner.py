@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -20,10 +21,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from farm.errors import ClusterError, FarmError
+from farm.files import written_aside
+from farm.joining.card import section_path
+from farm.joining.ports import Ports
 from farm.processes import FAMILY, OWNER, end_owner
 from farm.settings import Settings
 
-from .local_ray import LocalRay, keep_logs, local_ray
+from .local_ray import LocalRay, keep_logs, local_ray, open_ray
 from .ray_environment import joined_ray
 from .state import ServiceOptions
 
@@ -180,9 +184,32 @@ def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", s
         say(beat=True)
 
 
+def _note_section(settings: Settings) -> None:
+    """Have the digest of a section of this machine for those that join; made once for each code and processor."""
+    command = [sys.executable, "-m", "farm.joining.section"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    if done.returncode == 0:
+        with written_aside(section_path(settings)) as aside:
+            aside.write_text(done.stdout.strip())
+
+
 @contextmanager
 def _ray(settings: Settings, options: ServiceOptions, say: Any) -> Iterator[tuple[str, LocalRay | None]]:
     """The Ray to run on: its address and, if it is our own, itself. That one ends here, and its logs are kept."""
+    if options.open_at:
+        with open_ray(
+            settings,
+            options.open_at,
+            Ports(options.ray_port),
+            options.replicas,
+            lambda why: say(phase=f"starting Ray: {why}"),
+        ) as own:
+            threading.Thread(target=_note_section, args=(settings,), name="a section", daemon=True).start()
+            try:
+                yield own.address, own
+            finally:
+                keep_logs(own.folder / "session_latest" / "logs", settings.logs_dir / "ray")
+        return
     if not options.address:
         with local_ray(settings, options.replicas, lambda why: say(phase=f"starting Ray: {why}")) as own:
             try:

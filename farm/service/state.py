@@ -11,6 +11,7 @@ from typing import Any
 
 from farm.errors import ConflictError
 from farm.files import written_aside
+from farm.joining.ports import FIRST
 from farm.settings import Settings
 
 STARTING, READY, REBUILDING, FAILED = "starting", "ready", "rebuilding", "failed"
@@ -20,7 +21,8 @@ STARTING, READY, REBUILDING, FAILED = "starting", "ready", "rebuilding", "failed
 class ServiceOptions:
     """What `farm up` was asked for. ``address``: of a Ray cluster to join; empty: a Ray of its own.
 
-    ``dashboard_command`` is the dashboard's command line, empty for none.
+    ``dashboard_command`` is the dashboard's command line, empty for none. ``open_at``: this machine's address for
+    others that join, empty for none; ``ray_port``: the first of Ray's ports then.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +31,8 @@ class ServiceOptions:
     dashboard_command: tuple[str, ...] = ()
     address: str = ""
     replicas: int | None = None
+    open_at: str = ""
+    ray_port: int = FIRST
 
     @property
     def url(self) -> str:

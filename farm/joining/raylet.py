@@ -1,0 +1,91 @@
+"""Ray's processes of one machine, started by its own command: of the head, or of a node that joins one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from farm.processes import FAMILY, OWNER, end_family, mark_of_owner
+
+from .ports import Ports
+
+OBJECT_STORE_BYTES = 100_000_000
+"""Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+SYSTEM = {
+    "enable_metrics_collection": False,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 4,
+    "gcs_rpc_server_reconnect_timeout_s": 20,
+}
+"""A node that is cut off is given up after 4 to 12 s; one that lost its head ends after 20 s, should nobody end it."""
+
+
+class Raylet:
+    """Running processes of `ray start`; used as a context manager, which ends all of them."""
+
+    def __init__(self, options: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self._family = uuid4().hex
+        marks = {OWNER: mark_of_owner(), FAMILY: self._family}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment, **marks},
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> "Raylet":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    @property
+    def alive(self) -> bool:
+        """Whether all of them run: the command ends when one dies."""
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        """End them, and the replicas that they started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        end_family(self._family)
+        self.process.wait()
+
+
+def head_options(address: str, ports: Ports, cores: int, folder: Path) -> list[str]:
+    """Of `ray start` for the head at ``address``."""
+    return [
+        "--head",
+        f"--port={ports.gcs}",
+        f"--temp-dir={folder}",
+        f"--system-config={json.dumps(SYSTEM)}",
+        *_common(address, ports, cores),
+    ]
+
+
+def node_options(head: str, address: str, ports: Ports, cores: int, gpus: int | None) -> list[str]:
+    """Of `ray start` for a node at ``address`` that joins the Ray at ``head``."""
+    cards = [] if gpus is None else [f"--num-gpus={gpus}"]
+    return [f"--address={head}", *cards, *_common(address, ports, cores)]
+
+
+def _common(address: str, ports: Ports, cores: int) -> list[str]:
+    return [
+        f"--node-ip-address={address}",
+        f"--num-cpus={cores}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        "--include-dashboard=false",
+        "--include-log-monitor=false",
+        "--disable-usage-stats",
+        *ports.options,
+    ]
