@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from farm.errors import InputError
-from farm.jobs.nodes import Drain
+from farm.jobs.nodes import Drain, NodeState
 from farm.joining.card import Card
 from farm.joining.ports import unreachable
 from farm.joining.tokens import read_ray_token
@@ -18,6 +18,8 @@ from .params import NodeName
 
 ITSELF = "its machine"
 """Who drains a node that leaves."""
+
+UNFINISHED = ("idle", "busy", "draining")
 
 router = APIRouter()
 
@@ -66,11 +68,19 @@ def arrive(farm: Farm, node: NodeName) -> dict[str, Any]:
     return {}
 
 
+@router.get("/nodes/{node}")
+def look(farm: Farm, node: NodeName) -> dict[str, Any]:
+    """``up``: the farm has it."""
+    known = next((row for row in farm.store.nodes() if row.host == node), None)
+    return {"up": known is not None and known.facts.state is NodeState.UP}
+
+
 @router.post("/nodes/{node}/leave")
 def leave(farm: Farm, node: NodeName, how: Leave) -> dict[str, Any]:
-    """Drain it. ``running``: tasks that it still is at."""
+    """Drain it. ``running``: replicas that are at work, or to which the drain has not come yet."""
     view = node_view(farm.store, node)
     if view.drain is None or how.now > view.drain.now:
         farm.store.drain(node, Drain(ITSELF, "it leaves", how.now, datetime.now(UTC)))
         farm.nudge()
-    return {"running": sum(1 for replica in view.replicas if replica.work)}
+        view = node_view(farm.store, node)
+    return {"running": sum(replica.state in UNFINISHED for replica in view.replicas)}

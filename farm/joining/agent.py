@@ -31,7 +31,7 @@ from .raylet import Raylet, node_options
 from .tokens import ray_token_path
 from .versions import Versions
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS, START_LOOK_SECONDS = 2.0, 0.5
 ANSWER_SECONDS = 4.0
 SILENCE_SECONDS = 12.0
 GRACE_SECONDS = 25.0
@@ -87,6 +87,7 @@ def read_node(settings: Settings) -> NodeState | None:
 def main() -> int:
     """``python -m farm.joining.agent OPTIONS``."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return run(Settings.from_environment(), NodeOptions(**json.loads(sys.argv[1])))
 
 
@@ -122,9 +123,8 @@ class Agent:
         tries = 0
         while not self._leaving.is_set():
             try:
-                card = self._card()
-                tries = 0
-                self._be_in(card)
+                if self._be_in(self._card()):
+                    tries = 0
             except HeadGoneError as error:
                 self._say(AWAY, str(error))
             except FarmError as error:
@@ -146,44 +146,42 @@ class Agent:
             raise HeadGoneError("the head starts, or is open to no other machine.")
         unlike = Versions.here().differences(card.versions)
         if unlike:
-            raise FarmError(
-                f"the head has another version of {', '.join(unlike)}; update this machine, then join again."
-            )
+            raise FarmError(f"the head has another version of {', '.join(unlike)}; update this machine.")
         return card
 
-    def _be_in(self, card: Card) -> None:
-        """Run Ray's processes for as long as the head is there and the same; leave in order when told to."""
+    def _be_in(self, card: Card) -> bool:
+        """Run Ray's processes for as long as the head is there and the same; leave in order when told to. Whether this
+        machine was in the farm."""
         cluster = card.cluster
         assert cluster is not None
         ray_token_path(self._settings).write_text(card.ray_token + "\n")
         ray_token_path(self._settings).chmod(0o600)
         self._head.arrive(self._host)
-        options = node_options(
-            cluster.address,
-            self._options.address,
-            Ports(self._options.first_port),
-            self._options.cores,
-            self._options.gpus,
-        )
+        asked = self._options
+        options = node_options(cluster.address, asked.address, Ports(asked.first_port), asked.cores, asked.gpus)
         with _scratch() as folder:
             options.append(f"--temp-dir={folder}")
             with Raylet(options, self._environment(card), self._settings.logs_dir / "node.log") as raylet:
-                self._say(JOINED, f"working for {self._head.url}")
+                self._say(JOINING, "starting Ray's processes here")
                 why = self._watch(raylet, cluster)
+                was_in = self._state.state == JOINED
                 if self._leaving.is_set():
                     self._leave(raylet)
-                    return
+                    return was_in
         log.warning("%s", why)
-        self._state = replace(self._state, rejoined=self._state.rejoined + 1)
+        self._state = replace(self._state, rejoined=self._state.rejoined + was_in)
         self._say(AWAY, why)
+        return was_in
 
     def _watch(self, raylet: Raylet, cluster: Cluster) -> str:
         """Until it is time to go; why it is."""
         heard = time.monotonic()
-        while not self._leaving.wait(LOOK_SECONDS):
+        while not self._leaving.wait(LOOK_SECONDS if self._state.state == JOINED else START_LOOK_SECONDS):
             if not raylet.alive:
-                return "Ray's processes on this machine ended; starting them again"
+                return f"Ray's processes on this machine ended: {raylet.last_words}"
             try:
+                if self._state.state != JOINED and self._head.sees(self._host):
+                    self._say(JOINED, f"working for {self._head.url}")
                 seen = self._head.card(ANSWER_SECONDS).cluster
                 if seen is not None and seen != cluster:
                     return "the head started anew"
@@ -201,7 +199,7 @@ class Agent:
             while raylet.alive:
                 now = time.monotonic() >= self._deadline
                 running = self._head.leave(self._host, now)
-                self._say(LEAVING, f"{running} tasks to finish" if running else "nothing to finish")
+                self._say(LEAVING, f"replicas that finish what they are at: {running}" if running else "done")
                 if not running or time.monotonic() >= self._deadline + LEAVE_SECONDS:
                     return
                 time.sleep(0.5)

@@ -66,8 +66,12 @@ class Head:
         """Let the node ``host`` work, if it was drained because it left."""
         self._call("POST", f"nodes/{host}/arrive")
 
+    def sees(self, host: str) -> bool:
+        """Whether the farm has the node ``host`` now."""
+        return bool(self._call("GET", f"nodes/{host}", timeout=4)["up"])
+
     def leave(self, host: str, now: bool) -> int:
-        """Have the node ``host`` finish what it is at, or hand it back ``now``; how many tasks it is at."""
+        """Have the node ``host`` finish what it is at, or hand it back ``now``; how many replicas are not done."""
         return int(self._call("POST", f"nodes/{host}/leave", json={"now": now})["running"])
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class Raylet:
         self._family = uuid4().hex
         marks = {OWNER: mark_of_owner(), FAMILY: self._family}
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._log, self._before = log, log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"],
@@ -54,6 +56,15 @@ class Raylet:
         """Whether all of them run: the command ends when one dies."""
         return self.process.poll() is None
 
+    @property
+    def last_words(self) -> str:
+        """What its command said last."""
+        with suppress(OSError), self._log.open("rb") as file:
+            file.seek(self._before)
+            lines = re.sub(r"\x1b\[[0-9;]*m", "", file.read().decode(errors="replace")).split("\n")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+        return "nothing"
+
     def end(self) -> None:
         """End them, and the replicas that they started."""
         with suppress(ProcessLookupError, PermissionError):
@@ -69,6 +80,7 @@ def head_options(address: str, ports: Ports, cores: int, folder: Path) -> list[s
         f"--port={ports.gcs}",
         f"--temp-dir={folder}",
         f"--system-config={json.dumps(SYSTEM)}",
+        "--include-dashboard=false",
         *_common(address, ports, cores),
     ]
 
@@ -84,7 +96,6 @@ def _common(address: str, ports: Ports, cores: int) -> list[str]:
         f"--node-ip-address={address}",
         f"--num-cpus={cores}",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        "--include-dashboard=false",
         "--include-log-monitor=false",
         "--disable-usage-stats",
         *ports.options,

@@ -123,6 +123,7 @@ def stay(settings: Settings, options: NodeOptions) -> int:
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return agent.run(settings, options)
 
 
