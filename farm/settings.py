@@ -108,6 +108,11 @@ class Settings:
         return self.home / "token"
 
     @property
+    def farm_id_path(self) -> Path:
+        """The file with the name by which this farm is told from others on one database or one cluster."""
+        return self.home / "farm-id"
+
+    @property
     def node_token_path(self) -> Path:
         """The file with the token of machines that render for the farm; on one that joined, a copy of the head's."""
         return self.home / "node-token"

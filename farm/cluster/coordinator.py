@@ -67,7 +67,7 @@ class Coordinator:
         self._unwanted = Unwanted(self._store, self._members, self._follower)
         self._dispatcher = Dispatcher(self._store, artifacts, board, self._queue, self._members, self._follower)
         self._recovered = self._stopping = self._stopped = False
-        self._started = time.time()
+        self._started, self._farm = time.time(), str(settings.home)
         self._house = Housekeeping(settings, self._store, artifacts, board, tidies=job_id is None)
         self._aside: dict[str, asyncio.Task[None]] = {}
         loop = asyncio.get_running_loop()
@@ -93,7 +93,8 @@ class Coordinator:
             {"id": m.id, "node": m.slot.node, "device": m.slot.device, "state": m.state, "pid": m.pid}
             for m in self._members.all()
         ]
-        return {"pid": os.getpid(), "recovered": self._recovered, "started": self._started, "replicas": replicas}
+        about = {"pid": os.getpid(), "farm": self._farm, "recovered": self._recovered, "started": self._started}
+        return {**about, "replicas": replicas}
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Start nothing more, stop what runs between two steps, and record it as interrupted."""

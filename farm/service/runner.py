@@ -20,13 +20,14 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from farm.errors import ClusterError, FarmError
+from farm.errors import ClusterError, ConflictError, FarmError
 from farm.files import written_aside
 from farm.joining.card import section_path
 from farm.joining.ports import Ports
 from farm.processes import FAMILY, OWNER, end_owner
 from farm.settings import Settings
 
+from .lease import DatabaseLease
 from .local_ray import LocalRay, keep_logs, local_ray, open_ray
 from .ray_environment import joined_ray
 from .state import ServiceOptions
@@ -105,6 +106,13 @@ def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]"
         FarmError: something could not be started.
         ClusterError: something died that does not come back.
     """
+    with DatabaseLease(settings) as lease:
+        _run_with(settings, options, orders, say, lease)
+
+
+def _run_with(
+    settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]", say: Any, lease: DatabaseLease
+) -> None:
     say(phase="starting Ray")
     with _ray(settings, options, say) as (address, own):
         import ray
@@ -116,11 +124,16 @@ def _run(settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]"
         coordinator = _while_it_lives(own, lambda: start_coordinator(settings, max_replicas=options.replicas))
         polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
         try:
-            _while_it_lives(own, lambda: ray.get(coordinator.status.remote(), timeout=START_SECONDS))
+            status = _while_it_lives(own, lambda: ray.get(coordinator.status.remote(), timeout=START_SECONDS))
+            if status["farm"] != str(settings.home):
+                polite = False
+                raise ConflictError(
+                    f"this Ray cluster is used by another farm, that of {status['farm']}; use another cluster."
+                )
             say(phase="starting the API")
             _while_it_lives(own, lambda: run(settings, options.host, options.port))
             say(ready=address)
-            _watch(coordinator, own, orders, say)
+            _watch(coordinator, own, orders, say, lease)
             polite = True
         except (ray.exceptions.RayError, TimeoutError) as error:
             raise ClusterError(f"Ray failed: {' '.join(str(error).split())[:300]}") from error
@@ -150,11 +163,12 @@ def _while_it_lives(own: LocalRay | None, call: Callable[[], T]) -> T:
     return result.result()
 
 
-def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any) -> None:
+def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", say: Any, lease: DatabaseLease) -> None:
     """Look every second whether Ray and the coordinator live, until told to stop.
 
     Raises:
         ClusterError: one is gone for good.
+        ConflictError: another farm took the database.
     """
     import ray
 
@@ -171,6 +185,8 @@ def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", s
             end_owner(SUPERVISOR)
         if own is not None:
             own.check()
+        if lease.trouble:
+            raise ConflictError(lease.trouble)
         try:
             asked = asked or coordinator.status.remote()
             if ray.wait([asked], timeout=0)[0]:
@@ -245,9 +261,13 @@ def _leave_cluster() -> None:
     import ray
     from ray import serve
 
+    from farm.api.serve import APP_NAME
     from farm.cluster.calls import COORDINATOR, NAMESPACE, REPLICA_PREFIX
 
-    serve.shutdown()
+    if set(serve.status().applications) <= {APP_NAME}:
+        serve.shutdown()
+    else:
+        serve.delete(APP_NAME)
     for actor in ray.util.list_named_actors(all_namespaces=True):
         name = actor["name"]
         if actor["namespace"] == NAMESPACE and (name == COORDINATOR or name.startswith(REPLICA_PREFIX)):

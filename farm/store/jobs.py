@@ -27,7 +27,21 @@ from farm.jobs.records import (
 )
 from farm.jobs.request import RenderRequest
 
-from . import activity, attempts, files, glance, lifecycle, nodes, queue, reconcile, remake, reuse, rows, transitions
+from . import (
+    activity,
+    attempts,
+    files,
+    glance,
+    lease,
+    lifecycle,
+    nodes,
+    queue,
+    reconcile,
+    remake,
+    reuse,
+    rows,
+    transitions,
+)
 from . import tables as t
 from .attempts import Judgement, Reached, Result
 from .database import Database, P, R
@@ -207,6 +221,14 @@ class JobStore:
     def put_owners(self, known: Sequence[Owner]) -> None:
         """Note what owners have used; their weights and limits, too, of those that are new."""
         self._database.write(put_owners, known)
+
+    def take_lease(self, holder: str, about: str) -> int:
+        """See ``farm.store.lease``; ConflictError when another farm has this database."""
+        return self._database.write(lease.take_lease, holder, about)
+
+    def drop_lease(self, holder: str) -> None:
+        """Let another farm have this database at once."""
+        self._database.write(lease.drop_lease, holder)
 
     def change_owner(self, name: str, change: OwnerChange) -> Owner:
         """Change an owner's weight or limit of tasks; one who has had no job yet is fine."""

@@ -197,6 +197,16 @@ nodes = Table(
     Index("ix_nodes_changed", "changed"),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(80), nullable=False),
+    Column("about", String(200), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+
 replicas = Table(
     "replicas",
     metadata,
