@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,9 +16,23 @@ from .home import farm_home
 DEFAULT_URL = "http://127.0.0.1:8000"
 EXPORTER_SECONDS = 600.0
 KEEP_LATENTS_DAYS = 30.0
+CACHE_GB = 20.0
 MAX_UPLOAD = 100_000_000
 """Bytes of one request to the HTTP API, and so of what the dashboard's upload box takes."""
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs")
+UNFIT_STORES = {
+    "memory": "memory is private to one process, and gone with it",
+    "ftp": "FTP can't replace a file by another at once, so that files would be seen half-written",
+    "sftp": "SFTP can't replace a file by another at once on every server; mount the folder instead",
+    "ssh": "there is no store of that kind; mount the folder instead",
+    "smb": "a share is used by mounting it",
+    "data": "data: holds one file and can't be written",
+    "github": "it can't be written",
+    "zip": "an archive can't be written by several machines",
+    "local": "write file:// for a folder",
+}
+"""Why what fsspec offers is no place for artifacts."""
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -37,6 +51,8 @@ class Settings:
         dashboard_hosts: ``FARM_DASHBOARD_HOSTS``.
         keep_latents_days: ``FARM_KEEP_LATENTS_DAYS``; infinite for ever.
         disk_budget_gb: ``FARM_DISK_BUDGET_GB``; infinite for none.
+        node_token: ``FARM_NODE_TOKEN``; empty for what is in ``node_token_path``.
+        cache_gb: ``FARM_CACHE_GB``.
     """
 
     home: Path
@@ -49,6 +65,8 @@ class Settings:
     dashboard_hosts: tuple[str, ...] = ()
     keep_latents_days: float = KEEP_LATENTS_DAYS
     disk_budget_gb: float = math.inf
+    node_token: str = field(default="", repr=False)
+    cache_gb: float = CACHE_GB
 
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
@@ -100,6 +118,32 @@ class Settings:
                 lambda gigabytes: gigabytes > 0,
                 "a number of GB above 0, such as 500, or inf",
             ),
+            node_token=values.get("FARM_NODE_TOKEN", ""),
+            cache_gb=_number(
+                values,
+                "FARM_CACHE_GB",
+                default.cache_gb,
+                lambda gigabytes: 0 < gigabytes < math.inf,
+                f"a number of GB above 0, such as {CACHE_GB:g}",
+            ),
+        )
+
+    def on_node(self, environ: Mapping[str, str]) -> "Settings":
+        """These settings of the head as they count on another node: its own home, way to the artifacts, credential and
+        cache, as far as ``environ`` names them.
+
+        Raises:
+            InputError: a value can't be used.
+        """
+        names = ("FARM_HOME", "FARM_ARTIFACTS_URL", "FARM_NODE_TOKEN", "FARM_CACHE_GB")
+        named = {name: environ.get(name, "").strip() for name in names}
+        own = Settings.from_environment(named)
+        return replace(
+            self,
+            home=own.home if named["FARM_HOME"] else self.home,
+            artifacts_url=own.artifacts_url if named["FARM_ARTIFACTS_URL"] else self.artifacts_url,
+            node_token=own.node_token or self.node_token,
+            cache_gb=own.cache_gb if named["FARM_CACHE_GB"] else self.cache_gb,
         )
 
     @property
@@ -116,6 +160,11 @@ class Settings:
     def node_token_path(self) -> Path:
         """The file with the token of machines that render for the farm; on one that joined, a copy of the head's."""
         return self.home / "node-token"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What this machine has of artifacts that are kept elsewhere."""
+        return self.home / "cache" / "artifacts"
 
     @property
     def artifacts_dir(self) -> Path:
@@ -218,8 +267,6 @@ def _database_url(value: str) -> str:
 
 
 def _artifacts_url(value: str) -> str:
-    import fsspec  # type: ignore[import-untyped]
-
     scheme, separator, rest = value.partition("://")
     if not separator:
         path = Path(value).expanduser()
@@ -228,23 +275,39 @@ def _artifacts_url(value: str) -> str:
                 f"FARM_ARTIFACTS_URL is {value!r}; expected an absolute folder or a URL such as file:///data or s3://bucket."
             )
         return path.as_uri()
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except (ValueError, ImportError) as error:
-        raise InputError(f"FARM_ARTIFACTS_URL is {value!r}: {error}.") from error
+    if scheme in ("http", "https"):
+        return _http_url(value, "FARM_ARTIFACTS_URL", "http://head:8000, the address of the farm's head")
+    if scheme != "file":
+        _require_store(scheme, value)
     if not rest:
         raise InputError(f"FARM_ARTIFACTS_URL is {value!r}; expected a folder or bucket after {scheme}://.")
     return value
 
 
-def _http_url(value: str) -> str:
+def _require_store(scheme: str, value: str) -> None:
+    """That ``scheme`` is of an object store whose client is installed."""
+    if scheme not in OBJECT_STORES:
+        why = UNFIT_STORES.get(scheme, "nothing is known of such a store")
+        raise InputError(
+            f"FARM_ARTIFACTS_URL is {value!r}: {why}. Expected a folder, file://, s3:// or a head's http://HOST:PORT."
+        )
+    import fsspec  # type: ignore[import-untyped]
+
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except (ValueError, ImportError) as error:
+        hint = " It comes with: pip install 'framepack-farm[s3]'." if scheme in ("s3", "s3a") else ""
+        raise InputError(f"FARM_ARTIFACTS_URL is {value!r}: {str(error).rstrip('.')}.{hint}") from error
+
+
+def _http_url(value: str, name: str = "FARM_URL", expected: str = DEFAULT_URL) -> str:
     parts = urlsplit(value)
     try:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
     if not usable:
-        raise InputError(f"FARM_URL is {value!r}; expected a URL such as {DEFAULT_URL}.")
+        raise InputError(f"{name} is {value!r}; expected a URL such as {expected}.")
     return value.rstrip("/")
 
 

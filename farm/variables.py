@@ -31,7 +31,18 @@ VARIABLES = (
     Variable(
         "FARM_ARTIFACTS_URL",
         "`artifacts` in the home",
-        "Where finished sections and videos are kept: an absolute folder, or a URL of fsspec such as `s3://bucket`.",
+        "Where finished sections and videos are kept: an absolute folder, `s3://bucket/folder`, or on a node "
+        "the head's `http://head:8000`; see [architecture](architecture.md#artifacts).",
+    ),
+    Variable(
+        "FARM_NODE_TOKEN",
+        "the file `node-token` in the home",
+        "What a node shows the head to get at its artifacts; `farm token --node` prints it on the head.",
+    ),
+    Variable(
+        "FARM_CACHE_GB",
+        "20",
+        "GB of artifacts kept elsewhere that this machine keeps in `cache/artifacts` of its home.",
     ),
     Variable("FARM_URL", "`http://127.0.0.1:8000`", "The HTTP API that commands and the dashboard talk to."),
     Variable("FARM_TOKEN", "the file `token` in the home", "What commands and the dashboard send to the API."),

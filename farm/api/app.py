@@ -19,6 +19,7 @@ from . import catalog, disk, events, jobs, joining, metrics, nodes, status
 from .context import FarmContext
 from .openapi import complete_description
 from .schemas import ErrorView
+from .store_door import StoreDoor
 from .wall import RETRY_SECONDS, Wall
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     )
     metrics.instrument(app)
     app.add_middleware(Wall, token=lambda: app.state.farm.token, node_token=TokenFile(settings.node_token_path).read)
+    app.add_middleware(StoreDoor, settings=settings)
     for router in (jobs.router, events.router, catalog.router, nodes.router, disk.router, metrics.router):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer)])
     app.include_router(status.router, prefix="/api/v1")

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from farm.cluster.outlook import Outlook
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
 from farm.tokens import ensure_token
 from plugins.manager import PluginManager, get_manager
@@ -35,7 +35,7 @@ class FarmContext:
         settings.ensure_home()
         store = JobStore(settings.database_url)
         store.migrate()
-        artifacts = ArtifactStore(settings.artifacts_url)
+        artifacts = open_store(settings)
         return cls(
             settings,
             store,

@@ -57,12 +57,18 @@ class Wall:
         token: gives the farm's token, which may change.
         node_token: gives that of the machines that render for it, which opens ``NODE_PATHS`` and nothing else.
         limit: bytes of a body.
+        most: large bodies at a time.
     """
 
     def __init__(
-        self, app: ASGIApp, token: Callable[[], str], node_token: Callable[[], str], limit: int = MAX_BODY
+        self,
+        app: ASGIApp,
+        token: Callable[[], str],
+        node_token: Callable[[], str],
+        limit: int = MAX_BODY,
+        most: int = UPLOADS,
     ) -> None:
-        self._app, self._token, self._node_token, self._limit = app, token, node_token, limit
+        self._app, self._token, self._node_token, self._limit, self._most = app, token, node_token, limit, most
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,8 +84,8 @@ class Wall:
                 self._require_token(headers.get("authorization", ""), scope["path"].startswith(NODE_PATHS))
             length = self._length(headers)
             large = length > LARGE
-            if large and self._uploads >= UPLOADS:
-                raise BusyError(f"{UPLOADS} large uploads are on their way already; try again in a moment.")
+            if large and self._uploads >= self._most:
+                raise BusyError(f"{self._most} large uploads are on their way already; try again in a moment.")
         except FarmError as error:
             await refuse(error, receive, send)
             return

@@ -11,6 +11,7 @@ import typer
 from farm.cli import output
 from farm.cli.bench_farm import dispatch, queue
 from farm.cli.bench_gpu import gpu
+from farm.cli.bench_store import store
 from farm.cli.bench_transformer import transformer
 from farm.errors import InputError
 
@@ -212,7 +213,7 @@ def controls(
         console.print(table)
 
 
-for _command in (transformer, gpu, queue, dispatch):
+for _command in (transformer, gpu, queue, dispatch, store):
     bench_app.command()(_command)
 
 

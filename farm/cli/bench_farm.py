@@ -34,8 +34,8 @@ def queue(
     """
     from farm.cluster.bench_queue import bench_queue
 
-    _check(json_file)
-    report = bench_queue(jobs, database, rounds, _tell)
+    check_json(json_file)
+    report = bench_queue(jobs, database, rounds, tell)
     few, many = report.few, report.many
     rows = [
         ("round", few.round, many.round),
@@ -51,7 +51,7 @@ def queue(
     for name, read in (("reading all", _full_read), ("reconciling all", _reconcile)):
         table.add_row(name, f"{read(few):.1f}", "", f"{read(many):.0f}", "", f"{read(many) / read(few):.0f}", "")
     output.console().print(table)
-    _write(json_file, report, ratio=report.ratio)
+    write_json(json_file, report, ratio=report.ratio)
 
 
 def dispatch(
@@ -76,9 +76,9 @@ def dispatch(
     from farm.service.local_ray import local_ray
     from farm.settings import Settings
 
-    _check(json_file)
-    with scratch_folder() as home, local_ray(Settings.for_home(home).ensure_home(), replicas, _tell):
-        report = bench_dispatch(home, replicas, seconds, Sleeps(section, decode), database, _tell)
+    check_json(json_file)
+    with scratch_folder() as home, local_ray(Settings.for_home(home).ensure_home(), replicas, tell):
+        report = bench_dispatch(home, replicas, seconds, Sleeps(section, decode), database, tell)
     table = output.table(
         f"{replicas} replicas, {report.database}",
         "took>",
@@ -100,7 +100,7 @@ def dispatch(
     output.console().print(table)
     bars = {"share": SHARE_BAR, "latency": LATENCY_BARS, "gap": GAP_BARS}
     videos = [{"speedup": one.speedup, "share": one.share} for one in report.videos]
-    _write(json_file, report, bars=bars, ratios=videos)
+    write_json(json_file, report, bars=bars, ratios=videos)
 
 
 def _full_read(figures: "QueueFigures") -> float:
@@ -115,16 +115,18 @@ def _pair(spread: "Spread") -> tuple[str, str]:
     return (f"{spread.median:.1f}", f"{spread.p99:.1f}") if spread.count else ("", "")
 
 
-def _tell(what: str) -> None:
+def tell(what: str) -> None:
+    """Say on stderr what is being done."""
     typer.echo(f"{what} ...", err=True)
 
 
-def _check(json_file: Path | None) -> None:
+def check_json(json_file: Path | None) -> None:
+    """InputError for a file of figures that is called something else."""
     if json_file is not None and json_file.suffix.lower() != ".json":
         raise InputError(f"file {json_file}: expected a name that ends in .json.")
 
 
-def _write(path: Path | None, report: Any, **more: Any) -> None:
+def write_json(path: Path | None, report: Any, **more: Any) -> None:
     """The report's fields, ``more``, and how busy the machine was over the last minute, as JSON."""
     import json
     import os

@@ -89,9 +89,9 @@ def _database(settings: Settings) -> Check:
 
 
 def _artifacts(settings: Settings) -> Check:
-    from farm.store.artifacts import ArtifactStore
+    from farm.store.artifacts import open_store
 
-    store = ArtifactStore(settings.artifacts_url)
+    store = open_store(settings)
     folder = f"doctor-{os.getpid()}"
     store.write(f"{folder}/probe", b"probe")
     back = store.read(f"{folder}/probe")

@@ -25,7 +25,7 @@ from farm.jobs.graph import critical_path
 from farm.jobs.names import VIDEO, output_of
 from farm.jobs.records import Artifact, Attempt, AttemptSpec, AttemptState, Job, JobState, Task, TaskKind
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
 from model.families import describe
 from model.footage.media import Media
@@ -117,7 +117,7 @@ class SleepingReplica(Replica):
     def _ready_executor(self) -> TaskExecutor:
         if self._executor is None:
             assert isinstance(self._settings, SleepingSettings)
-            self._executor = SleepingExecutor(ArtifactStore(self._settings.artifacts_url), self.id, self._settings)
+            self._executor = SleepingExecutor(self._store(), self.id, self._settings)
         return self._executor
 
 
@@ -251,7 +251,7 @@ def _render(
     media = Media(_picture())
     fields = {"prompt": f"a video in the order {order}", "order": order, "total_second_length": seconds, "seed": 1}
     accepted = accept(fields, media)
-    job = queue_job(store, ArtifactStore(settings.artifacts_url), accepted, media, uuid4().hex)
+    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
     coordinator.nudge.remote()
     tasks = store.tasks(job.id)
     took = {task.name: settings.sleeps.of(task.kind) for task in tasks}

@@ -6,6 +6,7 @@ requeues the attempts of dead ones as interruptions, and goes on.
 """
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -20,7 +21,8 @@ import ray
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
+from farm.store.artifacts.marker import farm_id
 from farm.store.jobs import JobStore
 
 from .attempts import Failure
@@ -58,8 +60,9 @@ class Coordinator:
         self._board = board = Board(alone=job_id is not None)
         self._queue, nodes = QueueReader(self._store, board, job_id), Nodes(self._store, board.nodes)
         told = (self._likely_family, self._wake.set, board.costs.observe_load)
-        self._members = Members(settings, self._store, max_replicas, *told, nodes)
-        self._artifacts = artifacts = ArtifactStore(settings.artifacts_url)
+        artifacts = open_store(settings)
+        farm = functools.cache(functools.partial(farm_id, artifacts))
+        self._members = Members(settings, self._store, max_replicas, *told, nodes, farm)
         self._commits = Commits(self._store, self._wake.set)
         given = (board, self._members, self._commits, self._look_again)
         self._follower = Follower(self._store, artifacts, *given)

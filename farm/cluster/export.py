@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -104,9 +105,15 @@ def _pieces(inputs: Inputs, plan: "Plan", step_done: Callable[[int, int], None])
     from model.pixels import joined
 
     def chunks() -> "Iterator[dict[str, torch.Tensor]]":
-        for section in plan.sections:
-            yield inputs.tensors(frames_name(section.index))
-            step_done(section.index + 1, len(plan.sections))
+        names = [frames_name(section.index) for section in plan.sections]
+        with ThreadPoolExecutor(1, thread_name_prefix="chunk") as reader:  # the next comes while one is written
+            coming = reader.submit(inputs.tensors, names[0])
+            for number in range(1, len(names) + 1):
+                chunk = coming.result()
+                if number < len(names):
+                    coming = reader.submit(inputs.tensors, names[number])
+                yield chunk
+                step_done(number, len(names))
 
     return (piece.numpy() for piece in joined(chunks()))
 

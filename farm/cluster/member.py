@@ -50,7 +50,8 @@ class Member:
     that this took; ``loads``: when it read one; ``running``: what it does; ``ahead``: what it does next; ``standing``,
     ``labels``: what people want of it and its node; ``facts``: of its device; ``pace``: units a second on its sections,
     and as expected; ``trouble``: why it gets nothing, or only a probe; ``blame``: what went wrong last, and when;
-    ``ending``: why its process is being ended; ``heard``: it has answered since the last sign of life in the rows."""
+    ``ending``: why its process is being ended; ``unfit``: why it can't work with the artifacts; ``heard``: it has
+    answered since the last sign of life in the rows."""
 
     id: str
     slot: Slot
@@ -71,6 +72,7 @@ class Member:
     blame: tuple[str, float] = ("", 0.0)
     heard: bool = False
     ending: str = ""
+    unfit: str = ""
     probing: bool = False
     unanswered: int = 0
     gone: bool = False
@@ -90,6 +92,8 @@ class Member:
     @property
     def state(self) -> str:
         """``starting``, ``busy``, ``draining``, ``quarantined`` or ``resting`` after failures, or ``idle``."""
+        if self.unfit:
+            return "quarantined"
         if not self.ready:
             return "starting"
         if self.running:
@@ -115,6 +119,7 @@ class Member:
             self.pace,
             self.trouble,
             self.blame,
+            self.unfit,
             self.pid,
             bool(self.unanswered),
         )
@@ -124,12 +129,14 @@ class Member:
         """Why it gets nothing; empty when it does."""
         if not self.standing.takes:
             return self.standing.why
+        if self.unfit:
+            return self.unfit
         return self.trouble.reason if self.trouble and self.state in ("quarantined", "resting") else ""
 
     def seat(self) -> SeatView:
         """Itself as scheduling sees it."""
         slot = self.slot
-        state = self.state
+        state = "starting" if self.unfit else self.state  # no task may count on it, nor be charged for its sake
         if state == "busy":  # what it gets when it is done is decided before
             unwanted = not self.standing.takes or (self.running and self.running.unwanted)
             no_more = unwanted or self.trouble or self.unanswered

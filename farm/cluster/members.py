@@ -31,6 +31,10 @@ START_SECONDS = 180.0
 """A replica that has not answered by then is replaced."""
 LOAD_SECONDS = 600.0
 """Longest time that loading a model may keep a replica from work."""
+LOOK_SECONDS = 120.0
+"""Longest time that a replica's look at the artifacts may take."""
+LOOK_AGAIN_SECONDS = 15.0
+"""Time between two looks of one that does not see them."""
 LONGEST_REST = 60.0
 HUNG_PROBES = 9
 """A replica that left so many probes in a row unanswered, on a node that Ray says is alive, hangs and is ended."""
@@ -47,6 +51,7 @@ class Members:
         on_change: called when a replica became ready or was lost.
         on_load: called with a model, a kind of device, and the seconds that loading took there.
         nodes: where they may be, and what people want of each.
+        farm: gives the id of the farm's artifacts, which replicas must see; "" asks nothing of them.
     """
 
     replica_class = Replica
@@ -60,6 +65,7 @@ class Members:
         on_change: Callable[[], None],
         on_load: Callable[[str, str, float], None] = lambda family, device, seconds: None,
         nodes: Nodes | None = None,
+        farm: Callable[[], str] = lambda: "",
     ) -> None:
         self._settings = settings
         self._store = store
@@ -67,6 +73,7 @@ class Members:
         self._likely_family = likely_family
         self._on_change, self._on_load = on_change, on_load
         self._members: dict[str, Member] = {}
+        self._farm = farm
         self._nodes, self._noting = nodes or Nodes(store), Noting(store)
         self._blames: dict[str, tuple[str, float]] = {}
         self._background = Background()
@@ -137,7 +144,7 @@ class Members:
         self._nodes.see(nodes)
         self.heed()
         for member in self.all():
-            if member.ready and not member.standing.there and not member.attempts:
+            if (member.ready or member.unfit) and not member.standing.there and not member.attempts:
                 await self.remove(member, member.standing.why)
         taken = {member.slot.place for member in self.all()}
         for slot in chosen(self._nodes.slots(), self._max_replicas, taken):
@@ -183,6 +190,9 @@ class Members:
             log.warning("%s does not answer; it keeps its attempt until it is known to be dead", name)
         member = Member(name, slot, handle, ready=True, pid=pid, facts=facts, heard=bool(pid))
         self._members[name] = member
+        if holding is not None and holding.running is None:
+            member.ready = False
+            self._background.start(self._look_again(member))
         return member, holding
 
     async def _add(self, slot: Slot) -> None:
@@ -198,7 +208,8 @@ class Members:
             "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
         }
         actor: Any = ray.remote(self.replica_class)
-        handle = await asyncio.to_thread(actor.options(**options).remote, name, self._settings, slot)
+        far = slot.node != self._here()
+        handle = await asyncio.to_thread(actor.options(**options).remote, name, self._settings, slot, far)
         standing = self._nodes.standing(slot)
         self._members[name] = member = Member(
             name, slot, handle, standing=standing, labels=self._nodes.labels(slot.host)
@@ -215,6 +226,8 @@ class Members:
             await self.remove(member, f"did not start: {type(error).__name__}")
             return
         self._failed_starts = 0
+        if not await self._sees_artifacts(member):
+            return
         if member.slot.kinds == NO_MODEL:
             member.ready = True
             self._on_change()
@@ -233,6 +246,35 @@ class Members:
             log.warning("%s: loading %s: %s", member.id, family, type(error).__name__)
         member.ready = True
         self._on_change()
+
+    async def _sees_artifacts(self, member: Member) -> bool:
+        """Wait until a replica can work with the farm's artifacts; False when it is gone before."""
+        farm = await insist(self._farm)
+        while farm and not member.gone:
+            try:
+                member.unfit = await answer(member.handle.unfit.remote(farm), LOOK_SECONDS)
+            except ActorDiedError:
+                await self.remove(member, "died while it looked at the artifacts")
+                return False
+            except (RayError, TimeoutError) as error:
+                member.unfit = f"it does not say whether it sees the farm's artifacts: {type(error).__name__}"
+            if not member.unfit:
+                break
+            log.warning("%s on %s: %s", member.id, member.slot.host or member.slot.node[:6], member.unfit)
+            self.blame(member, member.unfit)
+            self._on_change()
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return not member.gone
+
+    async def _look_again(self, member: Member) -> None:
+        """A new coordinator does not know whether an idle replica sees the artifacts."""
+        if await self._sees_artifacts(member):
+            member.ready = True
+            self._on_change()
+
+    @staticmethod
+    def _here() -> str:
+        return str(ray.get_runtime_context().get_node_id())
 
     async def _probe(self, member: Member, on_living_node: bool) -> None:
         member.probing = True

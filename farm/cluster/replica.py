@@ -16,11 +16,12 @@ from typing import Any
 
 import ray
 
-from farm.errors import ConflictError
+from farm.errors import ConflictError, FarmError, InputError
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.processes import sweep
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
+from farm.store.artifacts.marker import unseen
 
 from .attempts import Failure, describe_error, judge
 from .calls import COORDINATOR, NAMESPACE
@@ -62,11 +63,19 @@ class Holding:
 class Replica:
     """See the module."""
 
-    def __init__(self, replica_id: str, settings: Settings, slot: Slot) -> None:
+    def __init__(self, replica_id: str, settings: Settings, slot: Slot, far: bool = False) -> None:
+        """``settings``: the coordinator's; ``far``: on another node than the coordinator, whose environment may name
+        another way to the artifacts."""
         self.id = replica_id
-        self._settings = settings
+        self._settings, self._misled = settings, ""
+        if far:
+            try:
+                self._settings = settings.on_node(os.environ)
+            except InputError as error:
+                self._misled = str(error)
         self._slot = slot
         self._executor: TaskExecutor | None = None
+        self._artifacts: ArtifactStore | None = None
         self._device: DeviceFacts | None = None
         self._coordinator = _Line()
         self._work = ThreadPoolExecutor(1, thread_name_prefix="work")
@@ -87,6 +96,16 @@ class Replica:
             loop = asyncio.get_running_loop()
             self._device = await loop.run_in_executor(self._work, look_at, self._slot.device, preserve)
         return self._device
+
+    async def unfit(self, farm: str) -> str:
+        """Why it can't work with the artifacts of the farm of this id; "" when it can."""
+        return await asyncio.get_running_loop().run_in_executor(self._work, self._unfit, farm)
+
+    def _unfit(self, farm: str) -> str:
+        try:
+            return self._misled or unseen(self._store(), farm)
+        except FarmError as error:
+            return str(error)
 
     async def start(self, spec: AttemptSpec) -> None:
         """Begin an attempt, or keep it as the next one, and return at once; doing it again is a no-op.
@@ -192,9 +211,13 @@ class Replica:
     def _ready_executor(self) -> TaskExecutor:
         if self._executor is None:
             sweep()  # what an earlier replica left behind when it was killed
-            artifacts = ArtifactStore(self._settings.artifacts_url)
-            self._executor = TaskExecutor(artifacts, self._slot.device, THREADS, self.id, self._settings)
+            self._executor = TaskExecutor(self._store(), self._slot.device, THREADS, self.id, self._settings)
         return self._executor
+
+    def _store(self) -> ArtifactStore:
+        if self._artifacts is None:
+            self._artifacts = open_store(self._settings)
+        return self._artifacts
 
 
 class _Line:

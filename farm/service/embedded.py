@@ -28,7 +28,7 @@ from farm.jobs.records import (
 )
 from farm.retention.sweep import tidy
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
 from model.footage.media import Media
 
@@ -82,14 +82,14 @@ def render(
     store = JobStore(own.database_url)
     try:
         store.migrate()
-        job = prepare_job(store, ArtifactStore(own.artifacts_url), accepted, media)
+        job = prepare_job(store, open_store(own), accepted, media)
         on_update(job, store.tasks(job.id))
         if job.state is JobState.COMPLETED:
             return job
         with _only_once(settings.home / "embedded" / f"{job.id}.lock"):
             job = _run_to_the_end(own, store, job, on_update, replicas)
         if job.state is JobState.COMPLETED:
-            tidy(store, ArtifactStore(own.artifacts_url), job.id)
+            tidy(store, open_store(own), job.id)
         return job
     finally:
         store.close()
@@ -127,7 +127,7 @@ def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
         StorageError: a target can't be written.
     """
     own = embedded_settings(settings)
-    artifacts, store = ArtifactStore(own.artifacts_url), JobStore(own.database_url)
+    artifacts, store = open_store(own), JobStore(own.database_url)
     known = store.artifacts(job.id)
     store.close()
     asides = {name: path.with_name(f".{path.name}.partial") for name, path in targets.items()}

@@ -1,6 +1,6 @@
 """The truth in SQL, and the files in an artifact store."""
 
-from .artifacts import ArtifactStore
+from .artifacts import ArtifactStore, open_store
 from .jobs import JobStore
 
-__all__ = ["ArtifactStore", "JobStore"]
+__all__ = ["ArtifactStore", "JobStore", "open_store"]

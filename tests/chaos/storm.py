@@ -26,7 +26,7 @@ from farm.errors import FarmError
 from farm.jobs.names import use_of
 from farm.jobs.records import Attempt, AttemptState
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
 from tests.support.api import picture
 from tests.support.farms import Farm, wait_for
@@ -162,7 +162,7 @@ def weather(home: Path, blows: int, jobs: int, seed: int, forever: float, second
             storm.rage(blows)
             wait_for(lambda: all(_ended(client, job_id) for job_id in ids), "all jobs", PATIENCE)
         service.steady()
-    store, artifacts = JobStore(settings.database_url), ArtifactStore(settings.artifacts_url)
+    store, artifacts = JobStore(settings.database_url), open_store(settings)
     undisturbed = Farm(Settings.for_home(home / "calm"))
     for job_id, fields in zip(ids, wanted, strict=True):
         job = store.get_job(job_id)

@@ -14,7 +14,7 @@ from farm.cluster.queue import QueueReader
 from farm.errors import ConflictError, DatabaseError
 from farm.jobs.records import Attempt, AttemptSpec
 from farm.store import attempts
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts.local import LocalStore
 from farm.store.jobs import JobStore
 from tests.support.jobs import submit
 
@@ -35,7 +35,7 @@ class Desk:
         self.queue = QueueReader(self.store, self.board)
         desk: Any = self
         self.dispatcher = Dispatcher(
-            self.store, ArtifactStore((path / "files").as_uri()), self.board, self.queue, desk, desk
+            self.store, LocalStore((path / "files").as_uri()), self.board, self.queue, desk, desk
         )
 
     # What members and follower are asked for

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from farm.cluster.board import Board
-from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, chosen, look_at, slots_of
+from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, chosen, slots_of
+from farm.cluster.looking import look_at
 from farm.cluster.members import Held, Member, Members
 from farm.cluster.progress import Progress
 from farm.jobs.records import TaskKind

@@ -15,7 +15,7 @@ from farm.cluster.members import Held, Member, Members
 from farm.cluster.replica import Outcome
 from farm.errors import DatabaseError, StorageError
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 
 from .conftest import Farm
 
@@ -121,7 +121,7 @@ def test_errors_of_a_stores_client_are_a_want_of_resources(settled: Settled) -> 
     def unreachable(*args: object) -> None:
         raise EndpointConnectionError("could not connect to the endpoint URL")
 
-    artifacts = ArtifactStore(settled.farm.settings.artifacts_url)
+    artifacts = open_store(settled.farm.settings)
     artifacts.publish = unreachable  # type: ignore[method-assign]
 
     from farm.jobs.records import Artifact

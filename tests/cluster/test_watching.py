@@ -13,6 +13,7 @@ from PIL import Image
 import farm.cluster.watching as watching
 from farm.cluster.watching import Watch, strip
 from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts.local import LocalStore
 from model.family import Step
 
 KEY = "jobs/1/attempts/2/preview-003.jpg"
@@ -28,7 +29,7 @@ def draw(latents: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def store(tmp_path: Path) -> ArtifactStore:
-    return ArtifactStore(str(tmp_path))
+    return LocalStore(str(tmp_path))
 
 
 def level(store: ArtifactStore) -> int:
@@ -88,7 +89,7 @@ def test_slow_disk_holds_nothing_up(store: ArtifactStore, monkeypatch: pytest.Mo
         drawn.append(latents)
         return draw(latents)
 
-    class Slow(ArtifactStore):
+    class Slow(LocalStore):
         def write(self, *arguments, **named):
             blocked.wait(20)
             return super().write(*arguments, **named)
@@ -112,7 +113,7 @@ def test_failure_ends_previews_and_nothing_else(
     tmp_path: Path, drawing: Callable[[torch.Tensor], torch.Tensor], caplog: pytest.LogCaptureFixture
 ):
     (tmp_path / "jobs").write_text("a file where a folder should be")
-    watch = Watch(ArtifactStore(str(tmp_path)), KEY, drawing)
+    watch = Watch(LocalStore(str(tmp_path)), KEY, drawing)
     for done in range(1, 6):
         watch(step(done, computed=done))
     assert watch.close() is None

@@ -19,7 +19,7 @@ from farm.cluster.local import render_in_process
 from farm.errors import FarmError
 from farm.jobs.records import JobState
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from tests.support.tiny import tiny_checkpoint
 
@@ -84,7 +84,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
 
 def _work(settings: Settings, stop: threading.Event, working: threading.Event) -> None:
     """Render queued jobs one after the other, oldest first."""
-    store, artifacts = JobStore(settings.database_url), ArtifactStore(settings.artifacts_url)
+    store, artifacts = JobStore(settings.database_url), open_store(settings)
     while not stop.wait(0.1):
         waiting = store.list_jobs(state=JobState.PENDING)[0] + store.list_jobs(state=JobState.RUNNING)[0]
         if working.is_set() and waiting:

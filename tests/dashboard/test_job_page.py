@@ -7,7 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from farm.jobs.names import attempt_folder, preview_key
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from tests.dashboard.conftest import RunningFarm
 from tests.support.api import picture
@@ -26,7 +26,7 @@ def test_running_section_is_shown_as_soon_as_there_is_something_to_see(
     monkeypatch.setenv("FARM_HOME", str(farm.settings.home))
     monkeypatch.setenv("FARM_URL", farm.settings.url)
     farm.working.clear()
-    store, artifacts = JobStore(farm.settings.database_url), ArtifactStore(farm.settings.artifacts_url)
+    store, artifacts = JobStore(farm.settings.database_url), open_store(farm.settings)
     job_id = farm.client.submit(picture(), {"prompt": "A", "total_second_length": 2.4, "steps": 1})["id"]
     try:
         store.commit_attempt(store.start_attempt(f"{job_id}.encode", "r").id, [])

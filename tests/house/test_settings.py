@@ -10,7 +10,7 @@ import pytest
 
 from farm.errors import InputError, StorageError
 from farm.settings import DEFAULT_URL, Settings
-from farm.store import ArtifactStore, JobStore
+from farm.store import JobStore, open_store
 from farm.variables import INTERNAL, VARIABLES, table, unknown
 from tests.support.disks import small_disk
 
@@ -39,7 +39,7 @@ def test_home_with_odd_characters_works(tmp_path: Path):
     store = JobStore(settings.database_url)
     store.migrate()
     store.close()
-    ArtifactStore(settings.artifacts_url).write("a/b", b"x")
+    open_store(settings).write("a/b", b"x")
     assert (settings.home / "farm.sqlite3").is_file()
     assert (settings.artifacts_dir / "a" / "b").read_bytes() == b"x"
     assert sorted(path.name for path in settings.home.iterdir() if path.is_dir()) == [
@@ -52,13 +52,13 @@ def test_explicit_values():
         {
             "FARM_HOME": "~/farm",
             "FARM_DATABASE_URL": "postgresql://farm@db/farm",
-            "FARM_ARTIFACTS_URL": "memory://farm",
+            "FARM_ARTIFACTS_URL": "s3://bucket/farm",
             "FARM_URL": "https://farm.example:8443/ ",
         }
     )
     assert settings.home == Path.home() / "farm"
     assert settings.database_url == "postgresql://farm@db/farm"
-    assert settings.artifacts_url == "memory://farm"
+    assert settings.artifacts_url == "s3://bucket/farm"
     assert settings.url == "https://farm.example:8443"
 
 
@@ -72,7 +72,12 @@ def test_artifacts_may_be_a_plain_folder(tmp_path: Path):
         ("FARM_DATABASE_URL", "farm.db", "expected sqlite:////absolute"),
         ("FARM_DATABASE_URL", "mysql://h/d", "expected sqlite:////absolute"),
         ("FARM_ARTIFACTS_URL", "relative/folder", "expected an absolute folder"),
-        ("FARM_ARTIFACTS_URL", "pigeon://loft", "pigeon"),
+        ("FARM_ARTIFACTS_URL", "pigeon://loft", "pigeon.*nothing is known.*Expected a folder"),
+        ("FARM_ARTIFACTS_URL", "memory://farm", "memory is private to one process"),
+        ("FARM_ARTIFACTS_URL", "ftp://host/folder", "FTP can't replace a file"),
+        ("FARM_ARTIFACTS_URL", "http://", "expected a URL such as http://head:8000"),
+        ("FARM_ARTIFACTS_URL", "s3://", "expected a folder or bucket"),
+        ("FARM_CACHE_GB", "0", "expected a number of GB above 0"),
         ("FARM_ARTIFACTS_URL", "file://", "expected a folder or bucket"),
         ("FARM_URL", "localhost:8000", "expected a URL such as http://127.0.0.1:8000"),
         ("FARM_URL", "http://", "expected a URL"),
@@ -123,3 +128,19 @@ def test_every_variable_in_the_code_is_in_the_table():
 def test_a_mistyped_variable_is_noticed():
     names = ("FARM_MEMORYPLAN", "FARM_HOME", "FARM_FRAMEPACK_F1_PATH", "FARM_XYZZY_42", "HOME")
     assert unknown(names) == {"FARM_MEMORYPLAN": "FARM_MEMORY_PLAN", "FARM_XYZZY_42": ""}
+
+
+def test_another_node_has_its_own_way_to_the_artifacts(tmp_path: Path):
+    head = Settings.for_home(tmp_path / "head")
+    assert head.on_node({}) == head
+    own = {
+        "FARM_HOME": "/node",
+        "FARM_ARTIFACTS_URL": "http://head:8000/",
+        "FARM_NODE_TOKEN": "t",
+        "FARM_CACHE_GB": "3",
+    }
+    there = head.on_node(own | {"FARM_DATABASE_URL": "not asked for"})
+    assert (there.home, there.artifacts_url, there.node_token, there.cache_gb) == (
+        Path("/node"), "http://head:8000", "t", 3.0,
+    )  # fmt: skip
+    assert there.database_url == head.database_url

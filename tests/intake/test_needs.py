@@ -10,7 +10,7 @@ from farm.intake.needs import GB, LARGE, least_card, needs_of
 from farm.intake.queue import queue_job
 from farm.intake.request import accept
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from model.checkpoint import Part
 from model.families import checkpoint
@@ -41,7 +41,7 @@ def test_they_are_written_with_the_job(tmp_path: Path) -> None:
     store, media = JobStore(settings.database_url), Media(picture())
     store.migrate()
     accepted = accept({"prompt": "p", "total_second_length": 1.2, "labels": ["studio"]}, media)
-    queue_job(store, ArtifactStore(settings.artifacts_url), accepted, media, "j")
+    queue_job(store, open_store(settings), accepted, media, "j")
     (queued,) = store.queued(["j"])
     assert queued.needs == needs_of(checkpoint("puppet")) and list(queued.labels) == ["studio"]
     store.close()

@@ -17,7 +17,7 @@ from farm.intake.request import accept
 from farm.intake.takes import accept_take, with_dependants
 from farm.jobs.records import AttemptState, Job, JobState
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.store.reuse import REUSED
 from model.footage.media import Media
@@ -35,7 +35,7 @@ class Home:
         self.settings.ensure_home()
         self.store = JobStore(self.settings.database_url)
         self.store.migrate()
-        self.artifacts = ArtifactStore(self.settings.artifacts_url)
+        self.artifacts = open_store(self.settings)
 
     def queue(self, **fields: Any) -> Job:
         media = Media(image=picture())

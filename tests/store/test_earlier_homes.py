@@ -14,7 +14,7 @@ import pytest
 from farm.cluster.local import render_in_process
 from farm.jobs.records import Job, JobState, TaskKind, TaskState
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from tests.support.api import live_farm
 
@@ -75,7 +75,7 @@ def test_the_finished_video_plays(settings: Settings, store: JobStore) -> None:
 def test_a_half_finished_one_goes_on(settings: Settings, store: JobStore) -> None:
     job = jobs(store)["half"]
     before = store.artifacts(job.id)
-    done = render_in_process(store, ArtifactStore(settings.artifacts_url), job.id, settings=settings)
+    done = render_in_process(store, open_store(settings), job.id, settings=settings)
     assert done.state is JobState.COMPLETED
     after = store.artifacts(job.id)
     assert all(after[name].sha256 == file.sha256 for name, file in before.items()) and "video" in after

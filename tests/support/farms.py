@@ -13,7 +13,7 @@ from farm.intake.request import accept
 from farm.jobs.records import Attempt, AttemptState, Job
 from farm.service.embedded import prepare_job
 from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
 from model.footage.media import Media
 from tests.support.api import picture
@@ -35,7 +35,7 @@ class Farm:
         self.settings.ensure_home()
         self.store = JobStore(self.settings.database_url)
         self.store.migrate()
-        self.artifacts = ArtifactStore(self.settings.artifacts_url)
+        self.artifacts = open_store(self.settings)
 
     def job(self, media: Media | None = None, **fields: Any) -> Job:
         """Queue a job of the tiny model: by default 8 sections in bisect order."""

@@ -1,4 +1,4 @@
-"""The artifact store: complete files or none, on a local disk and on an object store."""
+"""The artifact store: complete files or none, in a folder, in S3, and at the head over HTTP."""
 
 import errno
 import hashlib
@@ -6,77 +6,73 @@ import io
 import os
 import threading
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import torch
 
-from farm.errors import InputError, NotFoundError, StorageError
+from farm.errors import DamagedArtifactError, InputError, NotFoundError, StorageError
 from farm.jobs.records import Artifact
 from farm.store.artifacts import ArtifactStore
+from farm.store.artifacts.local import LocalStore
+from farm.store.artifacts.marker import KEY, farm_id, unseen
 from tests.support.disks import small_disk
+from tests.support.stores import Place, files
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
-    if request.param == "memory":
-        return ArtifactStore(f"memory://{uuid4().hex}")
-    return ArtifactStore((tmp_path / "with space" / "artifacts").as_uri())
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+@pytest.fixture
+def store(place: Place) -> ArtifactStore:
+    return place.store()
 
 
 class TestContract:
     def test_write_tells_size_and_hash(self, store: ArtifactStore):
         data = os.urandom(3 << 20)
-        artifact = store.write("jobs/1/video.mp4", data, media_type="video/mp4")
+        artifact = store.write("t/jobs/1/video.mp4", data, media_type="video/mp4")
         sha256 = hashlib.sha256(data).hexdigest()
-        assert artifact == Artifact("video", "jobs/1/video.mp4", len(data), sha256, "video/mp4")
-        assert store.read("jobs/1/video.mp4", sha256) == data
-        assert store.path("jobs/1/video.mp4").read_bytes() == data
-        with store.open_read("jobs/1/video.mp4") as file:
+        assert artifact == Artifact("video", "t/jobs/1/video.mp4", len(data), sha256, "video/mp4")
+        assert store.read("t/jobs/1/video.mp4", sha256) == data
+        assert store.path("t/jobs/1/video.mp4").read_bytes() == data
+        with store.open_read("t/jobs/1/video.mp4") as file:
             file.seek(1000)
             assert file.read(10) == data[1000:1010]
 
     def test_sources_and_names(self, store: ArtifactStore, tmp_path: Path):
         (tmp_path / "source").write_bytes(b"abc")
         written = [
-            store.write("a/b.png", b"abc", name="image"),
-            store.write("a/c.png", io.BytesIO(b"abc")),
-            store.write("a/d.tar.gz", tmp_path / "source"),
-            store.write("empty", b""),
+            store.write("t/a/b.png", b"abc", name="image"),
+            store.write("t/a/c.png", io.BytesIO(b"abc")),
+            store.write("t/a/d.tar.gz", tmp_path / "source"),
+            store.write("t/empty", b""),
         ]
         assert [artifact.name for artifact in written] == ["image", "c", "d", "empty"]
         assert [artifact.size for artifact in written] == [3, 3, 3, 0]
         assert len({artifact.sha256 for artifact in written}) == 2
 
     def test_publish_renames_over_what_was_there_and_again_is_a_no_op(self, store: ArtifactStore):
-        store.write("final/x", b"old")
-        store.write("private/x", b"new")
+        store.write("t/final/x", b"old")
+        store.write("t/private/x", b"new")
         for _ in range(2):
-            store.publish("private/x", "final/x")
-            assert store.read("final/x") == b"new"
-            assert not store.exists("private/x")
+            store.publish("t/private/x", "t/final/x")
+            assert store.read("t/final/x") == b"new"
+            assert not store.exists("t/private/x")
         with pytest.raises(NotFoundError, match="no such artifact"):
-            store.publish("private/y", "final/y")
+            store.publish("t/private/y", "t/final/y")
 
     def test_missing_keys(self, store: ArtifactStore):
-        assert not store.exists("nope")
+        assert not store.exists("t/nope")
         for call in (store.open_read, store.read, store.load_tensors, store.tensor_metadata):
-            with pytest.raises(NotFoundError, match="read nope"):
-                call("nope")
+            with pytest.raises(NotFoundError, match="read t/nope"):
+                call("t/nope")
 
     def test_remove_prefix(self, store: ArtifactStore):
-        for key in ("jobs/1/a", "jobs/1/deep/b", "jobs/10/c"):
+        for key in ("t/jobs/1/a", "t/jobs/1/deep/b", "t/jobs/10/c"):
             store.write(key, b"x")
-        assert not store.exists("jobs/1")  # a folder is no artifact
-        store.remove_prefix("jobs/1")
-        assert [store.exists(key) for key in ("jobs/1/a", "jobs/1/deep/b", "jobs/10/c")] == [False, False, True]
-        store.remove_prefix("jobs/1")
-        store.remove_prefix("jobs/10/c")
-        assert not store.exists("jobs/10/c")
+        assert not store.exists("t/jobs/1")  # a folder is no artifact
+        store.remove_prefix("t/jobs/1")
+        assert [store.exists(key) for key in ("t/jobs/1/a", "t/jobs/1/deep/b", "t/jobs/10/c")] == [False, False, True]
+        store.remove_prefix("t/jobs/1")
+        store.remove_prefix("t/jobs/10/c")
+        assert not store.exists("t/jobs/10/c")
 
     @pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "./a", "a\\b", "a\0b"])
     def test_keys_stay_inside(self, store: ArtifactStore, key: str):
@@ -91,7 +87,7 @@ class TestContract:
             "ids": torch.arange(5),
         }
         metadata = {"job": "1", "section": "3", "attempt": "x", "input:image": "0" * 64}
-        artifact = store.save_tensors("jobs/1/latents-003.safetensors", tensors, metadata)
+        artifact = store.save_tensors("t/jobs/1/latents-003.safetensors", tensors, metadata)
         assert artifact.name == "latents-003"
         loaded = store.load_tensors(artifact.key, artifact.sha256)
         assert loaded.keys() == tensors.keys()
@@ -100,24 +96,57 @@ class TestContract:
             assert torch.equal(loaded[name], tensor)
         assert store.tensor_metadata(artifact.key) == metadata
         turned = dict(reversed(metadata.items()))
-        assert store.save_tensors("again", tensors, turned).sha256 == artifact.sha256
+        assert store.save_tensors("t/again", tensors, turned).sha256 == artifact.sha256
 
-    def test_damage_is_noticed(self, store: ArtifactStore):
-        artifact = store.save_tensors("t", {"x": torch.ones(1000)}, {})
-        data = store.read("t")
+    def test_damage_is_noticed(self, store: ArtifactStore, place: Place):
+        artifact = store.save_tensors("t/t", {"x": torch.ones(1000)}, {})
+        data = store.read("t/t")
         flipped = data[:-1] + bytes([data[-1] ^ 1])
         for damaged in (data[:-7], data[:5], b"", b"no tensors at all", flipped):
-            store.write("t", damaged)
-            with pytest.raises(StorageError, match="artifact t is damaged"):
-                store.load_tensors("t", artifact.sha256)
+            store.write("t/t", damaged)
+            elsewhere = place.store("b")
+            with pytest.raises(StorageError, match="artifact t/t is damaged"):
+                elsewhere.load_tensors("t/t", artifact.sha256)
             if damaged is not flipped:
-                with pytest.raises(StorageError, match="artifact t is damaged"):
-                    store.load_tensors("t")
+                with pytest.raises(StorageError, match="artifact t/t is damaged"):
+                    elsewhere.load_tensors("t/t")
+        with pytest.raises(DamagedArtifactError, match="t is damaged"):
+            place.store("c").whole(artifact)
+        store.remove_prefix("t/t")
+        with pytest.raises(DamagedArtifactError, match="t is gone"):
+            place.store("c").whole(artifact)
+
+    def test_copies_outlive_what_they_were_made_of(self, store: ArtifactStore):
+        store.write("t/a", b"x")
+        store.copy("t/a", "t/deep/b")
+        store.remove_prefix("t/a")
+        assert store.read("t/deep/b") == b"x"
+        with pytest.raises(NotFoundError, match="copy t/a"):
+            store.copy("t/a", "t/c")
+
+    def test_what_one_node_writes_another_reads(self, place: Place):
+        data = os.urandom(2 << 20)
+        artifact = place.store("a").write("t/jobs/1/härter & 100%.bin", data)
+        other = place.store("b")
+        assert other.exists(artifact.key)
+        assert other.whole(artifact).read_bytes() == data
+        assert other.whole(artifact) == other.path(artifact.key, artifact.sha256)
+        place.store("a").write(artifact.key, b"new")
+        assert other.read(artifact.key) == b"new"
+
+    def test_a_store_knows_its_farm(self, place: Place):
+        farm = farm_id(place.store("a"))
+        assert farm_id(place.store("b")) == farm
+        assert unseen(place.store("b"), farm) == ""
+        assert "belongs to another farm" in unseen(place.store("b"), "f" * 32)
+        place.store("a").remove_prefix(KEY)
+        reason = unseen(place.store("b"), farm)
+        assert reason.startswith("this node does not see the farm's artifacts (") and "farm join" in reason
 
 
 class TestLocalDisk:
     def test_a_reader_never_sees_half_a_file(self, tmp_path: Path):
-        store = ArtifactStore(str(tmp_path))
+        store = LocalStore(str(tmp_path))
         store.write("x", b"0" * 200_000)
         seen, stop = set(), threading.Event()
 
@@ -142,7 +171,7 @@ class TestLocalDisk:
                     raise OSError(errno.EIO, "Input/output error")
                 return super().read(10)
 
-        store = ArtifactStore(str(tmp_path))
+        store = LocalStore(str(tmp_path))
         store.write("x", b"good")
         with pytest.raises(StorageError, match="Input/output error"):
             store.write("x", Broken(b"0" * 100))
@@ -151,7 +180,7 @@ class TestLocalDisk:
 
     def test_full_disk(self, tmp_path: Path):
         with small_disk(tmp_path / "disk", "64k") as disk:
-            store = ArtifactStore(disk.path.as_uri())
+            store = LocalStore(disk.path.as_uri())
             store.write("jobs/1/small", b"kept")
             with pytest.raises(StorageError, match=r"can't write jobs/1/big .*No space left on device. Free space"):
                 store.write("jobs/1/big", bytes(100_000))
@@ -161,7 +190,7 @@ class TestLocalDisk:
 
     def test_read_only_disk(self, tmp_path: Path):
         with small_disk(tmp_path / "disk", "64k") as disk:
-            store = ArtifactStore(disk.path.as_uri())
+            store = LocalStore(disk.path.as_uri())
             store.write("a", b"kept")
             disk.remount("ro")
             for call in (
@@ -176,10 +205,5 @@ class TestLocalDisk:
 
 def test_file_urls_are_unescaped(tmp_path: Path):
     folder = tmp_path / "häuser & 50% #1?"
-    ArtifactStore(folder.as_uri()).write("a", b"x")
+    LocalStore(folder.as_uri()).write("a", b"x")
     assert files(tmp_path) == [f"{folder.name}/a"]
-
-
-def test_unknown_protocol():
-    with pytest.raises(InputError, match="can't use the artifact store"):
-        ArtifactStore("carrier-pigeon://loft")

@@ -1,0 +1,3 @@
+from tests.support.farms import alone, reference, tiny
+
+__all__ = ["alone", "reference", "tiny"]
