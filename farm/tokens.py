@@ -7,7 +7,10 @@ import secrets
 import time
 from pathlib import Path
 
-from .errors import StorageError
+from .errors import InputError, StorageError
+
+LEAST_TOKEN = 16
+"""Characters of one that is given."""
 
 
 class TokenFile:
@@ -75,8 +78,20 @@ class LoginKeys:
         return time.time() - path.stat().st_mtime > self.SECONDS
 
 
-def ensure_token(path: Path) -> str:
-    """The token in the file ``path``; made on first use, readable by its owner only.
+def checked_token(given: str, name: str) -> str:
+    """``given``, a token that stands in the environment as ``name``, without white space around it.
+
+    Raises:
+        InputError: it can't be one.
+    """
+    token = given.strip()
+    if len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        raise InputError(f"{name} should be {LEAST_TOKEN} characters at least, of ASCII and without spaces.")
+    return token
+
+
+def ensure_token(path: Path, given: str = "") -> str:
+    """The token in the file ``path``; on first use ``given`` is written there, or one is made. Only its owner reads it.
 
     Safe when several processes ask at once: the file appears whole, and the first one wins.
 
@@ -88,7 +103,7 @@ def ensure_token(path: Path) -> str:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}.partial")
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
+                file.write((given or secrets.token_urlsafe(32)) + "\n")
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
             aside.unlink()

@@ -37,7 +37,8 @@ VARIABLES = (
     Variable(
         "FARM_NODE_TOKEN",
         "the file `node-token` in the home",
-        "What a node shows the head to get at its artifacts; `farm token --node` prints it on the head.",
+        "What a node shows the head, to join and for artifacts; `farm token --node` prints it there. The head's first "
+        "`farm up` takes it over.",
     ),
     Variable(
         "FARM_CACHE_GB",

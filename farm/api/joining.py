@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from farm.errors import InputError
-from farm.jobs.nodes import Drain, NodeState
+from farm.jobs.nodes import ITSELF, Drain, NodeState
 from farm.joining.card import Card
 from farm.joining.ports import unreachable
 from farm.joining.tokens import read_ray_token
@@ -15,9 +15,6 @@ from farm.joining.tokens import read_ray_token
 from .context import Farm
 from .node_views import node_view
 from .params import NodeName
-
-ITSELF = "its machine"
-"""Who drains a node that leaves."""
 
 UNFINISHED = ("idle", "busy", "draining")
 

@@ -69,7 +69,8 @@ class DrainView(View):
 
 class NodeView(BaseModel):
     """A machine. ``host`` is the name that settings belong to, ``id`` that of its present incarnation. ``state``:
-    ``active``, ``draining`` while it finishes what it is at, ``drained``, ``closed`` outside its hours, or ``gone``;
+    ``active``, ``draining`` while it finishes what it is at, ``drained``, ``closed`` outside its hours, ``gone``, or
+    ``coming`` for machines that were asked for;
     ``seats``: drains of single replicas; ``memory`` in bytes; ``hours``: empty for always; ``max_replicas``: null for
     as many as it has room for."""
 
@@ -178,8 +179,8 @@ def _node(node: Node, replicas: Sequence[Replica], work: Mapping[str, AtWork], d
 
 
 def _state(node: Node, replicas: Iterable[ReplicaView]) -> str:
-    if node.facts.state is NodeState.GONE:
-        return "gone"
+    if node.facts.state is not NodeState.UP:
+        return node.facts.state.value
     busy = any(replica.work for replica in replicas)
     if node.settings.drain:
         return "draining" if busy else "drained"

@@ -1,5 +1,6 @@
 """`farm join` and `farm leave`: this machine as one that renders for the farm of another."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -59,15 +60,23 @@ def join(
 
 def leave(
     now: Annotated[bool, typer.Option("--now", help="Hand back at once what is being rendered.")] = False,
+    head: Annotated[
+        str, typer.Option(help="The head, where Ray was started by others, as on KubeRay; needs the token for nodes.")
+    ] = "",
 ) -> None:
     """Leave the farm that this machine joined, when what it is rendering is finished.
 
     Example: farm leave --now
     """
     from farm.joining import service
+    from farm.joining.head import Head
     from farm.settings import Settings
 
-    if not service.stop(Settings.from_environment(), now, lambda phase: typer.echo(phase, err=True)):
+    settings = Settings.from_environment()
+    if head:
+        token = service.token_for(settings, os.environ.get("FARM_NODE_TOKEN", ""))
+        service.hand_back(Head(head, token), now, lambda phase: typer.echo(phase, err=True))
+    elif not service.stop(settings, now, lambda phase: typer.echo(phase, err=True)):
         raise ConflictError("this machine is in no farm; `farm join HEAD` joins one.")
     output.console().print("left", markup=False)
 

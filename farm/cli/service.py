@@ -1,13 +1,17 @@
 """`farm up` and `farm down`: the farm as a service on this machine."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from farm.cli import output
 from farm.cli.joining import own_address_for
-from farm.errors import ConflictError
+from farm.errors import ConflictError, InputError
+
+if TYPE_CHECKING:
+    from farm.service.state import ServiceOptions
+    from farm.settings import Settings
 
 
 def up(
@@ -16,14 +20,27 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the HTTP API.")] = 8000,
     dashboard_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
+    dashboard_host: Annotated[
+        str, typer.Option(help="Address of the dashboard; others than loopback open it to the network.")
+    ] = "127.0.0.1",
     dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
     ray_port: Annotated[
         int, typer.Option(min=1024, max=65000, help="First of the ports for other machines, with --host.")
     ] = 6379,
     address: Annotated[str, typer.Option(help="Join this Ray cluster (host:port) instead of starting one.")] = "",
+    autoscale: Annotated[
+        str,
+        typer.Option(
+            metavar="MIN:MAX[,gpu=N|cpu=N][,memory=GB][,label=WORD][,idle=MINUTES]",
+            help="Machines that Ray's autoscaler may start and end, and what each has; with --address.",
+        ),
+    ] = "",
     replicas: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Copies of the model; default: one per GPU or CPU core.")
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Stay in the foreground, as systemd and Docker want it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Start the farm: coordinator, replicas, HTTP API and dashboard. Returns when it is ready.
@@ -44,13 +61,17 @@ def up(
         host=host,
         port=port,
         dashboard_port=dashboard_port,
-        dashboard_command=_dashboard_command(dashboard_port) if dashboard else (),
+        dashboard_host=dashboard_host,
+        dashboard_command=_dashboard_command(dashboard_port, dashboard_host) if dashboard else (),
         address=address,
         replicas=replicas,
+        autoscale=_checked_scale(autoscale, address),
         open_at="" if address else own_address_for(host),
         ray_port=ray_port,
     )
     settings = Settings.from_environment()
+    if stay:
+        raise typer.Exit(_stay(settings, options))
     state = launch.start(settings, options, lambda phase: typer.echo(phase, err=True))
     if as_json:
         output.print_json(asdict(state))
@@ -103,5 +124,28 @@ def open_dashboard(
         output.console().print(link, markup=False, soft_wrap=True)
 
 
-def _dashboard_command(port: int) -> tuple[str, ...]:
-    return (sys.executable, "-m", "dashboard", str(port))
+def _checked_scale(text: str, address: str) -> str:
+    from farm.scheduling.machine import Scale
+
+    if text and not address:
+        raise InputError(
+            "--autoscale needs --address, of a Ray cluster with an autoscaler; "
+            "to a farm's own head machines come by `farm join`."
+        )
+    try:
+        return Scale.parse(text).text if text else ""
+    except ValueError as error:
+        raise InputError(f"--autoscale {text!r}: {error}.") from None
+
+
+def _stay(settings: "Settings", options: "ServiceOptions") -> int:
+    import logging
+
+    from farm.service import launch
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    return launch.stay(settings, options)
+
+
+def _dashboard_command(port: int, host: str = "127.0.0.1") -> tuple[str, ...]:
+    return (sys.executable, "-m", "dashboard", str(port), host)

@@ -20,12 +20,14 @@ import ray
 
 from farm.jobs.records import Attempt, FailureKind
 from farm.jobs.request import RenderRequest
+from farm.scheduling.machine import Scale
 from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.artifacts.marker import farm_id
 from farm.store.jobs import JobStore
 
 from .attempts import Failure
+from .autoscale import Autoscaler
 from .board import Board
 from .calls import COORDINATOR, HEAD, NAMESPACE, insist
 from .commits import Commits
@@ -50,11 +52,12 @@ log = logging.getLogger(__name__)
 class Coordinator:
     """See the module.
 
-    ``job_id``: serve this job only; ``max_replicas``: use no more slots than that, whatever the nodes offer.
+    ``job_id``: serve this job only; ``max_replicas``: use no more slots than that, whatever the nodes offer; ``scale``:
+    machines that Ray's autoscaler may start and end for the queue.
     """
 
     async def __init__(  # type: ignore[misc]
-        self, settings: Settings, job_id: str | None = None, max_replicas: int | None = None
+        self, settings: Settings, job_id: str | None = None, max_replicas: int | None = None, scale: Scale | None = None
     ) -> None:
         self._store, self._job_id, self._wake = JobStore(settings.database_url), job_id, asyncio.Event()
         self._board = board = Board(alone=job_id is not None)
@@ -63,6 +66,7 @@ class Coordinator:
         artifacts = open_store(settings)
         farm = functools.cache(functools.partial(farm_id, artifacts))
         self._members = Members(settings, self._store, max_replicas, *told, nodes, farm)
+        self._autoscaler = Autoscaler(scale, board, nodes)
         self._commits = Commits(self._store, self._wake.set)
         given = (board, self._members, self._commits, self._look_again)
         self._follower = Follower(self._store, artifacts, *given)
@@ -114,6 +118,7 @@ class Coordinator:
         for attempt in await self._running_attempts():
             await self._follower.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
         await self._members.note_all("stopped")
+        await self._autoscaler.give_up()
 
     # The loop
 
@@ -144,6 +149,7 @@ class Coordinator:
             self._commits.tell()
         self._unwanted.changed |= self._queue.changed
         self._beside("house", self._house.keep_house, self._house.due)
+        self._beside("scale", self._autoscaler.adjust, self._autoscaler.due)
         self._beside("sweep", self._members.sweep, self._members.sweep_due)
         self._beside("unwanted", self._unwanted.stop, self._unwanted.due)
         self._beside("progress", self._progress.flush, self._progress.due)
@@ -181,7 +187,9 @@ class Coordinator:
         self._wake.set()
 
 
-def start_coordinator(settings: Settings, job_id: str | None = None, max_replicas: int | None = None) -> Any:
+def start_coordinator(
+    settings: Settings, job_id: str | None = None, max_replicas: int | None = None, scale: Scale | None = None
+) -> Any:
     """The coordinator's handle on the Ray cluster at hand; starts one on the head node when there is none."""
     actor: Any = ray.remote(Coordinator)
     return actor.options(
@@ -193,4 +201,4 @@ def start_coordinator(settings: Settings, job_id: str | None = None, max_replica
         max_concurrency=1000,
         num_cpus=0,
         resources={HEAD: 0.001},
-    ).remote(settings, job_id, max_replicas)
+    ).remote(settings, job_id, max_replicas, scale)

@@ -1,19 +1,23 @@
 """The nodes of the cluster by the names that people know: which seats each should have now, and what each is."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import count
 from typing import Any
 
-from farm.jobs.nodes import NodeFacts, NodeSettings, NodeState
+from farm.jobs.nodes import COMING, NodeFacts, NodeSettings, NodeState
+from farm.scheduling.machine import Scale
 from farm.scheduling.nodes import FINE, Standing, standing
 from farm.store.jobs import JobStore
 
+from .calls import HEAD
 from .devices import Slot, slots_of
 
 NAME_LABEL = "farm-node"
 """Of a node, ``ray start --labels farm-node=NAME``: a name in place of the host's."""
+SPARE = Standing(False, False, False, "there is nothing for it to do; it may end")
 AT_ONCE = 200
 """Rows of nodes that are written in one transaction."""
 
@@ -25,6 +29,9 @@ class Nodes:
         store: where rows are written.
         settings: what people want, by host; kept up to date by the caller.
         clock: local time of the head, by which nodes have hours.
+
+    ``spare``: ids of nodes that are to have no replicas, so that they may end; ``granted``: labels
+    of all nodes that may; ``seen``: whether anybody has looked.
     """
 
     def __init__(
@@ -39,6 +46,11 @@ class Nodes:
         self._slots: list[Slot] = []
         self._facts: dict[str, NodeFacts] = {}
         self._noted: dict[str, NodeFacts] | None = None
+        self._heads: dict[str, Mapping[str, float]] = {}
+        self._coming: NodeFacts | None = None
+        self.spare: frozenset[str] = frozenset()
+        self.granted: frozenset[str] = frozenset()
+        self.seen = False
 
     def see(self, found: Iterable[Mapping[str, Any]]) -> None:
         """Take in what ``ray.nodes()`` says."""
@@ -46,19 +58,40 @@ class Nodes:
         self._hosts = named(alive, self._hosts)
         self._slots = [slot for node in alive for slot in slots_of(node, self._hosts[str(node["NodeID"])])]
         self._facts = {facts.host: facts for facts in map(self._describe, alive)}
+        self._heads = {str(node["NodeID"]): node["Resources"] for node in alive if HEAD in node.get("Resources", {})}
+        self.seen = True
+
+    @property
+    def movable(self) -> list[str]:
+        """Ids of nodes that may go: all but the head's."""
+        return [node_id for node_id in self._hosts if node_id not in self._heads]
+
+    def fixed_bundles(self, kind: str) -> list[dict[str, float]]:
+        """What all others have of a kind, as part of what a cluster must have room for."""
+        return [{kind: found[kind]} for found in self._heads.values() if found.get(kind)]
+
+    def expect(self, scale: Scale, machines: int) -> None:
+        """Note that so many machines were asked for and are not there yet."""
+        message = f"waiting for {'a machine' if machines == 1 else f'{machines} machines'} to start"
+        memory = 0 if math.isinf(scale.memory) else int(scale.memory)
+        facts = NodeFacts(COMING, "", scale.text, NodeState.COMING, message, scale.cores, memory, ("GPU",) * scale.gpus)
+        self._coming = facts if machines else None
 
     def slots(self) -> list[Slot]:
         """Those in which there should be a replica now."""
         return [slot for slot in self._slots if self.standing(slot).there]
 
     def standing(self, slot: Slot) -> Standing:
-        """What people want of a seat now."""
+        """What people want of a seat now, and whether its node may go."""
+        if slot.node in self.spare:
+            return SPARE
         settings = self._settings.get(slot.host)
         return standing(settings, slot.seat, slot.rank, self._minute()) if settings else FINE
 
     def labels(self, host: str) -> frozenset[str]:
         """What its node has."""
-        return frozenset(self._settings[host].labels) if host in self._settings else frozenset()
+        own = frozenset(self._settings[host].labels) if host in self._settings else frozenset[str]()
+        return own | self.granted if host in self._facts and self._facts[host].id not in self._heads else own
 
     def hosts(self) -> list[str]:
         """Names of the nodes that are there."""
@@ -69,13 +102,17 @@ class Nodes:
         before = self._noted or {}
         gone = [host for host, facts in before.items() if facts.state is NodeState.UP and host not in self._facts]
         left = [NodeFacts(**{**vars(before[host]), "state": NodeState.GONE, "message": ""}) for host in gone]
-        return [facts for facts in (*self._facts.values(), *left) if before.get(facts.host) != facts]
+        here = [*self._facts.values(), *([self._coming] if self._coming else [])]
+        return [facts for facts in (*here, *left) if before.get(facts.host) != facts]
 
     def write(self) -> None:
         """Bring the rows up to date; costs nothing when nothing has changed."""
         if self._noted is None:
             self._store.forget_gone()
             self._noted = {node.host: node.facts for node in self._store.nodes()}
+        if self._coming is None and COMING in self._noted:
+            del self._noted[COMING]
+            self._store.remove_node(COMING)
         news = self.news()
         for start in range(0, len(news), AT_ONCE):  # short transactions, also when a thousand machines join
             some = news[start : start + AT_ONCE]

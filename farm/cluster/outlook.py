@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from farm.jobs.nodes import NodeState
 from farm.jobs.records import (
     RUNNABLE,
     Job,
@@ -16,6 +17,7 @@ from farm.jobs.records import (
     TaskState,
 )
 from farm.scheduling.eta import Left, estimate
+from farm.scheduling.machine import Scale
 from farm.scheduling.reasons import Facts, Reason, Reasons, queue
 from farm.scheduling.records import SeatState, TaskView
 from farm.store.jobs import JobStore
@@ -112,8 +114,10 @@ class Outlook:
         until, troubles = self._seats()
         names = {job.id: job.name or job.id[:8] for job in self._queued.values()}
         order = list(queue(self._board.view))
-        closed = [f"{node.host} is {node.facts.message}" for node in self._store.nodes() if node.facts.message]
-        facts = Facts(names=names, until=until, troubles=troubles, closed=closed)
+        nodes = [node.facts for node in self._store.nodes() if node.facts.message]
+        closed = [f"{facts.host} is {facts.message}" for facts in nodes if facts.state is not NodeState.COMING]
+        coming = next((Scale.parse(facts.address) for facts in nodes if facts.state is NodeState.COMING), None)
+        facts = Facts(names=names, until=until, troubles=troubles, closed=closed, coming=coming)
         reasons = Reasons(self._board.view, self._board.now, facts)
         self._moment = _Moment(now, {job: place for place, job in enumerate(order, 1)}, order, reasons)
         return self._moment

@@ -15,6 +15,10 @@ from .request import ONE_LINE
 MOST_REPLICAS = 1024
 DAY = 24 * 60
 EXAMPLE_HOURS = "22-07"
+COMING = "(coming)"
+"""Host of the row of machines that were asked for; no host is called so."""
+ITSELF = "its machine"
+"""Who drains a node that leaves."""
 ANY = "any"
 EXPECTED = f"should be hours of the day such as {EXAMPLE_HOURS} or 22:30-07:15, or {ANY}"
 
@@ -27,6 +31,8 @@ class Wanted(StrEnum):
 class NodeState(StrEnum):
     UP = "up"
     GONE = "gone"
+    COMING = "coming"
+    """Machines that were asked for; one row stands for all of them."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,12 @@ class NodeSettings:
     def wanted(self) -> Wanted:
         return Wanted.DRAINED if self.drain else Wanted.ACTIVE
 
+    @property
+    def only_left(self) -> bool:
+        """Whether nobody has set anything: at most it was drained by its machine, which left."""
+        left = self.drain is None or self.drain.by == ITSELF
+        return left and self == NodeSettings(self.host, self.drain)
+
     def drain_of(self, seat: str) -> Drain | None:
         """What holds for one of its seats."""
         return self.drain or self.seats.get(seat)
@@ -126,7 +138,7 @@ class NodeSettings:
 @dataclass(frozen=True)
 class NodeFacts:
     """What a node is, as its present incarnation says. ``id``: Ray's; ``memory`` in bytes; ``devices``: labels of its
-    GPUs; ``message``: why it does nothing, if it does not."""
+    GPUs; ``message``: why it does nothing, if it does not. Where it is coming, ``address`` is what was asked for."""
 
     host: str
     id: str = ""

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from farm.settings import Settings
 from . import agent
 from .agent import FAILED, JOINED, NodeOptions, NodeState, node_path, read_node
 from .checks import Joining
+from .head import Head
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -142,6 +144,21 @@ def stop(settings: Settings, now: bool, on_phase: Callable[[str], None]) -> bool
             os.kill(left.pid, signal.SIGKILL)
         time.sleep(0.2)
     return True
+
+
+def hand_back(head: Head, now: bool, on_phase: Callable[[str], None]) -> None:
+    """Have the farm at ``head`` take its work off this machine, whose Ray others started and will end.
+
+    Raises:
+        FarmError: the head does not know this machine, or refuses.
+    """
+    host, phase = socket.gethostname(), ""
+    while running := head.leave(host, now):
+        told = f"{running} tasks to finish"
+        if told != phase:
+            phase = told
+            on_phase(phase)
+        time.sleep(0.5)
 
 
 def install(settings: Settings, options: NodeOptions) -> Path:

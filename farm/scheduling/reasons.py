@@ -12,6 +12,7 @@ from typing import Any
 
 from .decisions import Wait
 from .lanes import Lane
+from .machine import Scale
 from .shares import standing
 from .urgency import job_key
 from .view import FarmView, Group, JobView, Needs, SeatState, SeatView, TaskView
@@ -43,6 +44,12 @@ class Code(StrEnum):
     NEXT = "next"
 
 
+MISSING = frozenset(
+    {Code.NO_SEAT, Code.WRONG_KIND, Code.NO_MODEL, Code.NO_MEMORY, Code.NO_FEATURE, Code.DEVICE_CLASS, Code.DRAINING}
+)
+"""What another machine could be the answer to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """``text``: one line for a person; ``details``: the same as numbers and names."""
@@ -67,7 +74,8 @@ class Facts:
 
     ``names``: jobs' names for people; ``until``, ``troubles``: when resting and quarantined seats are asked again, and
     why they are; ``weights``: per family the nodes that have its weights, None when that is unknown; ``waits``: of the
-    newest decision, by task; ``closed``: nodes that have no replica just now, and why.
+    newest decision, by task; ``closed``: nodes that have no replica just now, and why; ``coming``: what machines have
+    that were asked for.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +84,7 @@ class Facts:
     weights: Mapping[str, frozenset[str]] | None = None
     waits: Mapping[str, Wait] = field(default_factory=dict)
     closed: Sequence[str] = ()
+    coming: Scale | None = None
 
 
 NO_FACTS = Facts()
@@ -128,11 +137,18 @@ class Reasons:
         lane = replace(Lane.of(task, job), failed_on=frozenset())
         if lane not in self._suiting:
             seats = self._suit(lane)
-            self._suiting[lane] = seats if isinstance(seats, Reason) else self._at_work(seats)
+            self._suiting[lane] = self._hopeful(lane, seats if isinstance(seats, Reason) else self._at_work(seats))
         seats = self._suiting[lane]
         if isinstance(seats, Reason):
             return seats
         return self._failed(task, seats) or self._limited(job) or self._in_turn(task, job, lane, seats)
+
+    def _hopeful(self, lane: Lane, found: list[SeatView] | Reason) -> list[SeatView] | Reason:
+        """What is missing may be on its way."""
+        coming = self._facts.coming
+        if isinstance(found, Reason) and found.code in MISSING and coming is not None and coming.takes(lane):
+            return Reason(Code.STARTING, "It waits for a machine to start.", {"seats": 0, "why": found.text})
+        return found
 
     # What no replica has
 

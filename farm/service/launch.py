@@ -1,5 +1,6 @@
 """Starting and stopping the farm of a home, from a command line."""
 
+import logging
 import os
 import signal
 import socket
@@ -12,11 +13,14 @@ from contextlib import suppress
 import psutil
 
 from farm.errors import ClusterError, ConflictError
+from farm.joining.tokens import ensure_node_token
 from farm.processes import sweep
 from farm.settings import Settings
 
 from .state import FAILED, READY, ServiceOptions, ServiceState, is_running, last_state, read_state, state_path
-from .supervisor import START_SECONDS, STOP_SECONDS
+from .supervisor import START_SECONDS, STOP_SECONDS, supervise
+
+log = logging.getLogger(__name__)
 
 
 def start(
@@ -25,22 +29,10 @@ def start(
     """Launch the supervisor in the background and wait until the farm is healthy; ``on_phase`` is told what it is at.
 
     Raises:
-        ConflictError: it runs already, or a port is taken.
+        ConflictError: it runs already, a port is taken, or the environment's token for nodes is another.
         ClusterError: it did not come up; says why and where the log is.
     """
-    settings.ensure_home()
-    if is_running(settings):
-        running = read_state(settings)
-        where = f" at {running.url}" if running else ""
-        how = f" ({running.state}: {running.phase})" if running and running.state != READY else ""
-        raise ConflictError(f"this farm is running already{where}{how}; `farm down` stops it.")
-    _require_free_port(options.host, options.port, "--port")
-    if options.dashboard_command:
-        _require_free_port("127.0.0.1", options.dashboard_port, "--dashboard-port")
-    last = last_state(settings)
-    if last is not None and last.state == FAILED:
-        on_phase(f"the last farm stopped: {last.error}")
-    state_path(settings).unlink(missing_ok=True)
+    _make_way(settings, options, on_phase)
     log_path = settings.logs_dir / "service.log"
     with log_path.open("wb") as output:
         process = subprocess.Popen(
@@ -68,6 +60,34 @@ def start(
     except BaseException:
         stop(settings)
         raise
+
+
+def stay(settings: Settings, options: ServiceOptions) -> int:
+    """Be the supervisor in this process, until a signal, as Docker and systemd want it; its exit code.
+
+    Raises:
+        ConflictError: as above.
+    """
+    _make_way(settings, options, lambda phase: log.warning("%s", phase))
+    return supervise(settings, options)
+
+
+def _make_way(settings: Settings, options: ServiceOptions, on_phase: Callable[[str], None]) -> None:
+    """See to it that a farm can start here."""
+    settings.ensure_home()
+    if is_running(settings):
+        running = read_state(settings)
+        where = f" at {running.url}" if running else ""
+        how = f" ({running.state}: {running.phase})" if running and running.state != READY else ""
+        raise ConflictError(f"this farm is running already{where}{how}; `farm down` stops it.")
+    ensure_node_token(settings)
+    _require_free_port(options.host, options.port, "--port")
+    if options.dashboard_command:
+        _require_free_port(options.dashboard_host, options.dashboard_port, "--dashboard-port")
+    last = last_state(settings)
+    if last is not None and last.state == FAILED:
+        on_phase(f"the last farm stopped: {last.error}")
+    state_path(settings).unlink(missing_ok=True)
 
 
 def stop(settings: Settings) -> bool:
@@ -109,8 +129,13 @@ def _is_ours(pid: int) -> bool:
         return False
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and any("farm.service." in word for word in process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and any(_is_of_service(word) for word in process.cmdline())
     return False
+
+
+def _is_of_service(word: str) -> bool:
+    """Whether a word of a command line is that of a supervisor or runner; `farm up --stay` is one."""
+    return "farm.service." in word or word == "up"
 
 
 def _require_free_port(host: str, port: int, option: str) -> None:

@@ -25,6 +25,7 @@ from farm.files import written_aside
 from farm.joining.card import section_path
 from farm.joining.ports import Ports
 from farm.processes import FAMILY, OWNER, end_owner
+from farm.scheduling.machine import Scale
 from farm.settings import Settings
 
 from .lease import DatabaseLease
@@ -121,7 +122,8 @@ def _run_with(
         from farm.cluster.coordinator import start_coordinator
 
         say(phase="starting the coordinator")
-        coordinator = _while_it_lives(own, lambda: start_coordinator(settings, max_replicas=options.replicas))
+        scale = Scale.parse(options.autoscale) if options.autoscale else None
+        coordinator = _while_it_lives(own, lambda: start_coordinator(settings, None, options.replicas, scale))
         polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
         try:
             status = _while_it_lives(own, lambda: ray.get(coordinator.status.remote(), timeout=START_SECONDS))

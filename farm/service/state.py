@@ -21,16 +21,19 @@ STARTING, READY, REBUILDING, FAILED = "starting", "ready", "rebuilding", "failed
 class ServiceOptions:
     """What `farm up` was asked for. ``address``: of a Ray cluster to join; empty: a Ray of its own.
 
-    ``dashboard_command`` is the dashboard's command line, empty for none. ``open_at``: this machine's address for
+    ``dashboard_command`` is the dashboard's command line, empty for none. ``autoscale``: see
+    ``Scale.parse``, empty for none; ``open_at``: this machine's address for
     others that join, empty for none; ``ray_port``: the first of Ray's ports then.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     dashboard_port: int = 8501
+    dashboard_host: str = "127.0.0.1"
     dashboard_command: tuple[str, ...] = ()
     address: str = ""
     replicas: int | None = None
+    autoscale: str = ""
     open_at: str = ""
     ray_port: int = FIRST
 

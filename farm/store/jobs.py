@@ -264,6 +264,10 @@ class JobStore:
         """Note what nodes are; what people want of them stays."""
         self._database.write(nodes.put_facts, known)
 
+    def remove_node(self, host: str) -> None:
+        """Forget a node."""
+        self._database.write(nodes.remove_node, host)
+
     def note_seen(self, hosts: Collection[str], replicas: Collection[str]) -> None:
         """That these were there a moment ago."""
         self._database.write(nodes.note_seen, hosts, replicas)

@@ -81,6 +81,11 @@ def put_facts(connection: Connection, known: Sequence[NodeFacts]) -> None:
             connection.execute(insert(t.nodes).values(**values, seen_at=moment))
 
 
+def remove_node(connection: Connection, host: str) -> None:
+    """Forget a node."""
+    connection.execute(delete(t.nodes).where(t.nodes.c.host == host))
+
+
 def note_seen(connection: Connection, hosts: Collection[str], replicas: Collection[str]) -> None:
     """That these were there a moment ago."""
     moment = rows.now()
@@ -93,7 +98,10 @@ def note_seen(connection: Connection, hosts: Collection[str], replicas: Collecti
 def forget_gone(connection: Connection) -> None:
     """Remove nodes that nobody has set anything for and that have long been gone."""
     old = (t.nodes.c.state == NodeState.GONE) & (t.nodes.c.seen_at < rows.now() - FORGOTTEN_AFTER)
-    connection.execute(delete(t.nodes).where(old, t.nodes.c.changed == 0))
+    found = [_node(row).settings for row in connection.execute(select(t.nodes).where(old)).all()]
+    hosts = [settings.host for settings in found if settings.only_left]
+    for some in rows.batches(hosts):
+        connection.execute(delete(t.nodes).where(t.nodes.c.host.in_(some)))
 
 
 def change_owner(connection: Connection, name: str, change: OwnerChange) -> Owner:

@@ -108,10 +108,8 @@ def test_version_is_stated_once():
     assert version("framepack-farm") == stated
 
 
-def test_compose_file_and_hooks_are_whole():
+def test_hooks_are_whole():
     import yaml
 
-    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
-    assert {"postgres", "farm"} == set(compose["services"])
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert all(hook["entry"].startswith(".venv/bin/") for repo in hooks["repos"] for hook in repo["hooks"])
