@@ -7,6 +7,7 @@ import pytest
 
 from farm.jobs.records import TaskKind
 from farm.scheduling.decisions import Wait
+from farm.scheduling.machine import Scale
 from farm.scheduling.reasons import Code, Facts, Reason, Waiting, about, explain, place, queue
 from farm.scheduling.view import FarmView, Hold, JobView, Needs, OwnerView, SeatState, SeatView, TaskView
 
@@ -200,3 +201,18 @@ def test_queue_turns_from_owner_to_owner_and_keeps_each_ones_order() -> None:
 )
 def test_times_are_for_people(seconds: float, text: str) -> None:
     assert about(seconds) == text
+
+
+def test_what_is_missing_may_be_on_its_way() -> None:
+    facts = Facts(coming=Scale.parse("0:2,gpu=1,memory=24"))
+    large = replace(TASK, needs=Needs("x", 20 * GB))
+    small = SeatView("s", memory=8 * GB)
+    drained = replace(small, memory=24 * GB, state=SeatState.DRAINING)
+    for view in (farm(JOB, large), farm(JOB, large, small), farm(JOB, large, drained)):
+        reason = told(view, large, facts)
+        assert (reason.code, reason.text) == (Code.STARTING, "It waits for a machine to start.")
+        assert reason.details["why"]
+    larger = replace(TASK, needs=Needs("x", 80 * GB))
+    assert told(farm(JOB, larger, small), larger, facts).code is Code.NO_MEMORY
+    ready = farm(JOB, large, replace(small, memory=24 * GB))
+    assert told(ready, large, facts).code is Code.NEXT

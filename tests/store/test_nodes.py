@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from farm.errors import NotFoundError
-from farm.jobs.nodes import Drain, Hours, NodeChange, NodeFacts, NodeSettings, NodeState
+from farm.jobs.nodes import ITSELF, Drain, Hours, NodeChange, NodeFacts, NodeSettings, NodeState
 from farm.jobs.owners import OwnerChange
 from farm.store import tables as t
 from farm.store.jobs import JobStore
@@ -89,14 +89,16 @@ def test_what_owners_use_is_no_wish_and_changes_no_setting(store: JobStore) -> N
 
 
 def test_long_gone_nodes_are_forgotten_unless_something_was_set(store: JobStore) -> None:
-    for host in ("spot-1", "studio-1", "new"):
+    for host in ("spot-1", "studio-1", "pod-1", "pod-2", "new"):
         store.put_facts([NodeFacts(host, host)])
     store.change_node("studio-1", NodeChange(labels=["studio"]))
+    store.drain("pod-1", Drain(ITSELF, "it leaves"))
+    store.drain("pod-2", Drain("ann", "new driver"))
     long_ago = now() - timedelta(days=8)
     gone = update(t.nodes).where(t.nodes.c.host != "new").values(state="gone", seen_at=long_ago)
     store._database.write(lambda connection: connection.execute(gone))
     store.forget_gone()
-    assert [node.host for node in store.nodes()] == ["new", "studio-1"]
+    assert [node.host for node in store.nodes()] == ["new", "pod-2", "studio-1"]
 
 
 def test_seen_means_seen(store: JobStore) -> None:
