@@ -29,7 +29,7 @@ demo: .venv/.stamp  ## Render a 10 second example video into demo/
 	@echo "The video is $(CURDIR)/$(DEMO)"
 
 test: .venv/.stamp  ## Run all tests (what can't run here is skipped by name)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 storm: .venv/.stamp  ## Kill and freeze processes of a rendering farm (half an hour)
 	$(BIN)/python -m tests.chaos.storm

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,20 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[HOME] = Path(tempfile.mkdtemp(prefix="farm-tests-"))
     os.environ["FARM_HOME"] = str(config.stash[HOME] / "home")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if hasattr(config, "workerinput"):
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # workers ignore it, and children would too
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[HOME], ignore_errors=True)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers: all tests that start Ray or a browser in one of them, those of a file together."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            alone = any(item.get_closest_marker(name) for name in ("ray", "browser"))
-            item.add_marker(pytest.mark.xdist_group("ray" if alone else str(item.path)))
 
 
 @pytest.fixture
