@@ -43,7 +43,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_machines_come_for_a_job_and_go_when_it_is_done(cluster: str, settings: Settings) -> None:
     options = ServiceOptions(port=free_port(), address=cluster, autoscale="0:2,cpu=1,idle=0.1")
