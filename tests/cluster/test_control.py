@@ -39,7 +39,7 @@ def test_cancel_stops_between_two_steps(cluster: Cluster):
 
 
 def test_pause_lets_running_sections_finish_and_starts_none(cluster: Cluster):
-    job = cluster.job(seed=32, steps=30)
+    job = cluster.job(seed=32, steps=100)
     wait_for(lambda: cluster.running(job.id), "a section in mid-work")
     cluster.store.pause_job(job.id)
     begun = len(cluster.store.attempts(job.id))
