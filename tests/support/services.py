@@ -96,7 +96,8 @@ def of_home(process: psutil.Process, home: Path) -> bool:
     """Whether ``process`` is another one than this, alive, and was started for the farm in ``home``."""
     try:
         here = process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE
-        return not here and str(home) in process.environ().get("FARM_HOME", "")
+        tracker = any("resource_tracker" in word for word in process.cmdline())  # of the tests' own child processes
+        return not here and not tracker and str(home) in process.environ().get("FARM_HOME", "")
     except (psutil.Error, OSError):
         return False
 
