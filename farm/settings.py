@@ -153,7 +153,7 @@ class Settings:
 
     @property
     def farm_id_path(self) -> Path:
-        """The file with the name by which this farm is told from others on one database or one cluster."""
+        """The file with the name by which this farm is told from others on one database."""
         return self.home / "farm-id"
 
     @property

@@ -90,6 +90,27 @@ def checked_token(given: str, name: str) -> str:
     return token
 
 
+def put_token(path: Path, token: str) -> None:
+    """Keep a token that was given in the file ``path``, in place of what was there. It appears whole; only its owner
+    reads it.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    try:
+        _written_aside(path, token).replace(path)
+    except OSError as error:
+        raise StorageError(f"can't write {path}: {error.strerror}.") from error
+
+
+def _written_aside(path: Path, token: str) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}.partial")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token + "\n")
+    return aside
+
+
 def ensure_token(path: Path, given: str = "") -> str:
     """The token in the file ``path``; on first use ``given`` is written there, or one is made. Only its owner reads it.
 
@@ -100,10 +121,7 @@ def ensure_token(path: Path, given: str = "") -> str:
     """
     try:
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}.partial")
-            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write((given or secrets.token_urlsafe(32)) + "\n")
+            aside = _written_aside(path, given or secrets.token_urlsafe(32))
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
             aside.unlink()

@@ -4,10 +4,10 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 
-from farm.checks import Check, State
-from farm.errors import FarmError
+from farm.checks import Check, State, tried
 from farm.settings import Settings
 
 GB = 10**9
@@ -18,13 +18,7 @@ LEAST_MEMORY = 3 * GB
 def run_checks(settings: Settings) -> Iterator[Check]:
     """All checks, as they finish. A check that breaks is a failed one; none stops the others."""
     for name, look in CHECKS.items():
-        try:
-            yield look(settings)
-        except FarmError as error:
-            yield Check(name, State.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the finding
-            reason = (str(error).splitlines() or [""])[0]
-            yield Check(name, State.FAILED, f"{type(error).__name__}: {reason}")
+        yield tried(name, partial(look, settings))
 
 
 def _software(_: Settings) -> Check:

@@ -7,11 +7,9 @@ others take their work; when it is back, or started anew, they join it again.
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,13 +19,14 @@ from pathlib import Path
 
 from farm.errors import AuthError, FarmError
 from farm.files import written_aside
-from farm.processes import SCRATCH, sweep
+from farm.processes import remove_with_users, sweep
 from farm.settings import Settings
+from farm.tokens import put_token
 
 from .card import Card, Cluster
 from .head import Head, HeadGoneError
 from .ports import Ports
-from .raylet import Raylet, node_options
+from .raylet import ENVIRONMENT, Raylet, node_options, short_scratch
 from .tokens import ray_token_path
 from .versions import Versions
 
@@ -154,8 +153,7 @@ class Agent:
         machine was in the farm."""
         cluster = card.cluster
         assert cluster is not None
-        ray_token_path(self._settings).write_text(card.ray_token + "\n")
-        ray_token_path(self._settings).chmod(0o600)
+        put_token(ray_token_path(self._settings), card.ray_token)
         self._head.arrive(self._host)
         asked = self._options
         options = node_options(cluster.address, asked.address, Ports(asked.first_port), asked.cores, asked.gpus)
@@ -213,7 +211,7 @@ class Agent:
             "FARM_CPU_CLASS": self._options.cpu_class,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(ray_token_path(self._settings)),
-            "RAY_USAGE_STATS_ENABLED": "0",
+            **ENVIRONMENT,
             "DASHBOARD_METRIC_PORT": "-1",
         }
 
@@ -228,14 +226,12 @@ class Agent:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for Ray's sessions here, gone afterwards. Its socket paths end at 107 characters."""
-    folder = Path(
-        tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir="/tmp" if os.access("/tmp", os.W_OK) else None)
-    )
+    """A folder for Ray's sessions here; gone afterwards, with whatever still uses it."""
+    folder = short_scratch()
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_with_users(folder)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from farm.checks import Check, State
-from farm.errors import FarmError
+from farm.checks import Check, State, tried
 from farm.settings import Settings
 
 from .card import Card
@@ -44,12 +44,7 @@ class Joining:
 def run_checks(joining: Joining) -> Iterator[Check]:
     """All checks, as they finish. Nothing else is looked at where the head does not answer or refuses."""
     for name, look in CHECKS.items():
-        try:
-            check = look(joining)
-        except FarmError as error:
-            check = Check(name, State.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the finding
-            check = Check(name, State.FAILED, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        check = tried(name, partial(look, joining))
         yield check
         if name == "head" and check.state is State.FAILED:
             return

@@ -6,17 +6,23 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from farm.processes import FAMILY, OWNER, end_family, mark_of_owner
+from farm.errors import StorageError
+from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner
 
 from .ports import Ports
 
 OBJECT_STORE_BYTES = 100_000_000
 """Pixels and weights never go through Ray's object store, so the smallest is large enough."""
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Of Ray's processes on every machine of a farm. Workers have Ray's niceness of 15 otherwise, with which whatever else
+the machine does comes first: on a busy one, each step of handing a task over waits."""
+LONGEST_PARENT = 20
 SYSTEM = {
     "enable_metrics_collection": False,
     "health_check_period_ms": 1000,
@@ -71,6 +77,23 @@ class Raylet:
             os.killpg(self.process.pid, signal.SIGKILL)
         end_family(self._family)
         self.process.wait()
+
+
+def short_scratch() -> Path:
+    """A new folder for Ray, whose socket paths end at 107 characters.
+
+    Raises:
+        StorageError: there is no place for one.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(parent) <= LONGEST_PARENT and os.access(parent, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=parent))
+    raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def head_options(address: str, ports: Ports, cores: int, folder: Path) -> list[str]:

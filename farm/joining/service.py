@@ -15,11 +15,13 @@ import psutil
 
 from farm.errors import AuthError, ClusterError, ConflictError, StorageError
 from farm.settings import Settings
+from farm.tokens import put_token
 
 from . import agent
 from .agent import FAILED, JOINED, NodeOptions, NodeState, node_path, read_node
 from .checks import Joining
 from .head import Head
+from .raylet import usable_cores
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -46,22 +48,15 @@ def keep_token(settings: Settings, token: str) -> None:
         StorageError: the home can't be written.
     """
     settings.ensure_home()
-    path = settings.node_token_path
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(token + "\n")
-    except OSError as error:
-        raise StorageError(f"can't write {path}: {error.strerror}.") from error
+    put_token(settings.node_token_path, token)
 
 
 def options_for(joining: Joining, address: str, cores: int | None, gpus: int | None) -> NodeOptions:
     """What the agent is given, after the checks."""
     mine, theirs = joining.section, joining.told().section
     other = mine[:6] if mine and theirs and mine != theirs else ""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return NodeOptions(
-        joining.head.url, address, count if cores is None else cores, gpus, joining.ports.first, cpu_class=other
-    )
+    count = usable_cores() if cores is None else cores
+    return NodeOptions(joining.head.url, address, count, gpus, joining.ports.first, cpu_class=other)
 
 
 def require_stopped(settings: Settings) -> None:

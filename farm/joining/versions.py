@@ -34,6 +34,7 @@ class Versions:
         return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package).partition("+")[0]  # builds for a CPU and for CUDA are one version

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,17 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from farm.errors import ClusterError, StorageError
+from farm.errors import ClusterError
 from farm.joining.card import Cluster, forget_cluster, write_cluster
 from farm.joining.ports import Ports
-from farm.joining.raylet import OBJECT_STORE_BYTES, Raylet, head_options
-from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, remove_with_users, sweep
+from farm.joining.raylet import OBJECT_STORE_BYTES, Raylet, head_options, short_scratch, usable_cores
+from farm.processes import FAMILY, OWNER, end_family, mark_of_owner, remove_with_users, sweep
 from farm.settings import Settings
 
 from .ray_environment import own_ray
 
 CONNECT_SECONDS = 180.0
-LONGEST_PARENT = 20
 STARTS = 10
 LOG_BYTES = 20_000_000
 
@@ -75,9 +73,9 @@ def open_ray(
 
     _reread_environment()
     sweep()
-    folder = _short_temporary_folder()
+    folder = short_scratch()
     try:
-        options = head_options(address, ports, replicas or _cores(), folder)
+        options = head_options(address, ports, replicas or usable_cores(), folder)
         with Raylet(options, {}, settings.logs_dir / "ray.log") as processes:
             _connect(processes, f"{address}:{ports.gcs}", settings.logs_dir / "ray.log", on_wait)
             write_cluster(settings, Cluster(f"{address}:{ports.gcs}", ports.first, uuid4().hex))
@@ -99,8 +97,7 @@ def _connect(processes: Raylet, address: str, log: Path, on_wait: Callable[[str]
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
         if not processes.alive:
-            last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-            raise ClusterError(f"can't start Ray at {address}: {last}. The log is {log}.")
+            raise ClusterError(f"can't start Ray at {address}: {processes.last_words}. The log is {log}.")
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
             ray.init(address=address, _node_ip_address=host, log_to_driver=False, logging_level="ERROR")
@@ -136,14 +133,14 @@ def local_ray(
         raise ClusterError("this process is connected to a Ray cluster already; render in a process of its own.")
     _reread_environment()
     sweep()
-    folder = _short_temporary_folder()
+    folder = short_scratch()
     before = signal.getsignal(signal.SIGTERM)
     family = uuid4().hex
     marks = {FAMILY: family, OWNER: mark_of_owner()}
     outer = {name: os.environ.get(name) for name in marks}
     os.environ.update(marks)  # for Ray's processes, so that none of them is ever left behind
     try:
-        _start_ray(folder, replicas or _cores(), on_wait)
+        _start_ray(folder, replicas or usable_cores(), on_wait)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield LocalRay(folder)
@@ -205,15 +202,3 @@ def _reread_environment() -> None:
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
     ray_constants.ENABLE_RAY_CLUSTER = False
-
-
-def _short_temporary_folder() -> Path:
-    """A folder for Ray, whose socket paths end at 107 characters."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(parent) <= LONGEST_PARENT and os.access(parent, os.W_OK):
-            return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=parent))
-    raise StorageError(f"can't use {tempfile.gettempdir()!r} for Ray; set TMPDIR to a short writable folder.")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

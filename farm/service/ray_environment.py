@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
+from farm.joining.raylet import ENVIRONMENT
 from farm.joining.tokens import ray_token_path, read_ray_token
 from farm.settings import Settings
 
-NICENESS = 0
-"""Of the processes that do the work. Ray's own default is 15, with which whatever else the machine does comes first:
-on a busy one, each step of handing a task over waits."""
 PROXY_READY_SECONDS = 120
 """Ray Serve's own limit is 5 s, which a machine that is busy with something else takes longer for."""
 
@@ -41,8 +39,7 @@ def joined_ray() -> None:
 
 def _common() -> dict[str, str]:
     return {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": str(NICENESS),
+        **ENVIRONMENT,
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "farm.api.front.middlewares",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PROXY_READY_SECONDS),
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
