@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from farm.errors import unknown_name
-from model.device import open_device
 from model.plan.context import place_context
 from model.plan.layout import Layout
 from model.transformer import PackedTransformer, SectionInputs, gather_context
@@ -56,15 +55,6 @@ def find_size(name: str) -> Size:
     if name not in SIZES:
         raise unknown_name("size", name, list(SIZES))
     return SIZES[name]
-
-
-def open_bench_device(name: str) -> torch.device:
-    """Torch's device ``name``, opened as a replica does.
-
-    Raises:
-        InputError: it can't be used here.
-    """
-    return open_device(name)
 
 
 def working_dtype(device: torch.device) -> torch.dtype:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from operator import truediv
 from statistics import median
 from typing import Any
 
 import torch
 
 from farm.errors import unknown_name
+from model.device import open_device
 from model.transformer.acceleration import accelerate
 
-from .sizes import build, build_diffusers, find_size, noise, open_bench_device, section_inputs, working_dtype
+from .sizes import build, build_diffusers, find_size, noise, section_inputs, working_dtype
 from .steps import Times, take_turns, through_diffusers, through_ours
 
 VARIANTS = {
@@ -68,7 +70,7 @@ def compare(
         InputError: a name is unknown, or torch has no such device.
     """
     find_size(size)
-    open_bench_device(device)
+    open_device(device)
     for variant in variants:
         if variant not in VARIANTS:
             raise unknown_name("variant", variant, list(VARIANTS))
@@ -87,7 +89,7 @@ def compare(
                 variant,
                 found.section(steps) / steps,
                 median(found.later or found.first),
-                median(_sections(found, steps, rounds)[i] / _sections(base, steps, rounds)[i] for i in range(rounds)),
+                median(map(truediv, _sections(found, steps, rounds), _sections(base, steps, rounds))),
                 apart(peak_memory, variant, size, device, threads),
                 attention[variant],
                 float((found.flow - base.flow).abs().max()),
@@ -107,7 +109,7 @@ def time_variants(
 ) -> tuple[float, Mapping[str, Times], dict[str, str]]:
     """Time the variants in this process: TFLOP of a step, times and attention backend of each."""
     torch.set_num_threads(threads)
-    device = open_bench_device(device_name)
+    device = open_device(device_name)
     dtype, facts = working_dtype(device), find_size(size)
     inputs, x = section_inputs(facts, device, dtype), noise(facts, device, dtype)
     weights = build_diffusers(facts, device, dtype)
@@ -139,7 +141,7 @@ def _accelerate(variant: str, made: Any, device: torch.device, dtype: torch.dtyp
 def peak_memory(variant: str, size: str, device_name: str, threads: int = 1) -> float:
     """GB that two steps take in this process: on a GPU those of tensors, on a CPU those of the process."""
     torch.set_num_threads(threads)
-    device = open_bench_device(device_name)
+    device = open_device(device_name)
     dtype, facts = working_dtype(device), find_size(size)
     made = (build_diffusers if variant == "diffusers" else build)(facts, device, dtype)
     _accelerate(variant, made, device, dtype)

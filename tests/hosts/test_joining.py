@@ -67,9 +67,7 @@ def test_a_machine_that_is_told_to_end_hands_its_section_back(farm: HostsFarm) -
 @pytest.mark.soak
 @pytest.mark.parametrize("seconds", [5, 20, 60])
 def test_a_cut_line_costs_a_section_and_mends_itself(farm: HostsFarm, seconds: int) -> None:
-    _there(farm)
-    job = farm.submit("--set", f"seed={100 + seconds}")
-    until(farm.renders, 60, "a section on the worker")
+    job = _at_work(farm, 100 + seconds)
     farm.worker.cut()
     try:
         if seconds >= 20:
@@ -83,9 +81,7 @@ def test_a_cut_line_costs_a_section_and_mends_itself(farm: HostsFarm, seconds: i
 
 @pytest.mark.soak
 def test_a_killed_machine_is_noticed_and_its_section_done_elsewhere(farm: HostsFarm) -> None:
-    _there(farm)
-    job = farm.submit("--set", "seed=200")
-    until(farm.renders, 60, "a section on the worker")
+    job = _at_work(farm, 200)
     farm.worker.kill()
     until(lambda: not farm.replica(), 20, "notice of the dead machine")
     farm.join()
@@ -94,9 +90,7 @@ def test_a_killed_machine_is_noticed_and_its_section_done_elsewhere(farm: HostsF
 
 @pytest.mark.soak
 def test_a_killed_head_finds_its_machines_again(farm: HostsFarm) -> None:
-    _there(farm)
-    job = farm.submit("--set", "seed=300")
-    until(farm.renders, 60, "a section on the worker")
+    job = _at_work(farm, 300)
     farm.head.kill()
     farm.head.farm("up", "--host", "0.0.0.0", "--no-dashboard")
     until(farm.works, 60, "the worker's return")
@@ -105,12 +99,18 @@ def test_a_killed_head_finds_its_machines_again(farm: HostsFarm) -> None:
 
 @pytest.mark.soak
 def test_a_frozen_replica_is_replaced(farm: HostsFarm) -> None:
-    _there(farm)
-    job = farm.submit("--set", "seed=400")
-    until(farm.renders, 60, "a section on the worker")
+    job = _at_work(farm, 400)
     frozen = farm.worker.kill("Replica", signal.SIGSTOP)
     assert frozen
     _whole(farm, job)
+
+
+def _at_work(farm: HostsFarm, seed: int) -> str:
+    """A job of which the worker renders a section now."""
+    _there(farm)
+    job = farm.submit("--set", f"seed={seed}")
+    until(farm.renders, 60, "a section on the worker")
+    return job
 
 
 def _there(farm: HostsFarm) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from model.bench.sizes import default_dtype, fill, find_size, open_bench_device
+from model.bench.sizes import default_dtype, fill, find_size
 from model.bench.steps import timed
+from model.device import open_device
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
@@ -34,7 +35,7 @@ WAYS = {
 
 @torch.no_grad()
 def run(setup: Setup, emit: Emit) -> None:
-    device, size = open_bench_device(setup.device), find_size(setup.size)
+    device, size = open_device(setup.device), find_size(setup.size)
     vae = build_codec(device, tiny=setup.size == "tiny")
     latents = torch.randn(1, 16, BLENDED, size.rows, size.columns).to(device, vae.dtype)
     for name, tiles in WAYS.items():

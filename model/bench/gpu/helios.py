@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from model.bench.sizes import default_dtype, fill, open_bench_device, working_dtype
+from model.bench.sizes import default_dtype, fill, working_dtype
 from model.bench.steps import timed
+from model.device import open_device
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
@@ -17,7 +18,7 @@ WHOLE = (48, 80)
 def run(setup: Setup, emit: Emit) -> None:
     from diffusers import HeliosTransformer3DModel
 
-    device = open_bench_device(setup.device)
+    device = open_device(setup.device)
     dtype, whole = working_dtype(device), WHOLE if setup.size == "13b" else (8, 16)
     small = {"num_attention_heads": 2, "attention_head_dim": 12, "rope_dim": (4, 4, 4), "num_layers": 2, "ffn_dim": 32}
     with torch.device("meta"), default_dtype(dtype):

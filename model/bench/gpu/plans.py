@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from model.bench.sizes import build, find_size, noise, open_bench_device, section_inputs, working_dtype
+from model.bench.sizes import build, find_size, noise, section_inputs, working_dtype
 from model.bench.steps import take_turns, through_ours, timed
-from model.device import HOST
-from model.memory import CUDA_CONTEXT, HUNYUAN_13B, PLACEMENTS, plan_memory
+from model.device import HOST, open_device
+from model.memory import HUNYUAN_13B, PLACEMENTS, plan_memory
 from model.placement import transformer_move
 from model.transformer.acceleration import accelerate
 
@@ -17,7 +17,7 @@ from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
 @torch.no_grad()
 def run(setup: Setup, emit: Emit) -> None:
-    device, size = open_bench_device(setup.device), find_size(setup.size)
+    device, size = open_device(setup.device), find_size(setup.size)
     dtype = working_dtype(device)
     for names in (("transformer", "hot", "streamed"), ("fp8", "streamed-fp8")):
         made = build(size, device, dtype)
@@ -42,21 +42,11 @@ def _measure(made: Any, name: str, size: str, device: torch.device, dtype: torch
     placing, _ = timed(bring, device)
     reset_peak(device)
     times = take_turns({name: through_ours(made, inputs)}, x, 3, 1)[name]
-    expected = plan_memory(HUNYUAN_13B, 1000, 1000, smallest=name) if size == "13b" else None
+    transformer = plan_memory(HUNYUAN_13B, 1000, 1000, smallest=name).rows[0].card
     return {
         "placing_s": placing,
         "first_s": times.first[0],
         "step_s": min(times.later),
         "peak_gb": peak_gb(device),
-        "expected_gb": expected and _denoising(name) - CUDA_CONTEXT,
+        "expected_gb": transformer + HUNYUAN_13B.activations if size == "13b" else None,
     }
-
-
-def _denoising(name: str) -> float:
-    """GB that the plan counts for a step, without what the encoders and the codec hold."""
-    placement, f = PLACEMENTS[name], HUNYUAN_13B
-    if placement.streamed:
-        weights = 2 * placement.weight_bytes * f.block + f.outside
-    else:
-        weights = placement.weight_bytes * f.hot + (0 if placement.drops_ahead else 2 * f.ahead)
-    return CUDA_CONTEXT + weights + f.activations

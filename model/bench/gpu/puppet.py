@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from model.bench.sizes import open_bench_device
+from model.device import open_device
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
 
@@ -35,7 +35,7 @@ def _train(setup: Setup, emit: Emit) -> Row:
         emit({"name": "clips", "seconds_per_clip": (time.monotonic() - began) / CLIPS})
         for _ in range(2):
             trainer.train_step()
-        reset_peak(open_bench_device(setup.device))
+        reset_peak(open_device(setup.device))
         began, steps = time.monotonic(), 0
         while time.monotonic() - began < min(10.0, setup.seconds / 4):
             trainer.train_step()
@@ -44,7 +44,7 @@ def _train(setup: Setup, emit: Emit) -> Row:
     return {
         "steps_per_s": steps / spent,
         "batch": recipe.transformer.batch,
-        "peak_gb": peak_gb(open_bench_device(setup.device)),
+        "peak_gb": peak_gb(open_device(setup.device)),
     }
 
 

@@ -16,7 +16,8 @@ import torch
 
 from farm.errors import unknown_name
 from farm.files import written_aside
-from model.bench.sizes import find_size, open_bench_device
+from model.bench.sizes import find_size
+from model.device import open_device
 
 Row = dict[str, Any]
 Emit = Callable[[Row], None]
@@ -68,7 +69,7 @@ def bench_gpu(
     for name in parts:
         if name not in PARTS:
             raise unknown_name("part", name, list(PARTS))
-    report: Row = {"device": about_device(open_bench_device(device)), "size": size, "minutes": minutes, "rows": []}
+    report: Row = {"device": about_device(open_device(device)), "size": size, "minutes": minutes, "rows": []}
 
     def keep(row: Row) -> None:
         report["rows"].append(row)

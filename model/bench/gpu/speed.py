@@ -11,12 +11,12 @@ from model.bench.sizes import (
     build_diffusers,
     find_size,
     noise,
-    open_bench_device,
     section_inputs,
     working_dtype,
 )
 from model.bench.steps import Forward, relative_error, take_turns, through_diffusers, through_ours, timed
 from model.bench.transformer import count_tflop
+from model.device import open_device
 from model.transformer.acceleration import (
     ATTENTION,
     BACKENDS,
@@ -67,7 +67,7 @@ class Speed:
     """Diffusers' class with random weights, the reference, and ours with the very same tensors beside it."""
 
     def __init__(self, setup: Setup) -> None:
-        self.size, self.device = find_size(setup.size), open_bench_device(setup.device)
+        self.size, self.device = find_size(setup.size), open_device(setup.device)
         self.dtype = working_dtype(self.device)
         self.reference = build_diffusers(self.size, self.device, self.dtype)
         self.inputs = section_inputs(self.size, self.device, self.dtype)
@@ -83,11 +83,9 @@ class Speed:
         made = self.ours()
         if fp8:
             made.use_fp8()
-        environ = {ATTENTION: attention, COMPILE: "1" if compiled else "0"}
-        if fp8 and self.device.type == "cuda":
-            environ[MATMUL] = "fp8"
-        if self.device.type == "cpu":
-            del environ[ATTENTION]
+        environ = {COMPILE: "1" if compiled else "0"}
+        if self.device.type == "cuda":
+            environ |= {ATTENTION: attention, MATMUL: "fp8" if fp8 else "bf16"}
         accelerate(made, self.device, self.dtype, environ)
         begin = through_ours(made, self.inputs)
         compile_s, _ = timed(lambda: begin([1000.0])(self.x, 1000.0), self.device)
