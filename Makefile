@@ -2,12 +2,14 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+# Two at a time, however many cores there are: one of them takes all tests that start Ray, see group_of in tests/conftest.py
+WORKERS ?= 2
 BIN := .venv/bin
 DEMO := demo/dance.mp4
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test storm check format clean
+.PHONY: help setup demo test storm check format docs pictures clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,7 +31,7 @@ demo: .venv/.stamp  ## Render a 10 second example video into demo/
 	@echo "The video is $(CURDIR)/$(DEMO)"
 
 test: .venv/.stamp  ## Run all tests (what can't run here is skipped by name)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_FLAGS)
 
 storm: .venv/.stamp  ## Kill and freeze processes of a rendering farm (half an hour)
 	$(BIN)/python -m tests.chaos.storm
@@ -45,6 +47,13 @@ format: .venv/.stamp  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/.stamp  ## Build the documentation as a site into build/docs, strictly
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	@echo "Open $(CURDIR)/build/docs/index.html"
+
+pictures: .venv/.stamp  ## Take the pictures of the tour anew, with a real farm and a real browser
+	FARM_TEST_PICTURES=docs/images/tour FARM_TEST_MODEL=bundled $(BIN)/python -m pytest tests/whole/test_tour.py
+
 clean:  ## Remove caches, the demo and .venv
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv build demo docs/reference .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

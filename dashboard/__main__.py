@@ -1,4 +1,4 @@
-"""``python -m dashboard [PORT [ADDRESS]]``: serve the dashboard, and say how to sign in."""
+"""``python -m dashboard [PORT]``: serve the dashboard, and say how to sign in."""
 
 import sys
 
@@ -13,7 +13,7 @@ def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_PORT
     if not is_child():
         print(f"Sign in at {LoginKeys(Settings.from_environment().login_keys_dir).link(f'http://127.0.0.1:{port}')}")
-    serve(port, sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1")
+    serve(port)
 
 
 if __name__ == "__main__":

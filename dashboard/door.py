@@ -1,8 +1,9 @@
 """The door of the dashboard: who may come in. It stands before everything that Streamlit serves.
 
-In comes whoever has the farm's token, or a link that ``farm up`` or ``farm open`` printed, which works once. A signed
-cookie remembers it. What is asked for under a foreign name (as by DNS rebinding), or by another site's page, is
-refused with or without the cookie; nobody may show the dashboard in a frame.
+In comes whoever has the farm's token, or one of their own, or a link that ``farm up`` or ``farm open`` printed, which
+works once, or whom a provider of identities knows (``dashboard.oidc``), where there is one. A signed cookie remembers
+it. What is asked for under a foreign name (as by DNS rebinding), or by another site's page, is refused with or without
+the cookie; nobody may show the dashboard in a frame.
 """
 
 import asyncio
@@ -12,18 +13,20 @@ import socket
 from collections.abc import Callable, Collection
 from urllib.parse import parse_qs, quote, urlsplit
 
-from itsdangerous import BadSignature, TimestampSigner
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from farm.errors import AuthError, FarmError
 from farm.tokens import LoginKeys
 
+from . import credentials
 from .login_page import login_page
+from .oidc import Provider
 
 OPEN_PATHS = frozenset({"/_stcore/health"})
-SESSION_SECONDS = 30 * 24 * 3600
 MAX_FORM = 4096
 FORM_SECONDS = 10.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -36,7 +39,7 @@ HEADERS = {
 }
 
 NO_TOKEN = "The dashboard has no token. Start it with the FARM_HOME of the farm, or with FARM_TOKEN."
-WRONG = "That is not the farm's token. On the farm's machine, `farm token` prints it."
+WRONG = "That is not the farm's token, nor anybody's own. On the farm's machine, `farm token` prints it."
 USED_UP = "This link has been used, or is too old. `farm open` makes another."
 
 
@@ -48,13 +51,23 @@ class Door:
         token: gives the farm's token, which may change; sessions end when it does.
         keys: links that work once.
         hosts: names besides loopback, this machine's own and plain addresses under which people may come.
+        person: gives the name of whose token that is, empty for nobody's; may ask the farm.
+        provider: of identities; None for none.
         cookie: name of the session's cookie. Browsers share cookies among the ports of a host, so it names the port.
     """
 
     def __init__(
-        self, app: ASGIApp, token: Callable[[], str], keys: LoginKeys, hosts: Collection[str], cookie: str
+        self,
+        app: ASGIApp,
+        token: Callable[[], str],
+        keys: LoginKeys,
+        hosts: Collection[str],
+        cookie: str,
+        person: Callable[[str], str] = lambda token: "",
+        provider: Provider | None = None,
     ) -> None:
-        self._app, self._token, self._keys, self._cookie = app, token, keys, cookie
+        self._provider = provider
+        self._app, self._token, self._keys, self._cookie, self._person = app, token, keys, cookie, person
         self._hosts = {name.lower() for name in (*hosts, "localhost", socket.gethostname(), socket.getfqdn())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +86,8 @@ class Door:
             answer: Response | None = PlainTextResponse(refusal, 403)
         elif scope["path"] == "/login":
             answer = await self._login(Request(scope, receive))
+        elif self._provider and scope["path"].startswith(self._provider.PATH):
+            answer = await self._known(Request(scope, receive), self._provider)
         elif scope["path"] == "/logout":
             answer = RedirectResponse("/", 303)
             answer.delete_cookie(self._cookie, path="/", httponly=True, samesite="lax")
@@ -106,16 +121,11 @@ class Door:
             return name in self._hosts or name.endswith(".localhost")
         return True
 
-    def _signer(self) -> TimestampSigner:
-        return TimestampSigner(self._token(), salt="dashboard session")
-
     def _is_in(self, scope: Scope) -> bool:
         cookie = Request({**scope, "type": "http"}).cookies.get(self._cookie, "")
-        if not cookie or not self._token():
-            return False
         try:
-            self._signer().unsign(cookie, max_age=SESSION_SECONDS)
-        except BadSignature:
+            credentials.read(self._token(), cookie)
+        except AuthError:
             return False
         return True
 
@@ -139,17 +149,32 @@ class Door:
         known = self._token()
         if not known:
             return self._form(onward, NO_TOKEN)
-        if not hmac.compare_digest(given.encode(), known.encode()):
-            return self._form(onward, WRONG)
-        return self._welcome(onward, request)
+        if hmac.compare_digest(given.encode(), known.encode()):
+            return self._welcome(onward, request)
+        try:
+            person = await run_in_threadpool(self._person, given) if given else ""
+        except FarmError as error:
+            return self._form(onward, f"The farm can't be asked who you are: {error}")
+        return self._welcome(onward, request, person) if person else self._form(onward, WRONG)
 
-    def _welcome(self, onward: str, request: Request) -> Response:
+    async def _known(self, request: Request, provider: Provider) -> Response:
+        """To the provider, or back from it."""
+        onward = _local(request.query_params.get("next", "/"))
+        try:
+            if request.url.path == provider.PATH:
+                return await provider.ask(request, onward)
+            person, onward = await provider.told(request)
+        except FarmError as error:
+            return self._form("/", str(error))
+        return self._welcome(_local(onward), request, person)
+
+    def _welcome(self, onward: str, request: Request, person: str = "") -> Response:
         answer = RedirectResponse(onward, 303)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         answer.set_cookie(
             self._cookie,
-            self._signer().sign("in").decode(),
-            max_age=SESSION_SECONDS,
+            credentials.sign(self._token(), person),
+            max_age=credentials.SESSION_SECONDS,
             httponly=True,
             samesite="lax",
             secure=secure,
@@ -157,7 +182,9 @@ class Door:
         return answer
 
     def _form(self, onward: str, problem: str) -> Response:
-        page = login_page(f"/login?next={quote(_local(onward), safe='')}", problem)
+        next_page = quote(_local(onward), safe="")
+        other = (f"{self._provider.PATH}?next={next_page}", self._provider.name) if self._provider else ("", "")
+        page = login_page(f"/login?next={next_page}", problem, *other)
         return HTMLResponse(page, 401, {"Cache-Control": "no-store"})
 
 

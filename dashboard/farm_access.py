@@ -1,7 +1,6 @@
 """The farm as pages see it: one client per address and token, cached answers, and failures shown as one clear box."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from dashboard.credentials import token
+from dashboard import credentials
+from dashboard.credentials import address, token
+from farm.accounts.people import Caller, Role
 from farm.client import FarmClient
 from farm.errors import AuthError, ClusterError, FarmError
-from farm.service.state import running_url
 from farm.settings import Settings
 from model.footage.apart import open_image_apart
 from model.footage.footage import FileFacts
@@ -21,27 +21,77 @@ PAGE_SIDE = 1024
 """Longest side in pixels of a picture on a page."""
 
 
-@st.cache_resource(max_entries=4)
-def _client(url: str, secret: str) -> FarmClient:
-    return FarmClient(url, secret)
-
-
-def address() -> str:
-    """``FARM_URL``, else where the farm on this machine says it runs, else the default address."""
-    settings = Settings.from_environment()
-    if os.environ.get("FARM_URL", "").strip():
-        return settings.url
-    return running_url(settings) or settings.url
+@st.cache_resource(max_entries=32)
+def _client(url: str, secret: str, person: str) -> FarmClient:
+    return FarmClient(url, secret, user=person)
 
 
 def client() -> FarmClient:
-    """The client for ``address()`` with the token of ``FARM_TOKEN`` or the home; read anew each time."""
-    return _client(address(), token())
+    """The client for ``address()``, which asks for whoever signed in; read anew each time.
+
+    Raises:
+        AuthError: the session has ended.
+    """
+    return _client(address(), token(), person())
+
+
+def person() -> str:
+    """Who signed in with a token of their own; empty for the household.
+
+    Raises:
+        AuthError: the session has ended.
+    """
+    if not credentials.session_cookie:
+        return ""
+    return credentials.read(token(), st.context.cookies.get(credentials.session_cookie, ""))
+
+
+def person_of(secret: str) -> str:
+    """The name of whose own token that is; empty for nobody's. FarmError when the farm can't be asked."""
+    try:
+        with FarmClient(address(), secret) as asking:
+            found = asking.me()
+    except AuthError:
+        return ""
+    return str(found["name"]) if found["known"] else ""
+
+
+def person_at(email: str) -> str:
+    """The name of whom a provider of identities knows by that address; empty for nobody. FarmError as above."""
+    with FarmClient(address(), token()) as asking:
+        known = {str(user["email"]).casefold(): str(user["name"]) for user in asking.users()}
+    return known.get(email.casefold(), "") if email else ""
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _me(farm: str) -> dict[str, Any]:
+    return client().me()
+
+
+def me() -> dict[str, Any]:
+    """``{"name", "role", "known"}`` of whoever signed in, at most 30 seconds old."""
+    return _me(source())
+
+
+def may_change(owner: str) -> bool:
+    """Whether whoever signed in may change what is ``owner``'s; the farm decides, pages only leave out what it would
+    refuse."""
+    return _caller().may_change(owner)
+
+
+def may_queue() -> bool:
+    """Whether they may queue jobs."""
+    return _caller().may(Role.ARTIST)
+
+
+def _caller() -> Caller:
+    found = me()
+    return Caller(found["name"], Role(found["role"]), known=found["known"])
 
 
 def source() -> str:
-    """Names farm and token, for the keys of caches: nobody sees an answer that was given to another token."""
-    return f"{address()} {hashlib.sha256(token().encode()).hexdigest()}"
+    """Names farm, token and person, for the keys of caches: nobody sees an answer that was given to another."""
+    return f"{address()} {hashlib.sha256(token().encode()).hexdigest()} {person()}"
 
 
 @contextmanager
@@ -56,7 +106,9 @@ def explained() -> Iterator[None]:
 
 def show_error(error: FarmError) -> None:
     """One box for one error."""
-    if isinstance(error, AuthError):
+    if isinstance(error, AuthError) and credentials.session_cookie:
+        st.error(f"**The farm does not know you.** {error} [Sign in](/login)", icon=":material/key_off:")
+    elif isinstance(error, AuthError):
         st.error(
             f"**The farm refused the token.** {error}\n\nThe dashboard reads it from `FARM_TOKEN` or `FARM_HOME/token` "
             f"(`{Settings.from_environment().token_path}`); start it with the same `FARM_HOME` as the farm.",
@@ -82,6 +134,11 @@ def _facts(farm: str, what: str) -> Any:
     return getattr(client(), what)()
 
 
+def forget() -> None:
+    """Ask anew, as after a change."""
+    _facts.clear()
+
+
 def presets() -> dict[str, Any]:
     """``{"presets", "broken"}``, at most 30 seconds old."""
     return dict(_facts(source(), "presets"))
@@ -95,12 +152,20 @@ def exporters() -> list[dict[str, Any]]:
     return list(_facts(source(), "exporters"))
 
 
+def post_processors() -> list[dict[str, Any]]:
+    return list(_facts(source(), "post_processors"))
+
+
 def models() -> list[dict[str, Any]]:
     return list(_facts(source(), "models"))
 
 
 def loras() -> list[dict[str, Any]]:
     return list(_facts(source(), "loras"))
+
+
+def owners() -> list[dict[str, Any]]:
+    return list(_facts(source(), "owners"))
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)

@@ -22,6 +22,7 @@ _PAGE = """<!doctype html>
  input, button {{ box-sizing: border-box; width: 100%; padding: .6rem .75rem; border-radius: 10px; font: inherit; }}
  input {{ border: 1px solid {border}; background: {raised}; color: {text}; }}
  button {{ margin-top: .75rem; border: 0; background: {primary}; color: {background}; font-weight: 600; }}
+ a {{ color: {primary}; }}
  :focus-visible {{ outline: 2px solid {primary}; outline-offset: 2px; }}
 </style>
 </head>
@@ -33,12 +34,20 @@ _PAGE = """<!doctype html>
  <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
  <button type="submit">Sign in</button>
 </form>
+{other}
 <p>On the farm's machine, <code>farm token</code> prints it, and <code>farm open</code> signs you in without it.</p>
 </main></body></html>
 """
 
 
-def login_page(action: str, problem: str = "") -> str:
-    """The page; its form goes to ``action``, and ``problem`` says in one line what went wrong before."""
+def login_page(action: str, problem: str = "", other: str = "", provider: str = "") -> str:
+    """The page; its form goes to ``action``, and ``problem`` says in one line what went wrong before.
+
+    Args:
+        other: where those go who sign in by a ``provider`` of identities; empty for no such way.
+    """
     told = re.sub("`(.+?)`", r"<code>\1</code>", escape(problem))
-    return _PAGE.format(action=escape(action), problem=f'<p role="alert">{told}</p>' if told else "", **COLORS)
+    way = f'<p><a href="{escape(other)}">Sign in with {escape(provider)}</a></p>' if other else ""
+    return _PAGE.format(
+        action=escape(action), problem=f'<p role="alert">{told}</p>' if told else "", other=way, **COLORS
+    )

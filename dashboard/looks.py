@@ -1,11 +1,13 @@
 """Small shared pieces of the pages' look: states, times, styles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Literal
 
 import streamlit as st
+
+from farm.units import when
 
 State = Literal["blue", "green", "orange", "red", "gray", "violet"]
 
@@ -18,14 +20,21 @@ STATES: dict[str, tuple[State, str]] = {
     "cancelled": ("gray", ":material/block:"),
 }
 
+PAGE, PAGER = "page", 290
+"""The pager's key and its width in pixels."""
+
 STYLE = """
 <style>
 .block-container { padding-top: 2.6rem; max-width: 1180px; }
+.block-container:has(.st-key-queue-filters, .st-key-history-filters) { padding-left: 2rem; padding-right: 2rem; }
+.block-container:has(.st-key-queue-filters) { max-width: 1900px; }
+.st-key-queue_table [data-testid="stElementToolbar"] { display: none; }  /* it covers the bar */
 h1 { font-size: 1.9rem !important; }
 .facts { display: flex; flex-wrap: wrap; gap: 6px 22px; font-size: 0.9rem; }
 .facts span { opacity: 0.65; margin-right: 6px; }
 .big { font-size: 1.35rem; font-weight: 650; line-height: 1.25; }
-.st-key-examples button { padding: 2px 10px; min-height: 0; border: 1px solid #2a3140; border-radius: 14px; }
+.st-key-examples button { padding: 2px 10px; min-height: 0; border: 1px solid rgba(128, 128, 128, 0.4);
+  border-radius: 14px; }
 .st-key-examples button p { font-size: 0.82rem; }
 .st-key-plan [data-testid="stMetricValue"] { font-size: 1.5rem; }
 .st-key-plan [data-testid="stMetricLabel"] * { overflow: visible; white-space: nowrap; font-size: 0.74rem; }
@@ -34,8 +43,31 @@ h1 { font-size: 1.9rem !important; }
 .seat { font-size: 0.9rem; line-height: 1.45; overflow-wrap: anywhere; }
 [class*="st-key-replica-"] { flex-wrap: nowrap !important; }
 .seat a { color: inherit; }
-.events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; max-height: 340px;
+.st-key-head-picture { max-width: 96px; }
+.line { font-size: 0.875rem; opacity: 0.7; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.why { font-size: 0.84rem; line-height: 1.6; height: 5.2em; overflow-y: auto; opacity: 0.85; }
+.why b { font-weight: 600; margin-right: 8px; }
+.why .failed b { color: #f2665e; }
+.takes { font-size: 0.9rem; line-height: 1.9; }
+.takes span { opacity: 0.65; }
+.strip { height: 104px; overflow-x: auto; overflow-y: hidden; border-radius: 6px; }
+.strip img { height: 96px; display: block; }
+.events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; height: 340px;
   overflow-y: auto; }
+.result { display: block; color: inherit !important; text-decoration: none !important; }
+.result video, .result img, .result .none { display: block; width: 100%; aspect-ratio: 1; object-fit: contain;
+  border-radius: 6px; background: rgba(128, 128, 128, 0.16); }
+.result .none { align-content: center; text-align: center; font-size: 0.8rem; opacity: 0.65; }
+.result b { display: block; margin-top: 8px; font-weight: 600; line-height: 1.3; height: 2.6em; overflow: hidden;
+  overflow-wrap: anywhere; }
+.state { font-weight: 600; }
+.state.failed, .wrong { color: #e5534b; }
+.wrong { font-size: 0.8rem; overflow-wrap: anywhere; }
+.state.completed { color: #2f9e6b; }
+@media (max-width: 640px) {
+  .block-container:has(.st-key-queue-filters, .st-key-history-filters) { padding-left: 1rem; padding-right: 1rem; }
+  .st-key-cards [data-testid="stColumn"] { min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem); }
+}
 .events b { opacity: 0.6; font-weight: 400; margin-right: 10px; }
 </style>
 """
@@ -47,7 +79,7 @@ def badge(state: str) -> None:
     st.badge(state, icon=icon, color=color)
 
 
-def title_of(request: dict[str, Any], limit: int = 90) -> str:
+def title_of(request: Mapping[str, Any], limit: int = 90) -> str:
     """The job's name, else its prompt, cut to one line."""
     text = " ".join((request["name"] or request["prompt"]).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
@@ -59,14 +91,6 @@ def plain(text: str) -> str:
     return marked.replace("\\:", "\\:\u2060")
 
 
-def when(text: str | None) -> datetime | None:
-    """A time of the API; times without zone are UTC."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def duration(seconds: float) -> str:
     """Such as ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:
@@ -75,14 +99,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def elapsed(start: str | None, end: str | None, now: datetime | None = None) -> str:
-    """Time from start to end, or to now; empty when it has not begun."""
-    begin = when(start)
-    if begin is None:
-        return ""
-    return duration(((when(end) or now or datetime.now(UTC)) - begin).total_seconds())
 
 
 def ahead(outlook: Mapping[str, Any] | None) -> str:
@@ -107,15 +123,36 @@ def ago(text: str, now: datetime | None = None) -> str:
     return "just now"
 
 
-def size(count: int) -> str:
-    """Such as ``1.4 MB``."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
-
-
 def facts(pairs: dict[str, str]) -> None:
     """A line of name and value."""
     cells = "".join(f"<div><span>{escape(k)}</span>{escape(v)}</div>" for k, v in pairs.items() if v)
     st.html(f'<div class="facts">{cells}</div>')
+
+
+def pager(total: int, size: int) -> None:
+    """The pages of a list, of ``size`` each; the one that is shown stands in the address."""
+    st.pagination(max(1, -(-total // size)), key=PAGE, bind="query-params", width=PAGER)
+
+
+def page_number() -> int:
+    """Of the page that ``pager`` will show; it is drawn only once the number of pages is known."""
+    given = str(st.session_state.get(PAGE) or st.query_params.get(PAGE, "1"))
+    return max(1, int(given)) if given.isdecimal() and len(given) < 7 else 1
+
+
+def stay_within(rows: Sequence[Any], total: int) -> None:
+    """Draw the first page instead of one that there is not any more; to be called before ``pager``."""
+    if total and not rows and page_number() > 1:
+        first_page()
+        st.rerun()
+
+
+def go(name: str, **params: str) -> None:
+    """Leave for another page, with these parameters in its address; also from a page that has bound some of its own,
+    which Streamlit would not clear."""
+    st.switch_page(st.session_state["pages"][name], query_params=params if params or st.query_params else None)
+
+
+def first_page() -> None:
+    """Called when something else is listed."""
+    st.session_state[PAGE] = 1

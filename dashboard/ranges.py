@@ -2,25 +2,25 @@
 
 from typing import Any
 
-from farm.jobs.request import RenderRequest
+from farm.jobs.submission import Submission
 
 
 def default(field: str) -> Any:
     """What a request has when nothing is said."""
-    return RenderRequest.model_fields[field].get_default()
+    return Submission.model_fields[field].get_default()
 
 
 def ends(field: str) -> tuple[Any, Any]:
     """Smallest and largest value of a field of numbers, as its type; a bound that is itself excluded counts as one."""
-    rules = RenderRequest.model_fields[field].metadata
+    rules = Submission.model_fields[field].metadata
     low, high = (_bound(rules, *names) for names in (("ge", "gt"), ("le", "lt")))
-    is_float = "float" in str(RenderRequest.model_fields[field].annotation)
+    is_float = "float" in str(Submission.model_fields[field].annotation)
     return (float(low), float(high)) if is_float else (low, high)
 
 
 def longest(field: str) -> int:
     """Characters that a field of text may have."""
-    return int(_bound(RenderRequest.model_fields[field].metadata, "max_length"))
+    return int(_bound(Submission.model_fields[field].metadata, "max_length"))
 
 
 def _bound(rules: list[Any], *names: str) -> Any:

@@ -1,4 +1,4 @@
-"""Colours of the dashboard, for Streamlit's theme and for the page on which people sign in."""
+"""Colours of the dashboard, dark and light, for Streamlit's themes; the page on which people sign in is dark."""
 
 COLORS = {
     "primary": "#7c9cff",
@@ -11,4 +11,17 @@ COLORS = {
     "green": "#4cc38a",
     "red": "#f2665e",
     "orange": "#f0a35e",
+}
+
+LIGHT = {
+    "primary": "#3f5fd0",
+    "background": "#ffffff",
+    "raised": "#eef1f7",
+    "sidebar": "#f5f7fb",
+    "text": "#1b2130",
+    "muted": "#5a6478",
+    "border": "#d3d9e6",
+    "green": "#1f8f5f",
+    "red": "#cf3f37",
+    "orange": "#b9691f",
 }

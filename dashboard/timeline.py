@@ -1,4 +1,4 @@
-"""The section timeline: one cell per section in viewer order, coloured by what has been done for it. Pure HTML."""
+"""The section timeline: one cell per section in viewer order, with its picture and what has been done for it. HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from dashboard.looks import duration, when
+from dashboard.looks import duration
+from dashboard.pictures import picture_url
 from farm.jobs.names import decode_name, section_name
+from farm.units import when
 
 COLORS = {
     "waiting": "#2b3242",
     "ready": "#4a5468",
     "running": "#7c9cff",
+    "retaken": "#e2a84b",
     "rendered": "#2f9e77",
     "done": "#4cc38a",
     "failed": "#f2665e",
@@ -22,39 +25,28 @@ LEGEND = {
     "waiting": "waits for other sections",
     "ready": "can start",
     "running": "rendering",
+    "retaken": "outside its limits: other takes",
     "rendered": "rendered, not decoded",
     "done": "finished",
     "failed": "failed",
+    "cancelled": "cancelled",
 }
 
-STYLE = """
-<style>
-.timeline { display: flex; gap: 3px; width: 100%; }
-.timeline.many { gap: 1px; }
-.timeline .cell { position: relative; flex: 1 1 0; min-width: 0; height: 66px; border-radius: 6px; overflow: hidden;
-  color: #0c0f15; font-size: 12px; padding: 6px 8px; box-sizing: border-box; white-space: nowrap; }
-.timeline.many .cell { height: 44px; border-radius: 3px; padding: 0; }
-.timeline .waiting, .timeline .ready, .timeline .cancelled { color: #d5dae4; }
-.timeline .cell b { font-size: 13px; }
-.timeline .fill { position: absolute; left: 0; bottom: 0; top: 0; background: #7c9cff; opacity: 0.9; }
-.timeline .cell div { position: relative; }
-.timeline .running { background: #36425f; color: #f3f6ff; }
-.scale { display: flex; justify-content: space-between; font-size: 12px; opacity: 0.6; margin: 4px 2px 8px; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 12px; opacity: 0.8; }
-.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 6px; }
-</style>
-"""
+MANY = 40
+"""More sections than that get small cells."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One section. ``share`` is how much of its denoising is done, ``seconds`` how long its rendering took so far,
-    ``skipped`` what its step cache spared."""
+    """One section. ``step`` of ``steps`` denoising steps are done by the last of its ``tries``, which is at ``place``;
+    ``seconds``: how long that took so far; ``skipped``: what its step cache spared; ``picture``: its address; ``take``:
+    which of its takes it is, 0 for the first; ``verdict``: the same in words, and how good, where it was judged."""
 
     index: int
     state: str
-    share: float
-    replica: str
+    step: int
+    steps: int
+    place: str
     seconds: float
     tries: int
     reason: str
@@ -62,6 +54,9 @@ class Cell:
     stop: float
     prompt: str
     skipped: str = ""
+    picture: str = ""
+    take: int = 0
+    verdict: str = ""
 
 
 def cells(detail: Mapping[str, Any], now: datetime | None = None) -> list[Cell]:
@@ -73,10 +68,24 @@ def cells(detail: Mapping[str, Any], now: datetime | None = None) -> list[Cell]:
         attempts.setdefault(attempt["task_id"], []).append(attempt)
     tasks = {task["name"]: task for task in detail["tasks"]}
     skipped = {made["index"]: _skipped(made) for made in detail["rendered"]}
+    verdicts = {made["index"]: _verdict(made) for made in detail["rendered"]}
+    takes = {made["index"]: made.get("take") or 0 for made in detail["rendered"]}
     return [
-        replace(_cell(section, tasks, attempts, detail["plan"]["fps"], now), skipped=skipped.get(section["index"], ""))
+        replace(
+            cell,
+            skipped=skipped.get(cell.index, ""),
+            verdict=verdicts.get(cell.index, ""),
+            picture=picture_of(detail, cell),
+        )
         for section in detail["plan"]["section_list"]
+        for take in [takes.get(section["index"], 0)]
+        for cell in [_cell(section, take, tasks, attempts, detail["plan"]["fps"], now)]
     ]
+
+
+def picture_of(detail: Mapping[str, Any], cell: Cell, strip: bool = False) -> str:
+    """The address of a section's picture as it is now; empty while there is none."""
+    return picture_url(detail, cell.index, cell.step if cell.state == "running" else None, strip)
 
 
 def _skipped(made: Mapping[str, Any]) -> str:
@@ -85,8 +94,17 @@ def _skipped(made: Mapping[str, Any]) -> str:
     return f"{made['cache']} cache skipped {count} of {made['steps']} steps" if count else ""
 
 
+def _verdict(made: Mapping[str, Any]) -> str:
+    """Which take a section is and how good; empty where it was not judged."""
+    if made.get("take") is None:
+        return ""
+    outside = f", outside {' and '.join(made['outside'])}" if made["outside"] else ""
+    return f"take {made['take']}, score {made['score']:.2f}{outside}"
+
+
 def _cell(
     section: Mapping[str, Any],
+    take: int,
     tasks: Mapping[str, Mapping[str, Any]],
     attempts: Mapping[str, Sequence[Mapping[str, Any]]],
     fps: int,
@@ -95,10 +113,14 @@ def _cell(
     index = section["index"]
     task = tasks[section_name(index)]
     decode = tasks.get(decode_name(index))
-    tried = sorted(attempts.get(task["id"], ()), key=lambda attempt: attempt["number"])
+    by = tasks.get(section_name(index, take), task)
+    """The task that has rendered it."""
+    tried = sorted(attempts.get(by["id"], ()), key=lambda attempt: attempt["number"])
     last = tried[-1] if tried else None
     state = task["state"]
-    if state == "done" and decode and decode["state"] == "failed":
+    if state == "waiting" and section_name(index, 1) in tasks:
+        state = "retaken"
+    elif state == "done" and decode and decode["state"] == "failed":
         state = "failed"
     elif state == "done" and decode and decode["state"] != "done":
         state = "rendered"
@@ -109,47 +131,50 @@ def _cell(
     return Cell(
         index=index,
         state=state,
-        share=last["step"] / last["steps"] if last and last["steps"] else 0.0,
-        replica=last["replica"] if last else "",
+        step=last["step"] if last else 0,
+        steps=last["steps"] if last else 0,
+        place=last["place"] if last else "",
         seconds=seconds,
         tries=len(tried),
         reason=failed["reason"],
         start=section["first_frame"] / fps,
         stop=(section["last_frame"] + 1) / fps,
         prompt=section["prompt"],
+        take=take,
     )
 
 
-def timeline_html(cells: Sequence[Cell]) -> str:
-    """The bar, its time scale and the legend of the states that occur."""
-    many = len(cells) > 16
-    body = "".join(_cell_html(cell, many) for cell in cells)
-    end = cells[-1].stop if cells else 0.0
-    scale = "".join(f"<span>{end * part / 4:.1f} s</span>" for part in range(5))
-    seen = [state for state in COLORS if any(cell.state == state for cell in cells)]
-    legend = "".join(f'<div><i style="background:{COLORS[s]}"></i>{LEGEND.get(s, s)}</div>' for s in seen)
-    kind = "timeline many" if many else "timeline"
-    return f'{STYLE}<div class="{kind}">{body}</div><div class="scale">{scale}</div><div class="legend">{legend}</div>'
+def timeline_html(cells: Sequence[Cell], chosen: int | None = None) -> str:
+    """The sections, and the legend of all states: of the same height as long as there are the same sections."""
+    body = "".join(_cell_html(cell, cell.index == chosen) for cell in cells)
+    legend = "".join(f'<div><i style="background:{COLORS[s]}"></i>{text}</div>' for s, text in LEGEND.items())
+    kind = "timeline many" if len(cells) > MANY else "timeline"
+    return f'<div class="{kind}">{body}</div><div class="legend">{legend}</div>'
 
 
-def _cell_html(cell: Cell, many: bool) -> str:
-    tip = [f"section {cell.index + 1}: {LEGEND.get(cell.state, cell.state)}", f"{cell.start:.2f}-{cell.stop:.2f} s"]
-    if cell.replica:
-        tip.append(f"{cell.replica}, {duration(cell.seconds)}")
+def _cell_html(cell: Cell, chosen: bool) -> str:
+    tip = [f"section {cell.index}: {LEGEND.get(cell.state, cell.state)}", f"{cell.start:.2f}-{cell.stop:.2f} s"]
+    if cell.place:
+        tip.append(f"{cell.place}, step {cell.step} of {cell.steps}, {duration(cell.seconds)}")
     if cell.tries > 1:
         tip.append(f"{cell.tries} tries")
-    tip.extend(text for text in (cell.skipped, cell.reason, cell.prompt) if text)
-    fill = (
-        f'<div class="fill" style="position:absolute;width:{cell.share:.0%}"></div>' if cell.state == "running" else ""
-    )
-    label = ""
-    if not many:
-        took = duration(cell.seconds) if cell.replica else ""
-        again = f" ·{cell.tries}×" if cell.tries > 1 else ""
-        lines = (f"<b>{cell.index + 1}</b>{again}", escape(cell.replica), took)
-        label = "".join(f"<div>{line}</div>" for line in lines)
-    background = "" if cell.state == "running" else f"background:{COLORS.get(cell.state, '#2b3242')}"
+    tip.extend(text for text in (cell.skipped, cell.verdict, cell.reason, cell.prompt) if text)
+    share = cell.step / cell.steps if cell.steps else 0.0
+    again = f" ·take {cell.take}" if cell.take else ""
+    again += f" ·{cell.tries}×" if cell.tries > 1 else ""
+    lines = (f"<b>{cell.index}</b>{again}<u>{cell.start:.1f} s</u>", escape(cell.place), _progress(cell))
+    label = "".join(f"<div>{line}</div>" for line in lines)
+    picture = f'<img alt="" src="{escape(cell.picture)}">' if cell.picture else ""
+    fill = f'<div class="fill" style="width:{share:.0%}"></div>' if cell.state == "running" else ""
     return (
-        f'<div class="cell {escape(cell.state)}" data-section="{cell.index}" style="{background}" '
-        f'title="{escape(chr(10).join(tip))}">{fill}{label}</div>'
+        f'<button class="cell {escape(cell.state)}{" chosen" if chosen else ""}" data-section="{cell.index}" '
+        f'style="--state:{COLORS.get(cell.state, COLORS["waiting"])}" title="{escape(chr(10).join(tip))}">'
+        f'<div class="picture">{picture}{fill}</div><div class="label">{label}</div></button>'
     )
+
+
+def _progress(cell: Cell) -> str:
+    if not cell.place:
+        return ""
+    took = duration(cell.seconds)
+    return f"{cell.step}/{cell.steps} · {took}" if cell.state == "running" and cell.steps else took

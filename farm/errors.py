@@ -1,5 +1,10 @@
 """Every error that the farm raises on purpose; the lowest module, importable by all layers."""
 
+import errno
+
+SCARCE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+"""Numbers of errors of a machine that is short of something, or broken."""
+
 
 class FarmError(Exception):
     """An error with a message for the user: what was wrong, what was expected, what to do.
@@ -30,6 +35,12 @@ class AuthError(FarmError):
     status = 401
 
 
+class ForbiddenError(FarmError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+
+
 class ConflictError(FarmError):
     """The thing is in a state in which this can't be done, such as cancelling a completed job."""
 
@@ -52,8 +63,28 @@ class CheckpointError(FarmError):
     """A model checkpoint is missing, incomplete or corrupt."""
 
 
+class ResultError(FarmError):
+    """A model gave what can't be right, such as values that are no numbers: by a broken device, or weights that
+    overflow."""
+
+
 class PluginError(FarmError):
-    """A plug-in or preset file is broken; it is disabled and the farm goes on."""
+    """A plug-in or preset file is broken; it is disabled and the farm goes on.
+
+    ``where``: file and line that it is about, such as ``farm_mine.py:12``, as far as that is known.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class PluginFault(PluginError):
+    """A plug-in's own code failed at its work, and would again, wherever that is tried."""
+
+
+class UndeliveredError(FarmError):
+    """Somebody who wanted to be told of something could not be."""
 
 
 class StorageError(FarmError):

@@ -130,6 +130,18 @@ class Child:
         end_family(self.family)
 
 
+def start_service(module: str, words: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    """A module of ours as a process that outlives this one; what it prints begins ``log`` anew."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 def mark_of_owner() -> str:
     """What ``OWNER`` is in the children of this process."""
     return f"{os.getpid()}:{_started(os.getpid())}"

@@ -12,6 +12,8 @@ from model.memory import PLACEMENTS
 
 from .errors import InputError, StorageError, unknown_name
 from .home import farm_home
+from .templates import DEFAULT as DEFAULT_NAMES
+from .templates import check_template
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 EXPORTER_SECONDS = 600.0
@@ -49,10 +51,14 @@ class Settings:
         exporter_seconds: ``FARM_EXPORTER_SECONDS``.
         memory_plan: ``FARM_MEMORY_PLAN``; empty for the fastest that fits.
         dashboard_hosts: ``FARM_DASHBOARD_HOSTS``.
+        dashboard_url: where the farm's own dashboard listens, as its supervisor says; empty for none.
         keep_latents_days: ``FARM_KEEP_LATENTS_DAYS``; infinite for ever.
         disk_budget_gb: ``FARM_DISK_BUDGET_GB``; infinite for none.
         node_token: ``FARM_NODE_TOKEN``; empty for what is in ``node_token_path``.
         cache_gb: ``FARM_CACHE_GB``.
+        model_limits: ``FARM_MODEL_LIMITS``.
+        when_idle: ``FARM_WHEN_IDLE``.
+        file_names: ``FARM_FILE_NAMES``, a template.
     """
 
     home: Path
@@ -63,10 +69,15 @@ class Settings:
     exporter_seconds: float = EXPORTER_SECONDS
     memory_plan: str = ""
     dashboard_hosts: tuple[str, ...] = ()
+    dashboard_url: str = ""
     keep_latents_days: float = KEEP_LATENTS_DAYS
     disk_budget_gb: float = math.inf
     node_token: str = field(default="", repr=False)
     cache_gb: float = CACHE_GB
+    when_idle: str = ""
+    file_names: str = DEFAULT_NAMES
+    follows: bool = False
+    model_limits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
     def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
@@ -104,6 +115,7 @@ class Settings:
             ),
             memory_plan=_memory_plan(values.get("FARM_MEMORY_PLAN") or ""),
             dashboard_hosts=_host_names(values.get("FARM_DASHBOARD_HOSTS") or ""),
+            dashboard_url=values.get("FARM_DASHBOARD_URL", ""),
             keep_latents_days=_number(
                 values,
                 "FARM_KEEP_LATENTS_DAYS",
@@ -126,11 +138,14 @@ class Settings:
                 lambda gigabytes: 0 < gigabytes < math.inf,
                 f"a number of GB above 0, such as {CACHE_GB:g}",
             ),
+            model_limits=_model_limits(values.get("FARM_MODEL_LIMITS") or ""),
+            when_idle=values.get("FARM_WHEN_IDLE", ""),
+            file_names=_file_names(values.get("FARM_FILE_NAMES") or default.file_names),
         )
 
     def on_node(self, environ: Mapping[str, str]) -> "Settings":
         """These settings of the head as they count on another node: its own home, way to the artifacts, credential and
-        cache, as far as ``environ`` names them.
+        cache, as far as ``environ`` names them. It follows the head's plug-ins and presets.
 
         Raises:
             InputError: a value can't be used.
@@ -144,12 +159,18 @@ class Settings:
             artifacts_url=own.artifacts_url if named["FARM_ARTIFACTS_URL"] else self.artifacts_url,
             node_token=own.node_token or self.node_token,
             cache_gb=own.cache_gb if named["FARM_CACHE_GB"] else self.cache_gb,
+            follows=bool(named["FARM_HOME"]),
         )
 
     @property
     def token_path(self) -> Path:
         """The file with the bearer token of the HTTP API."""
         return self.home / "token"
+
+    @property
+    def users_path(self) -> Path:
+        """The list of people who may use the farm."""
+        return self.home / "users.json"
 
     @property
     def farm_id_path(self) -> Path:
@@ -160,6 +181,11 @@ class Settings:
     def node_token_path(self) -> Path:
         """The file with the token of machines that render for the farm; on one that joined, a copy of the head's."""
         return self.home / "node-token"
+
+    @property
+    def partial_dir(self) -> Path:
+        """What is finished of videos that are not, joined for those who look at them."""
+        return self.home / "cache" / "partial"
 
     @property
     def cache_dir(self) -> Path:
@@ -180,9 +206,24 @@ class Settings:
         return self.home / "presets"
 
     @property
+    def default_presets_path(self) -> Path:
+        """Which preset each model starts with."""
+        return self.home / "default-presets.toml"
+
+    @property
     def plugins_dir(self) -> Path:
         """The user's own plug-in files (Python)."""
         return self.home / "plugins"
+
+    @property
+    def followed_dir(self) -> Path:
+        """What this machine has of the head's plug-ins and presets; see ``farm.joining.following``."""
+        return self.home / "cache" / "head"
+
+    @property
+    def followed_link(self) -> Path:
+        """Link to the folder with what the head has now."""
+        return self.followed_dir / "current"
 
     @property
     def loras_dir(self) -> Path:
@@ -198,6 +239,11 @@ class Settings:
     def login_keys_dir(self) -> Path:
         """Keys of links that sign in to the dashboard once."""
         return self.run_dir / "login-keys"
+
+    @property
+    def speed_path(self) -> Path:
+        """The file with the speed of a core of this machine, in units a second, as a short render measured it."""
+        return self.run_dir / "speed"
 
     def ensure_home(self) -> "Settings":
         """Create the home and its folders, readable by the user only; return self.
@@ -245,6 +291,23 @@ def _memory_plan(value: str) -> str:
     if value and value not in PLACEMENTS:
         raise unknown_name("memory plan", value, list(PLACEMENTS))
     return value
+
+
+def _model_limits(value: str) -> dict[str, int]:
+    limits = {}
+    for pair in filter(None, (pair.strip() for pair in value.split(","))):
+        name, _, number = (part.strip() for part in pair.partition("="))
+        if not name or not number.isdecimal() or int(number) < 1:
+            raise InputError(f"FARM_MODEL_LIMITS has {pair!r}; expected such as framepack=2,puppet=4.")
+        limits[name] = int(number)
+    return limits
+
+
+def _file_names(value: str) -> str:
+    try:
+        return check_template(value)
+    except ValueError as error:
+        raise InputError(f"FARM_FILE_NAMES is {value!r}; it {error}.") from None
 
 
 def _host_names(value: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Text that people write: which characters it may hold, and files of it as editors save them. Imports nothing else."""
 
+import json
 import re
 import tomllib
 import unicodedata
@@ -24,6 +25,14 @@ def plain(text: str) -> str:
     if found := _CONTROL.search(text):
         raise ValueError(f"should hold no control characters, has U+{ord(found[0]):04X} at {found.start() + 1}")
     return text
+
+
+def json_or_text(word: str) -> Any:
+    """What a person typed as a value: read as JSON, such as ``25``, ``true`` or ``[1, 2]``, or else the text itself."""
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
 
 
 def one_line(text: str) -> str:

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from .errors import InputError, StorageError
 
@@ -44,8 +45,8 @@ class LoginKeys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def link(self, url: str) -> str:
-        """A link to the dashboard at ``url`` that signs in whoever opens it first.
+    def link(self, url: str, page: str = "/") -> str:
+        """A link to the dashboard at ``url`` that signs in whoever opens it first, and leads on to ``page``.
 
         Raises:
             StorageError: the key can't be kept.
@@ -59,7 +60,7 @@ class LoginKeys:
             self._path(key).touch(mode=0o600)
         except OSError as error:
             raise StorageError(f"can't keep a key for the dashboard in {self._folder}: {error.strerror}.") from error
-        return f"{url}/login?key={key}"
+        return f"{url}/login?key={key}" + (f"&next={quote(page, safe='')}" if page != "/" else "")
 
     def use(self, key: str) -> bool:
         """Whether the key is good; it is used up by this."""

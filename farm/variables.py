@@ -53,6 +53,14 @@ VARIABLES = (
         "Further host names, with commas, under which browsers may open the dashboard, as behind a proxy.",
     ),
     Variable(
+        "FARM_OIDC_URL",
+        "none",
+        "A provider of identities (OpenID Connect), such as `https://accounts.google.com`, by which people sign in to "
+        "the dashboard: see [security](security.md#people).",
+    ),
+    Variable("FARM_OIDC_CLIENT_ID", "none", "How that provider calls this farm."),
+    Variable("FARM_OIDC_CLIENT_SECRET", "none", "What this farm shows that provider."),
+    Variable(
         "FARM_MEMORY_PLAN",
         "the fastest that fits",
         "The largest memory plan that replicas use: see [memory](memory.md).",
@@ -69,6 +77,21 @@ VARIABLES = (
     ),
     Variable("FARM_EXPORTER_SECONDS", "600", "For how long an exporter may do nothing before it is stopped."),
     Variable(
+        "FARM_MODEL_LIMITS",
+        "none",
+        "Most tasks at a time that use a model, such as `framepack=2,puppet=4`, so that it leaves seats to others.",
+    ),
+    Variable(
+        "FARM_WHEN_IDLE",
+        "none",
+        "A command that the head runs when the last job has ended, as `farm up --when-idle` sets it.",
+    ),
+    Variable(
+        "FARM_FILE_NAMES",
+        "`{name}-{id}`",
+        "What files are called when people fetch them: see [exports](exports.md#names-of-files).",
+    ),
+    Variable(
         "FARM_KEEP_LATENTS_DAYS",
         "30",
         "For how long the sections of a finished video are kept, for other exports, redo and fork; `inf`: for ever.",
@@ -81,7 +104,7 @@ VARIABLES = (
     Variable("FARM_DEBUG", "off", "`1` shows tracebacks, like `--debug`."),
 )
 
-INTERNAL = frozenset({"FARM_CHILD_OF", "FARM_CHILD_FAMILY", "FARM_PLUGIN_API"})
+INTERNAL = frozenset({"FARM_CHILD_OF", "FARM_CHILD_FAMILY", "FARM_DASHBOARD_URL", "FARM_PLUGIN_API"})
 """Not for users: marks that processes of the farm give each other, and a plug-in's constant."""
 
 

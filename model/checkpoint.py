@@ -1,8 +1,8 @@
 """Checkpoints: the parts of a model, found, verified and identified before anything large is read. No torch.
 
-A *part* is a component of the pipeline: a folder with its configuration and weights, or a single safetensors file. A
-bundled checkpoint is one folder in the layout of a diffusers pipeline: ``model_index.json``, one folder per part, and
-beside them this project's ``family.json`` (what planning needs to know) and ``SHA256SUMS`` (in the format of
+A *part* is a component of the pipeline: a folder with its configuration and weights, or a single file, safetensors or
+GGUF. A bundled checkpoint is one folder in the layout of a diffusers pipeline: ``model_index.json``, a folder for each
+part, and beside them this project's ``family.json`` (what planning needs to know) and ``SHA256SUMS`` (in the format of
 ``sha256sum -c``; verified when it is there).
 """
 
@@ -15,13 +15,19 @@ from typing import Any
 
 from farm.errors import CheckpointError
 
+from .gguf_file import SUFFIX
 from .weights import file_sha256, known_sha256, read_header, read_json, weight_files
 
 MODEL_INDEX = "model_index.json"
 FAMILY = "family.json"
 CHECKSUMS = "SHA256SUMS"
+SCHEDULER_CONFIG = "scheduler_config.json"
 WITH_WEIGHTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "image_encoder")
-WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "feature_extractor")
+WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "feature_extractor", "scheduler")
+PARTS = (*WITH_WEIGHTS, *WITHOUT_WEIGHTS)
+"""Every part that a family may have, by the names of diffusers' pipelines."""
+BUNDLED = PARTS[:-1]
+"""Those of a bundled checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class Part:
     def files(self) -> tuple[Path, ...]:
         """Its weight files."""
         return tuple(self.path if self.path.is_file() else self.path / name for name in self.digests)
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether it is a GGUF file, whose weights stay in blocks of 4 to 8 bits."""
+        return self.path.suffix == SUFFIX
 
     @property
     def weight_bytes(self) -> int:
@@ -120,7 +131,7 @@ def _verify(path: Path, stamps: tuple[tuple[str, int, int], ...]) -> Checkpoint:
     index = read_json(path / MODEL_INDEX, _REMEDY)
     family = read_json(path / FAMILY, _REMEDY)
     parts = {}
-    for name in WITH_WEIGHTS + WITHOUT_WEIGHTS:
+    for name in BUNDLED:
         value = index.get(name)
         if not isinstance(value, list) or len(value) != 2 or value[0] is None or not (path / name).is_dir():
             raise CheckpointError(f"checkpoint {path}: component {name!r} is missing; {_REMEDY}.")

@@ -1,6 +1,8 @@
-"""Samplers, step caches and LoRAs as requests name them, with what users are told about them. No torch, no files."""
+"""Samplers, step caches, LoRAs and the fit of pictures as requests name them, with what users are told about them. No
+torch, no files."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 SAMPLERS = {
     "unipc": "UniPC of order 3, variant bh1: what FramePack was tuned with",
@@ -44,3 +46,19 @@ class Lora:
     name: str
     weight: float = 1.0
     sha256: str = ""
+
+
+FitKind = Literal["crop", "pad"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How pictures come into the size of the video: ``crop`` covers it and cuts off what overhangs, ``pad`` shows the
+    whole picture between black bars. ``position``: where the picture lies then, along the side where it does not fit,
+    from 0 (its left or top is kept, or at the edge) over 0.5 (the middle) to 1."""
+
+    kind: FitKind = "crop"
+    position: float = 0.5
+
+
+CENTRED = Fit()

@@ -16,6 +16,7 @@ from .weights import read_header, weight_files
 
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
+GGUF = "gguf"
 _AGAIN = "copy or download it again"
 
 
@@ -31,10 +32,11 @@ def load_weights(
 
     Args:
         kind: a model class of diffusers or transformers.
-        path: a folder with configuration and weights (in shards or not), or a single safetensors file.
+        path: a folder with configuration and weights (in shards or not), or a single file.
         device: where to put it.
         dtype: ``fp32``, ``bf16``, ``fp16``, or ``fp8``: the layers of a transformer's blocks are kept as 8-bit floats,
-            see ``transformer.fp8``, and everything else in bf16 (on the CPU: fp32).
+            see ``transformer.fp8``, and everything else in bf16 (on the CPU: fp32); ``gguf``: the blocks of a GGUF file
+            stay as they are, and everything else is as for ``fp8``.
         config: the model's configuration, for a single file.
         works_on: the device that it will compute on, when that is another.
 
@@ -119,7 +121,7 @@ def check_shapes(kind: Any, config: Mapping[str, Any], shapes: Mapping[str, tupl
 
 def working_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """What a part of this dtype computes in on ``device``."""
-    if dtype == "fp8":
+    if dtype in ("fp8", GGUF):
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     return TORCH_DTYPES[dtype]
 

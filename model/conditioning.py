@@ -1,7 +1,7 @@
 """Conditioning: what the transformer is told about the text and the pictures, as in HunyuanVideo and FramePack."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,16 @@ class TextSettings:
     skip_layers: int = 0
     max_tokens: int = 64
     crop: int = 0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "TextSettings":
+        """Of a family with these facts."""
+        return cls(
+            template=facts["prompt_template"],
+            skip_layers=int(facts["text_layers_skip"]),
+            max_tokens=int(facts["max_text_tokens"]),
+            crop=int(facts.get("crop_text_tokens", 0)),
+        )
 
 
 def encode_text(prompt: str, tokenizer: Any, encoder: Any, settings: TextSettings) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,21 +12,19 @@ from dataclasses import dataclass
 
 from farm.errors import InputError
 
-from .plan.plan import FRAMES_PER_LATENT, Plan, pixel_frames
+from .plan.plan import Plan
+from .plan.rules import FRAMES_PER_LATENT, pixel_frames
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One decode: absolute ``latents`` that it reads, frames of the video that it gives."""
+    """One decode: absolute ``latents`` that it reads, frames of the video that it gives, and how many decoded frames to
+    ``skip`` before the first of them."""
 
     index: int
     latents: range
     frames: range
-
-    @property
-    def skip(self) -> int:
-        """Decoded frames to throw away before the first one that it gives."""
-        return self.frames.start - FRAMES_PER_LATENT * self.latents.start
+    skip: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class Decoding:
     Attributes:
         before, after: latent frames beside the section's own that its decoding reads; cut off at the video's ends.
         blend: keep the frames of all of them and blend where chunks overlap; else they are context only.
+        alone: each section is decoded by itself and nothing is thrown away: see ``plan.rules``.
         tile_above: largest picture, in pixels, that is decoded in one piece when nobody says how; 0 if the codec can't
             decode in tiles.
     """
@@ -44,18 +43,22 @@ class Decoding:
     after: int = 0
     blend: bool = False
     tile_above: int = 0
+    alone: bool = False
 
     def __post_init__(self) -> None:
-        if not self.blend and self.before < 1:
+        if not (self.blend or self.alone) and self.before < 1:
             raise InputError("decode_before is 0; a chunk needs a latent before it, whose own frames are cut off.")
 
     def chunk(self, plan: Plan, index: int) -> Chunk:
         """The chunk of section ``index``; every frame of the video is in one or two chunks."""
         section = plan.sections[index]
+        if self.alone:
+            return Chunk(index, range(section.start, section.stop), section.frames, 0)
         first = section.start - self.before if index else 0
         latents = range(max(first, 0), min(section.stop + self.after, plan.latent_frames))
         decoded = range(FRAMES_PER_LATENT * latents.start, pixel_frames(latents.stop))
-        return Chunk(index, latents, decoded if self.blend else section.frames)
+        given = decoded if self.blend else section.frames
+        return Chunk(index, latents, given, given.start - decoded.start)
 
     def overlaps(self, plan: Plan, index: int) -> tuple[int, int]:
         """Frames at the beginning and end of a chunk that the chunks before and after it give as well."""

@@ -1,6 +1,7 @@
 """Devices: opened so that results repeat, named by what decides their bits, and asked for their memory."""
 
 import os
+import time
 from collections.abc import Mapping
 
 import torch
@@ -68,6 +69,19 @@ def total_memory(device: torch.device = HOST) -> int:
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+def product_speed(device: torch.device, dtype: torch.dtype, size: int = 4096, times: int = 6) -> float:
+    """TFLOP/s of products of two square matrices on ``device``, which are most of what a transformer does: the best of
+    some, a few milliseconds on a card."""
+    left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    best = float("inf")
+    for _ in range(1 + times):  # the first one loads the library
+        began = time.perf_counter()
+        product = left @ right
+        float(product[0, 0])  # waits for it
+        best = min(best, time.perf_counter() - began)
+    return float(f"{2 * size**3 / best / 1e12:.3g}")
 
 
 def graphics_cards() -> tuple[torch.device, ...]:

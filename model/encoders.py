@@ -6,7 +6,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.group_offloading import _get_group_onload_device, _is_group_offload_enabled
 
-from .checkpoint import Checkpoint, Part
+from .checkpoint import WITHOUT_WEIGHTS, Checkpoint, Part
 from .components import load_processor, load_weights
 from .device import HOST, free_memory, total_memory
 
@@ -53,19 +53,14 @@ class Encoders:
             self.release()
 
     def _load(self, name: str) -> Any:
-        from transformers import AutoTokenizer, CLIPTextModel, LlamaModel, SiglipVisionModel
-        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-
-        models = {"text_encoder": LlamaModel, "text_encoder_2": CLIPTextModel, "image_encoder": SiglipVisionModel}
         part = self._checkpoint.parts[name]
-        path = part.path
-        if name in models:
-            device = self._device_for(part)
-            model = load_weights(models[name], path, device, self._dtypes[name])
-            if name == "text_encoder" and device != self._device:
-                self._stream(model)
-            return model
-        return load_processor(SiglipImageProcessorPil if name == "feature_extractor" else AutoTokenizer, path)
+        if name in WITHOUT_WEIGHTS:
+            return load_processor(_class_of(part), part.path)
+        device = self._device_for(part)
+        model = load_weights(_class_of(part), part.path, device, self._dtypes[name])
+        if name == "text_encoder" and device != self._device:
+            self._stream(model)
+        return model
 
     def _stream(self, model: Any) -> None:
         """Have ``model``, which lies on the host, compute on the card, to which its layers come one by one."""
@@ -82,6 +77,16 @@ class Encoders:
         """The device, or the CPU when the weights of ``part`` don't fit what is free there now."""
         fits = self._device.type == "cpu" or part.weight_bytes * FITS <= free_memory(self._device)
         return self._device if fits else HOST
+
+
+def _class_of(part: Part) -> Any:
+    """Transformers' class of an encoder or processor: tokenizers of any kind, and image processors without torch."""
+    import transformers
+
+    name = "AutoTokenizer" if part.name.startswith("tokenizer") else part.kind[1]
+    if name == "SiglipImageProcessor":
+        name = "SiglipImageProcessorPil"
+    return getattr(transformers, name)
 
 
 def works_on(encoder: Any) -> torch.device:

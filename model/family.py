@@ -6,7 +6,7 @@ A family is found by name with ``describe(name)``; ``load(name, device)`` reads 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from farm.errors import InputError
 
@@ -16,6 +16,7 @@ from .footage.buckets import Bucket, nearest_bucket, scaled_buckets
 from .memory import Placement
 from .plan.layout import Layout
 from .plan.plan import Section
+from .plan.rules import CONTINUOUS, Rules
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,9 @@ class FamilyInfo:
     ``magcache_ratios`` (one a step) are calibrations of two caches; without ratios there is no MagCache.
     ``text_to_video``: whether it may start from no picture, as an experiment. ``token_seconds``: what a step takes for
     a token on a reference device (one core for the puppet, an H100 for models of 13B), as a first estimate of times.
+    ``drawn``: it knows drawn figures on plain ground only. ``rules``: how its videos are planned.
+    ``defaults``: of a request's fields where neither user nor preset says anything; ``without``: fields that mean
+    nothing to it; ``caches`` and ``samplers``: those that it knows, empty for all; ``unguided``: it takes no real CFG.
     """
 
     name: str
@@ -60,11 +64,27 @@ class FamilyInfo:
     resolutions: tuple[int, ...] = ()
     text_to_video: bool = False
     token_seconds: float = 1e-5
+    drawn: bool = False
+    rules: Rules = CONTINUOUS
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    without: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    unguided: bool = False
 
     @property
     def window(self) -> int:
         """Latent frames generated per section."""
         return self.layout.window
+
+    @property
+    def pieces(self) -> tuple[int, int] | None:
+        """For a video that goes before: of how many frames each piece is that is encoded by itself, and how many pieces
+        the history has room for. None: its last frames are one piece, whatever their number."""
+        if not self.rules.start_in_history:
+            return None
+        history = sum(group.frames for group in self.layout.left) - self.layout.has_start_slot
+        return self.rules.section_frames(self.window), -(-history // self.window)
 
     @property
     def resolution(self) -> int:
@@ -141,12 +161,14 @@ class Renderer(Protocol):
     attention: str
     """The attention backend, such as ``native``; part of the device class where it is not PyTorch's own choice."""
 
-    def encode(self, image: "bytes | Footage", prompts: tuple[str, ...], n_prompt: str) -> dict[str, "torch.Tensor"]:
+    def encode(
+        self, image: "bytes | Footage", prompts: tuple[str, ...], n_prompt: str, seed: int = 0
+    ) -> dict[str, "torch.Tensor"]:
         """Conditioning of a job: ``start_latent`` [channels, 1, h, w], each anchor's latents under ``anchor.<name>``,
         image and text embeddings; flat, CPU tensors.
 
         The only call that needs text encoders. ``image`` is footage, or the file of a start image, which is cropped to
-        the nearest bucket.
+        the nearest bucket. ``seed``: of noise over what is given, where the family lays any (``Plan.given_seed``).
         """
 
     def denoise(

@@ -10,22 +10,23 @@ from typing import Any
 from farm.errors import CheckpointError
 
 from . import hub
-from .checkpoint import FAMILY, Checkpoint, Part, open_part, weights_sha256
+from .checkpoint import FAMILY, PARTS, SCHEDULER_CONFIG, Checkpoint, Part, open_part, weights_sha256
+from .facts import facts_file, family_facts, family_names
 from .plan.layout import Layout
-from .released import FOLDER, NAMES, released_facts
-from .sources import PARTS, FamilyConfiguration, Source, configuration, configuration_file, parse_source, path_variable
-from .weights import known_sha256, weight_files
+from .sources import (
+    SINGLE,
+    FamilyConfiguration,
+    Source,
+    brought_folder,
+    configuration,
+    configuration_file,
+    parse_source,
+    path_variable,
+)
+from .weights import known_sha256, read_json, weight_files
 
-KINDS = {
-    "transformer": ("diffusers", "HunyuanVideoFramepackTransformer3DModel"),
-    "vae": ("diffusers", "AutoencoderKLHunyuanVideo"),
-    "text_encoder": ("transformers", "LlamaModel"),
-    "text_encoder_2": ("transformers", "CLIPTextModel"),
-    "image_encoder": ("transformers", "SiglipVisionModel"),
-    "tokenizer": ("transformers", "AutoTokenizer"),
-    "tokenizer_2": ("transformers", "AutoTokenizer"),
-    "feature_extractor": ("transformers", "SiglipImageProcessor"),
-}
+FILE = ".file"
+"""How the name of a folder ends in which a part lies that is a single file."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,14 @@ def locate(family: str) -> dict[str, Located]:
         InputError: ``models.toml`` can't be used.
         CheckpointError: the folder that was set for the family is missing or holds no part of it.
     """
-    configured = configuration(family, ("puppet", *NAMES))
+    configured = configuration(family, family_names())
+    defaults = family_facts(family)["parts"]
+    names = [name for name in PARTS if name in defaults]
     found = {}
-    for name in PARTS:
-        default = released_facts(family)["parts"][name]
-        source = _in_folder(configured.folder, name) or configured.sources.get(name) or parse_source(default["source"])
+    for name in names:
+        default = defaults[name]
+        set_here = _in_folder(configured.folder, name) or configured.sources.get(name)
+        source = set_here or _in_folder(brought_folder(family), name) or parse_source(default["source"])
         is_default = source == parse_source(default["source"])
         path, origin = source.path, str(source)
         if path is None and (cached := hub.cached(source)):
@@ -71,9 +75,9 @@ def locate(family: str) -> dict[str, Located]:
             path = None
         expected = int(default["bytes"]) if is_default else None
         found[name] = Located(name, source, path, origin, expected, default["licence"] if is_default else "")
-    if configured.folder and not any(_in_folder(configured.folder, name) for name in PARTS):
+    if configured.folder and not any(_in_folder(configured.folder, name) for name in names):
         raise CheckpointError(
-            f"no model checkpoint at {configured.folder}: it has none of the folders {', '.join(PARTS)}; correct "
+            f"no model checkpoint at {configured.folder}: it has none of the folders {', '.join(names)}; correct "
             f"{path_variable(family)} or {configuration_file()}."
         )
     return found
@@ -86,26 +90,32 @@ def open_released(family: str) -> Checkpoint:
         CheckpointError: parts are missing, cut short, or not this family's; one line with the remedy.
         InputError: ``models.toml`` can't be used.
     """
-    configured = configuration(family, ("puppet", *NAMES))
+    configured = configuration(family, family_names())
     located = locate(family)
     _check_name(family, located["transformer"])
     _check_present(family, located)
     remedy = f"`farm models pull {family}` gets it again, unless it is a copy of your own"
+    said = family_facts(family)["parts"]
     parts = {
-        name: open_part(name, part.path, KINDS[name], part.origin, remedy)
+        name: open_part(name, part.path, (said[name]["kind"][0], said[name]["kind"][1]), part.origin, remedy)
         for name, part in located.items()
         if part.path is not None
     }
     _check_bytes(family, located["transformer"], parts["transformer"])
+    if "scheduler" in parts:
+        _check_scheduler(family, parts["scheduler"], remedy)
     facts, file = _facts(family, configured, located["transformer"])
     return Checkpoint(parts, facts, file, weights_sha256(parts.values()), configured.dtypes)
 
 
 def _in_folder(folder: Path | None, name: str) -> Source | None:
-    """The part in the family's own folder, as a folder or (transformer.safetensors) a single file."""
+    """The part in a folder of the family's, as a folder or (transformer.safetensors) a single file, which may also lie
+    in a folder that is called so, under a name of its own."""
     if folder is None:
         return None
-    for path in (folder / name, folder / f"{name}.safetensors"):
+    single = [folder / f"{name}{end}" for end in SINGLE]
+    brought = [file for end in SINGLE for file in (folder / f"{name}{FILE}").glob(f"*{end}")]
+    for path in (folder / name, *single, *brought):
         if path.exists():
             return Source(path=path)
     return None
@@ -128,11 +138,11 @@ def _check_present(family: str, located: Mapping[str, Located]) -> None:
 def _check_name(family: str, located: Located) -> None:
     """Refuse weights that are called as another family's: I2V and F1 differ in nothing that a file's content tells."""
     for name in _names(located):
-        owners = [other for other in NAMES if re.search(released_facts(other)["named"], name, re.IGNORECASE)]
+        owners = [other for other in released_names() if re.search(family_facts(other)["named"], name, re.IGNORECASE)]
         if owners and family not in owners:
             raise CheckpointError(
-                f"{family}: the transformer {located.origin} is called {name!r}, so it is {owners[0]}'s, which has "
-                f"another layout; use --model {owners[0]}, or correct {configuration_file()}."
+                f"{family}: the transformer {located.origin} is called {name!r}, so it is {owners[0]}'s; "
+                f"use --model {owners[0]}, or correct {configuration_file()}."
             )
         if owners:
             return
@@ -140,14 +150,33 @@ def _check_name(family: str, located: Located) -> None:
 
 def _check_bytes(family: str, located: Located, transformer: Part) -> None:
     """Refuse weights with the digests of another family's, where the hub's cache has those."""
-    for other in NAMES:
-        source = parse_source(released_facts(other)["parts"]["transformer"]["source"])
+    for other in released_names():
+        source = parse_source(family_facts(other)["parts"]["transformer"]["source"])
         cached = hub.cached(source) if other != family else None
         if cached and set(_cached_digests(cached[0])) & set(transformer.digests.values()):
             raise CheckpointError(
                 f"{family}: the transformer {located.origin} has the same bytes as {source}, which is {other}'s; "
                 f"use --model {other}, or correct {configuration_file()}."
             )
+
+
+def _check_scheduler(family: str, scheduler: Part, remedy: str) -> None:
+    """Refuse weights with another family's way of sampling, which nothing in a transformer's files tells apart."""
+    config = read_json(scheduler.path / SCHEDULER_CONFIG, remedy)
+    found = [config.get("_class_name"), config.get("stages")]
+    if found == family_facts(family)["scheduler"]:
+        return
+    owner = next((other for other in family_names() if family_facts(other).get("scheduler") == found), None)
+    use = f"use --model {owner}" if owner else "use the family that they belong to"
+    raise CheckpointError(
+        f"{family}: {scheduler.path} is a {found[0]} with {found[1]} stages, so these weights are not {family}'s; "
+        f"{use}, or correct {configuration_file()}."
+    )
+
+
+def released_names() -> list[str]:
+    """Families whose transformer is known by what it is called."""
+    return [name for name in family_names() if "named" in family_facts(name)]
 
 
 def _names(located: Located) -> list[str]:
@@ -167,8 +196,8 @@ def _cached_digests(path: Path) -> list[str]:
 
 def _facts(family: str, configured: FamilyConfiguration, transformer: Located) -> tuple[dict[str, Any], Path]:
     """The family's facts under those of a ``family.json`` beside the weights, which must agree on the layout."""
-    facts, file = released_facts(family), FOLDER / f"{family}.toml"
-    folders = [configured.folder] if configured.folder else []
+    facts, file = dict(family_facts(family)), facts_file(family)
+    folders = [configured.folder or brought_folder(family)]
     if transformer.path is not None and transformer.source.path is not None:
         folders += [transformer.path, transformer.path.parent]
     own = next((folder / FAMILY for folder in folders if (folder / FAMILY).is_file()), None)

@@ -1,13 +1,19 @@
 """Memory plans: what of a model lies where, chosen from the card's and the host's memory. Pure arithmetic, no torch.
 
 Sizes are in GB of 10**9 bytes. A plan is the fastest one whose peak fits; when a section runs out of memory all the
-same, the replica goes on with ``next_smaller``. Figures of the 13B model: parameters counted on its configuration,
-working memory at 608x640 counted without a card (docs/memory.md).
+same, the replica goes on with ``next_smaller``. How large a model is stands in its family's facts (docs/memory.md).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from farm.errors import FarmError, unknown_name
+from farm.errors import CheckpointError, FarmError, unknown_name
+
+from .facts import family_facts
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 CUDA_CONTEXT = 0.5
 """What a process holds on a card before it has loaded anything."""
@@ -28,6 +34,7 @@ class Footprint:
         outside: what a streamed transformer holds outside of its blocks, in GB.
         activations: working memory of a denoising step, in GB.
         decoding, tile: working memory of decoding a chunk in one piece, and in tiles, in GB.
+        stored: bytes of a hot weight in a file whose blocks stay as they are; None: as the placement has it.
     """
 
     hot: float
@@ -40,6 +47,7 @@ class Footprint:
     activations: float
     decoding: float
     tile: float
+    stored: float | None = None
 
     @property
     def transformer(self) -> float:
@@ -47,18 +55,26 @@ class Footprint:
         return self.hot + self.ahead
 
 
-HUNYUAN_13B = Footprint(
-    hot=9.07,
-    ahead=3.80,
-    block=0.34,
-    text=7.63,
-    image=0.43,
-    vae=0.25,
-    outside=0.4,
-    activations=2.35,
-    decoding=21.0,
-    tile=2.8,
-)
+def footprint(family: str) -> Footprint:
+    """Of a family by its facts, its transformer in 16 bits."""
+    return _said(family_facts(family), family)
+
+
+def footprint_of(checkpoint: "Checkpoint") -> Footprint:
+    """Of a large model, with its weights as its files have them.
+
+    Raises:
+        CheckpointError: its family does not say how large it is.
+    """
+    said = _said(checkpoint.family, str(checkpoint.family_file))
+    transformer = checkpoint.parts["transformer"]
+    return replace(said, stored=transformer.weight_bytes / 1e9 / said.transformer) if transformer.in_blocks else said
+
+
+def _said(facts: Mapping[str, Any], where: str) -> Footprint:
+    if "footprint" not in facts:
+        raise CheckpointError(f"{where}: there is no [footprint] that says how much memory so large a model takes.")
+    return Footprint(**facts["footprint"])
 
 
 @dataclass(frozen=True)
@@ -149,7 +165,10 @@ def plan_memory(
     if smallest is not None and smallest not in PLACEMENTS:
         raise unknown_name("memory plan", smallest, names)
     usable = card - preserve
-    plans = [_plan(footprint, PLACEMENTS[name], usable) for name in names[names.index(smallest) if smallest else 0 :]]
+    tried = [PLACEMENTS[name] for name in names[names.index(smallest) if smallest else 0 :]]
+    if footprint.stored:  # blocks are not rounded to 8 bits again
+        tried = [placement for placement in tried if placement.weight_bytes == 2] or [PLACEMENTS["streamed"]]
+    plans = [_plan(footprint, placement, usable) for placement in tried]
     for plan in plans:
         if plan.card <= usable and plan.host <= host:
             return plan
@@ -170,9 +189,10 @@ def next_smaller(name: str) -> str | None:
 
 def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPlan:
     f, p = footprint, placement
-    weights, ahead = p.weight_bytes * f.hot, 2 * f.ahead
+    size = f.stored or p.weight_bytes
+    weights, ahead = size * f.hot, 2 * f.ahead
     text, image, vae = 2 * f.text, 2 * f.image, 2 * f.vae
-    transformer = 2 * p.weight_bytes * f.block + f.outside if p.streamed else weights + (0 if p.drops_ahead else ahead)
+    transformer = 2 * size * f.block + f.outside if p.streamed else weights + (0 if p.drops_ahead else ahead)
     staying = transformer + text + image + vae if p.keeps else 0.0
     alone = CUDA_CONTEXT + staying
     text_on_card = p.keeps or alone + text <= usable
@@ -182,7 +202,7 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
     decoding = alone + (0 if p.keeps else vae) + f.tile
     waiting = 0.0 if p.keeps else weights + ahead
     rows = (
-        Row("transformer", _where(p), transformer, waiting - ahead if waiting else 0.0),
+        Row("transformer", _where(f, p), transformer, waiting - ahead if waiting else 0.0),
         Row("  used ahead of a section", "host" if p.drops_ahead else "card", 0.0, ahead if waiting else 0.0),
         Row(
             "text encoders", _visitor(p.keeps, text_on_card), text if text_on_card else 0.0, 0 if text_on_card else text
@@ -191,12 +211,12 @@ def _plan(footprint: Footprint, placement: Placement, usable: float) -> MemoryPl
         Row("a denoising step", "card", f.activations, 0.0),
         Row("decoding a chunk", "card, in tiles" + ("; in one piece fits" if one_piece else ""), f.tile, 0.0),
     )
-    host = PROCESS + 2 * p.weight_bytes * f.block + max(waiting, 0.0 if text_on_card else text)
+    host = PROCESS + 2 * size * f.block + max(waiting, 0.0 if text_on_card else text)
     return MemoryPlan(p, one_piece, text_on_card, rows, max(denoising, encoding, decoding), host)
 
 
-def _where(placement: Placement) -> str:
-    kind = {1: "fp8", 2: "bf16"}[placement.weight_bytes]
+def _where(footprint: Footprint, placement: Placement) -> str:
+    kind = "blocks of the file" if footprint.stored else {1: "fp8", 2: "bf16"}[placement.weight_bytes]
     return f"host, streamed block by block ({kind})" if placement.streamed else f"card ({kind})"
 
 

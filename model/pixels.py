@@ -10,13 +10,14 @@ def to_bytes(frames: torch.Tensor) -> torch.Tensor:
     return ((frames.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def pack_chunk(frames: torch.Tensor, head: int, tail: int) -> dict[str, torch.Tensor]:
-    """What is kept of a decoded chunk [n, h, w, 3]: bytes, but for the frames that a neighbour gives as well.
+def pack_chunk(frames: torch.Tensor, pictures: torch.Tensor, head: int, tail: int) -> dict[str, torch.Tensor]:
+    """What is kept of a decoded chunk [n, h, w, 3]: its bytes, which ``pictures`` are, but for the frames that a
+    neighbour gives as well.
 
     Those stay in the codec's precision, as ``head`` and ``tail``: blending comes before rounding.
     """
     stop = frames.shape[0] - tail
-    parts = {"frames": to_bytes(frames[head:stop])}
+    parts = {"frames": pictures[head:stop].clone()}
     if head:
         parts["head"] = frames[:head].clone()
     if tail:

@@ -6,7 +6,7 @@ import torch
 
 from .checkpoint import Checkpoint
 from .device import GB, HOST, free_memory
-from .memory import HUNYUAN_13B, PLACEMENTS, MemoryBudget, Placement, plan_memory
+from .memory import PLACEMENTS, MemoryBudget, Placement, footprint_of, plan_memory
 from .transformer import PackedTransformer
 
 Move = Callable[[torch.device], object]
@@ -72,7 +72,8 @@ def choose_placement(checkpoint: Checkpoint, device: torch.device, budget: Memor
     if device.type != "cuda" or weight_bytes(checkpoint) < LARGE:
         return PLACEMENTS[budget.plan or "resident"]
     card, host = free_memory(device) / GB, free_memory() / GB
-    return plan_memory(HUNYUAN_13B, card, host, preserve=budget.preserve, smallest=budget.plan).placement
+    footprint = footprint_of(checkpoint)
+    return plan_memory(footprint, card, host, preserve=budget.preserve, smallest=budget.plan).placement
 
 
 def weight_bytes(checkpoint: Checkpoint) -> int:

@@ -3,31 +3,12 @@
 Good enough to see early whether a video goes the right way, and thousands of times cheaper than the codec.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-_HUNYUAN_VIDEO = (
-    (-0.0395, -0.0331, 0.0445),
-    (0.0696, 0.0795, 0.0518),
-    (0.0135, -0.0945, -0.0282),
-    (0.0108, -0.0250, -0.0765),
-    (-0.0209, 0.0032, 0.0224),
-    (-0.0804, -0.0254, -0.0639),
-    (-0.0991, 0.0271, -0.0669),
-    (-0.0646, -0.0422, -0.0400),
-    (-0.0696, -0.0595, -0.0894),
-    (-0.0799, -0.0208, -0.0375),
-    (0.1166, 0.1627, 0.0962),
-    (0.1165, 0.0432, 0.0407),
-    (-0.2315, -0.1920, -0.1355),
-    (-0.0270, 0.0401, -0.0821),
-    (-0.0616, -0.0997, -0.0727),
-    (0.0249, -0.0469, -0.1703),
-)
-_HUNYUAN_VIDEO_BIAS = (0.0259, -0.0192, -0.0761)
 _RIDGE = 1e-6
 _CLIPS, _FRAMES, _SIDE, _PATCH = 8, 9, 96, 16
 
@@ -50,18 +31,13 @@ class LatentColours:
         return (colours.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
-HUNYUAN_VIDEO = LatentColours.of(_HUNYUAN_VIDEO, _HUNYUAN_VIDEO_BIAS)
-"""Of HunyuanVideo's codec: the factors that ComfyUI and FramePack's demo use."""
-
-
-def colours_of(vae: Any) -> LatentColours:
-    """The map for a codec: HunyuanVideo's is known, that of any other is fitted to it within a second.
+def colours_of(vae: Any, facts: Mapping[str, Any]) -> LatentColours:
+    """The map for a codec: that of its family's ``facts``, else one that is fitted to it within a second.
 
     ``vae`` has the interface of diffusers' video codecs; nothing of it is changed.
     """
-    if type(vae).__name__ == "AutoencoderKLHunyuanVideo" and vae.config.latent_channels == len(_HUNYUAN_VIDEO):
-        return HUNYUAN_VIDEO
-    return fit_colours(vae)
+    known = facts.get("preview")
+    return LatentColours.of(known["factors"], known["bias"]) if known else fit_colours(vae)
 
 
 @torch.no_grad()

@@ -12,9 +12,10 @@ from farm.errors import InputError, unknown_name
 from farm.home import farm_home
 from farm.texts import read_toml
 
-from .checkpoint import WITH_WEIGHTS, WITHOUT_WEIGHTS
+from .checkpoint import PARTS, SCHEDULER_CONFIG, WITH_WEIGHTS
 
-PARTS = (*WITH_WEIGHTS, *WITHOUT_WEIGHTS)
+SINGLE = (".safetensors", ".gguf")
+"""How a single file with a part's weights ends."""
 DTYPES = ("fp32", "bf16", "fp16", "fp8")
 
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)(?:@([\w./-]+))?")
@@ -24,7 +25,7 @@ _WEIGHTS = {
 }
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "merges.txt",
+    "vocab.json", "merges.txt", "spiece.model",
 )  # fmt: skip
 _FILES = {
     "transformer": _WEIGHTS["diffusers"],
@@ -35,6 +36,7 @@ _FILES = {
     "tokenizer": _TOKENIZER,
     "tokenizer_2": _TOKENIZER,
     "feature_extractor": ("preprocessor_config.json",),
+    "scheduler": (SCHEDULER_CONFIG,),
 }
 
 
@@ -49,7 +51,7 @@ class Source:
 
     @property
     def is_file(self) -> bool:
-        return self.folder.endswith(".safetensors")
+        return self.folder.endswith(SINGLE)
 
     def patterns(self, part: str) -> tuple[str, ...]:
         """What to download of the repository, and nothing else of it."""
@@ -76,7 +78,7 @@ def parse_source(text: str) -> Source:
     if not match:
         raise InputError(
             f"{text!r} is no source of a model; expected an absolute path, or owner/repository with a folder and a "
-            "@revision if need be, such as hunyuanvideo-community/HunyuanVideo/vae."
+            "@revision if need be, such as lllyasviel/FramePackI2V_HY@main."
         )
     return Source(repository=match[1], folder=match[2].strip("/"), revision=match[3] or "main")
 
@@ -110,6 +112,11 @@ def configuration(family: str, families: tuple[str, ...]) -> FamilyConfiguration
     found = read.get(family, FamilyConfiguration())
     folder = os.environ.get(path_variable(family), "").strip()
     return FamilyConfiguration(Path(folder).expanduser(), {}, found.dtypes) if folder else found
+
+
+def brought_folder(family: str) -> Path:
+    """Where parts lie that another machine of the farm gave to this one; see ``model.brought``."""
+    return farm_home() / "models" / family
 
 
 def path_variable(family: str) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 from farm.errors import CheckpointError
 from farm.home import farm_home
 
+from .gguf_file import SUFFIX, read_gguf_header
+
 INDEX_SUFFIX = ".safetensors.index.json"
 LARGE = 64 * 2**20
 """Bytes from which on a digest is kept on disk."""
@@ -28,14 +30,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor as its file's header tells it; ``dtype`` in safetensors' spelling, such as ``BF16`` or ``F8_E4M3``."""
+    """A tensor as its file's header tells it; ``dtype`` in the file's spelling: ``BF16``, ``F8_E4M3``, ``Q4_K``."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 def weight_files(path: Path, remedy: str) -> tuple[Path, ...]:
-    """The safetensors files of a component: a single file, the shards that its folder's index names, or all there are.
+    """The weight files of a component: a single file, the shards that its folder's index names, or all there are.
 
     Raises:
         CheckpointError: there is none, a shard is missing, or the index can't be read.
@@ -58,17 +60,28 @@ def weight_files(path: Path, remedy: str) -> tuple[Path, ...]:
 
 
 def read_header(file: Path, remedy: str) -> dict[str, Entry]:
-    """Names, dtypes and shapes of a safetensors file, which must be exactly as long as it says.
+    """Names, dtypes and shapes of a safetensors file, which must be exactly as long as it says, or of a GGUF file.
 
     Raises:
-        CheckpointError: the file is cut short, too long, or no safetensors file.
+        CheckpointError: the file is cut short, too long, or no such file.
     """
+    if file.suffix == SUFFIX:
+        return {name: Entry(*entry) for name, entry in read_gguf_header(file, remedy).items()}
+    return _header_of(file, remedy)[0]
+
+
+def read_metadata(file: Path, remedy: str) -> dict[str, str]:
+    """What a safetensors file says about itself in its header; CheckpointError as ``read_header``."""
+    return _header_of(file, remedy)[1]
+
+
+def _header_of(file: Path, remedy: str) -> tuple[dict[str, Entry], dict[str, str]]:
     stat = file.stat()
     return _header(file, stat.st_size, stat.st_mtime_ns, remedy)
 
 
 @lru_cache(maxsize=64)
-def _header(file: Path, size: int, changed: int, remedy: str) -> dict[str, Entry]:
+def _header(file: Path, size: int, changed: int, remedy: str) -> tuple[dict[str, Entry], dict[str, str]]:
     with file.open("rb") as stream:
         prefix = stream.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else -1
@@ -81,12 +94,13 @@ def _header(file: Path, size: int, changed: int, remedy: str) -> dict[str, Entry
             tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
             ends = [entry["data_offsets"][1] for entry in tensors.values()]
             entries = {name: Entry(str(entry["dtype"]), tuple(entry["shape"])) for name, entry in tensors.items()}
+            about = {str(name): str(value) for name, value in header.get("__metadata__", {}).items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"checkpoint file {file} has a broken header ({error}); {remedy}.") from error
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"checkpoint file {file} has {size} bytes where {expected} are expected; {remedy}.")
-    return entries
+    return entries, about
 
 
 def read_json(file: Path, remedy: str) -> dict[str, Any]:
@@ -119,7 +133,7 @@ def known_sha256(file: Path) -> str:
         return blob.name
     stat = blob.stat()
     if stat.st_size < LARGE:
-        return file_sha256(blob)
+        return _small_sha256(blob, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     key, stamp = str(blob), [stat.st_size, stat.st_mtime_ns]
     kept = _kept_digests().get(key, [])
     if kept[:-1] == stamp:
@@ -127,6 +141,11 @@ def known_sha256(file: Path) -> str:
     digest = file_sha256(blob)
     _keep_digests({**_kept_digests(), key: [*stamp, digest]})
     return digest
+
+
+@lru_cache(maxsize=4096)
+def _small_sha256(file: Path, *stamp: int) -> str:
+    return file_sha256(file)
 
 
 def _digests_file() -> Path:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from .exporters.base import ExportInfo, Frame, checked, written_aside
 
@@ -24,6 +24,17 @@ def picked(frames: int, cells: int = MAX_CELLS) -> list[int]:
     if count < 2:
         return [0] * count
     return [round(i * (frames - 1) / (count - 1)) for i in range(count)]
+
+
+def middle_cell(sheet: Image.Image, frames: int) -> Image.Image:
+    """The picture in the middle of the contact sheet of a video of so many frames."""
+    count = len(picked(frames))
+    columns = max(1, min(COLUMNS, count))
+    width = (sheet.width - GAP) // columns - GAP
+    height = (sheet.height - GAP) // max(1, math.ceil(count / columns)) - LABEL - GAP
+    x = GAP + count // 2 % columns * (width + GAP)
+    y = GAP + count // 2 // columns * (height + LABEL + GAP)
+    return sheet.crop((x, y, x + width, y + height))
 
 
 class ContactSheet:
@@ -65,7 +76,11 @@ class ContactSheet:
     def save(self, path: Path) -> None:
         """Write the PNG."""
         with written_aside(path) as aside:
-            self.image().save(aside, format="PNG")
+            texts = PngImagePlugin.PngInfo()
+            for key, value in {"title": self.info.title, **self.info.metadata}.items():
+                if value:
+                    texts.add_itxt(key, value)
+            self.image().save(aside, format="PNG", pnginfo=texts)
 
 
 def contact_sheet(frames: Iterator[Frame], path: Path, info: ExportInfo) -> None:
@@ -82,6 +97,7 @@ class ContactSheetExporter:
     name = "contact-sheet"
     extension = ".png"
     media_type = "image/png"
+    title = "Contact sheet: evenly spaced frames in one PNG"
 
     def export(self, frames: Iterator[Frame], path: Path, info: ExportInfo) -> None:
         """Write the sheet."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import pluggy
 
 from .exporters.base import Exporter
+from .families import Family
+from .post.base import PostProcessor
 from .presets import Preset
 
 API_VERSION = 1
@@ -21,6 +23,18 @@ hookimpl = pluggy.HookimplMarker("farm")
 @hookspec
 def farm_exporters() -> Iterable[Exporter]:
     """Exporters to offer; each name must be new. They run on whichever machine exports the video."""
+    return ()
+
+
+@hookspec
+def farm_post_processors() -> Iterable[PostProcessor]:
+    """Post-processors to offer, for frames on their way to an exporter; each name must be new."""
+    return ()
+
+
+@hookspec
+def farm_families() -> Iterable[Family]:
+    """Model families to offer; each name must be new. Their renderers run on whichever machine renders a section."""
     return ()
 
 

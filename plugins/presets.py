@@ -8,24 +8,41 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from farm.errors import PluginError, unknown_name
-from farm.jobs.request import ONE_LINE, PLAIN, UNKNOWN_NAME, RenderRequest
+from farm.jobs.fields import ONE_LINE, PLAIN
+from farm.jobs.request import UNKNOWN_NAME
+from farm.jobs.submission import Submission, changed
 from farm.texts import read_toml, toml_files
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "presets"
 
 USERS_OWN = frozenset(
-    {"prompt", "name", "image_sha256", "end_image_sha256", "keyframes", "video_sha256", "preset", "owner"}
+    {
+        "prompt",
+        "name",
+        "image_sha256",
+        "end_image_sha256",
+        "keyframes",
+        "video_sha256",
+        "audio_sha256",
+        "preset",
+        "owner",
+        "deadline",
+        "batch",
+        "full",
+    }
 )
 """Fields that belong to the user and the job, which a preset may not set; a prompt is suggested instead."""
 
-SETTABLE = tuple(name for name in RenderRequest.model_fields if name not in USERS_OWN)
+DEFAULT = "Default"
+SETTABLE = tuple(name for name in Submission.model_fields if name not in USERS_OWN)
 
 
 class Preset(BaseModel):
     """A named set of values for a request.
 
-    ``values`` holds fields of RenderRequest within their ranges; fields not named stay at their defaults.
-    ``prompts`` are examples for the user to start from; a preset never replaces what the user wrote.
+    ``values`` holds fields of Submission within their ranges; fields not named stay at their defaults.
+    ``prompts`` are examples for the user to start from; a preset never replaces what the user wrote. ``owner``: who
+    saved it; empty for the farm.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -34,6 +51,7 @@ class Preset(BaseModel):
     description: Annotated[str, Field(min_length=1, max_length=400), PLAIN]
     prompts: tuple[Annotated[str, Field(min_length=1, max_length=2000), PLAIN], ...] = ()
     values: dict[str, Any] = {}
+    owner: Annotated[str, Field(max_length=80), ONE_LINE] = ""
 
     @field_validator("values")
     @classmethod
@@ -44,10 +62,10 @@ class Preset(BaseModel):
             if key not in SETTABLE:
                 raise ValueError(f"{key}: {unknown_name('field', key, list(SETTABLE))}")
         try:
-            request = RenderRequest.model_validate({**values, "prompt": "x", "image_sha256": "0" * 64})
+            request = Submission.model_validate({**values, "prompt": "x", "image_sha256": "0" * 64})
         except ValidationError as error:
-            raise ValueError(_first(error)) from None
-        return {key: getattr(request, key) for key in values}
+            raise ValueError(first_error(error)) from None
+        return {key: request.job_order.exports if key == "exports" else getattr(request, key) for key in values}
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class PresetCatalog:
     broken: tuple[BrokenPreset, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each preset comes from: ``built-in``, a file or a plug-in."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """What models start with: the preset's name by the model's; *Default* for those that are not there."""
 
     def get(self, name: str) -> Preset:
         """The preset of that name, whatever its case.
@@ -73,11 +93,19 @@ class PresetCatalog:
         Raises:
             InputError: there is none; suggests the nearest.
         """
+        found = self.find(name)
+        if found is None:
+            raise unknown_name("preset", name, list(self.presets))
+        return found
+
+    def find(self, name: str) -> Preset | None:
+        """The same, or None."""
         wanted = name.strip().casefold()
-        for known, preset in self.presets.items():
-            if known.casefold() == wanted:
-                return preset
-        raise unknown_name("preset", name, list(self.presets))
+        return next((preset for known, preset in self.presets.items() if known.casefold() == wanted), None)
+
+    def default_for(self, model: str) -> str:
+        """The name of the preset that a model starts with."""
+        return self.defaults.get(model.strip().casefold(), DEFAULT)
 
 
 def read_preset(path: Path) -> Preset:
@@ -93,14 +121,19 @@ def read_preset(path: Path) -> Preset:
     try:
         return Preset.model_validate(data)
     except ValidationError as error:
-        raise PluginError(f"{path.name}: {_first(error)}.") from None
+        raise PluginError(f"{path.name}: {first_error(error)}.") from None
 
 
-def load_presets(extra_dirs: Iterable[Path] = (), extra: Iterable[tuple[str, Preset]] = ()) -> PresetCatalog:
-    """Read the built-in presets, then those in ``extra_dirs``, then ``extra`` ones as (source, preset).
+def load_presets(
+    extra_dirs: Iterable[Path] = (),
+    extra: Iterable[tuple[str, Preset]] = (),
+    defaults: Path | None = None,
+) -> PresetCatalog:
+    """Read the built-in presets, then ``extra`` ones as (source, preset), then those in ``extra_dirs``.
 
     A later preset replaces an earlier one of the same name, so that users can change a built-in one.
-    A folder that does not exist holds none. Broken files are listed, they never raise.
+    ``defaults``: a file that says what models start with; presets that are not there any more count as not set. A
+    folder that does not exist holds none. Broken files are listed, they never raise.
     """
     presets: dict[str, Preset] = {}
     sources: dict[str, str] = {}
@@ -114,30 +147,49 @@ def load_presets(extra_dirs: Iterable[Path] = (), extra: Iterable[tuple[str, Pre
         presets[preset.name] = preset
         sources[preset.name] = source
 
-    for folder in (BUILT_IN, *extra_dirs):
-        for path in toml_files(Path(folder)):
+    def add_all(folder: Path, source: str = "") -> None:
+        for path in toml_files(folder):
             try:
-                add(read_preset(path), "built-in" if folder == BUILT_IN else str(path))
+                add(read_preset(path), source or str(path))
             except PluginError as error:
                 broken.append(BrokenPreset(path, str(error)))
+
+    add_all(BUILT_IN, "built-in")
     for source, preset in extra:
         add(preset, source)
-    ordered = sorted(presets, key=lambda name: (name != "Default", name))
-    return PresetCatalog({name: presets[name] for name in ordered}, tuple(broken), sources)
+    for folder in extra_dirs:
+        add_all(Path(folder))
+    ordered = sorted(presets, key=lambda name: (name != DEFAULT, name))
+    try:
+        there = {model: name for model, name in read_defaults(defaults).items() if name in presets}
+    except PluginError as error:
+        there, broken = {}, [*broken, BrokenPreset(defaults or Path(), str(error))]
+    return PresetCatalog({name: presets[name] for name in ordered}, tuple(broken), sources, there)
+
+
+def read_defaults(path: Path | None) -> dict[str, str]:
+    """Names of presets by that of the model that starts with them; none without a file.
+
+    Raises:
+        PluginError: the file can't be read.
+    """
+    if path is None or not path.is_file():
+        return {}
+    return {model: str(name) for model, name in read_toml(path, path.name, PluginError).items()}
 
 
 def merge_preset(preset: Preset, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The preset's values under the user's explicit ``fields``; the user always wins."""
-    return {**preset.values, **fields, "preset": preset.name}
+    return {**changed(preset.values, fields), "preset": preset.name}
 
 
-def _first(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """One line for the first of pydantic's errors: key, expectation, value."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key; expected name, description, prompts or values"
+        return f"{key}: unknown key; expected name, description, prompts, values or owner"
     if first["type"] == "missing":
         return f"{key}: missing"
     if first["type"] == UNKNOWN_NAME:

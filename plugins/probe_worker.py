@@ -10,7 +10,7 @@ import sys
 
 from farm.processes import die_with_parent
 
-from .loading import Verdict, load, reason
+from .loading import Verdict, load, reason, where
 from .sources import Source
 
 
@@ -28,7 +28,7 @@ def _verdict(source: Source) -> Verdict:
     try:
         return load(source.module(), source.name).verdict()
     except BaseException as error:  # noqa: BLE001 - someone else's code, in a process made for it
-        return Verdict(reason=reason(error))
+        return Verdict(reason=reason(error), where=where(error, source.root))
 
 
 if __name__ == "__main__":

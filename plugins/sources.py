@@ -44,6 +44,21 @@ class Source:
             return found
         return _import_file(Path(self.origin))
 
+    @property
+    def root(self) -> Path | None:
+        """Its file, or the folder of its package; None when it is not found."""
+        return next(_roots_of(self), None)
+
+    def content(self) -> str:
+        """What it is, on whichever machine: package and version, or the hash of its files."""
+        if self.entry:
+            return f"{self.origin} {self.version}".strip()
+        digest, root = hashlib.sha256(), Path(self.origin).parent
+        for path in sorted(_files_of(self)):
+            with suppress(OSError):
+                digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+        return digest.hexdigest()
+
     def identity(self) -> str:
         """A hash that changes whenever one of its files does."""
         digest = hashlib.sha256(repr((self.name, self.origin, self.version, self.entry)).encode())
@@ -54,28 +69,31 @@ class Source:
         return digest.hexdigest()
 
 
-def find_sources(folder: Path | None, packages: bool = True) -> list[Source]:
-    """Every plug-in there is: those of installed packages, then those in ``folder``, which need not exist."""
+def find_sources(*folders: Path | None, packages: bool = True) -> list[Source]:
+    """Every plug-in there is: those of installed packages, then those in ``folders``, which need not exist."""
     found: list[Source] = []
     if packages:
         for entry in importlib.metadata.entry_points(group=GROUP):
             origin = f"package {entry.dist.name}" if entry.dist else "package"
             found.append(Source(entry.name, origin, entry.dist.version if entry.dist else "", entry.value))
-    if folder is not None and folder.is_dir():
-        visible = [path for path in folder.iterdir() if not path.name.startswith((".", "_"))]
+    for folder in folders:
+        visible = [] if folder is None or not folder.is_dir() else [*folder.iterdir()]
+        visible = [path for path in visible if not path.name.startswith((".", "_"))]
         files = sorted(path for path in visible if path.suffix == ".py" or (path / "__init__.py").is_file())
         found.extend(Source(path.stem, str(path)) for path in files)
     return found
 
 
-def _files_of(source: Source) -> Iterator[Path]:
-    roots: list[Path] = []
+def _roots_of(source: Source) -> Iterator[Path]:
     if not source.entry:
-        roots.append(Path(source.origin))
+        yield Path(source.origin)
     elif spec := PathFinder.find_spec(source.entry.partition(":")[0].partition(".")[0]):
         places = list(spec.submodule_search_locations or ()) or [spec.origin or ""]
-        roots.extend(Path(place) for place in places if place)
-    for root in roots:
+        yield from (Path(place) for place in places if place)
+
+
+def _files_of(source: Source) -> Iterator[Path]:
+    for root in _roots_of(source):
         if root.is_dir():
             yield from (path for path in root.rglob("*") if path.suffix in _DATA)
         else:

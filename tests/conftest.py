@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,13 @@ from farm.settings import Settings
 from tests.support import postgres
 
 HOME = pytest.StashKey[Path]()
+TESTS = Path(__file__).parent
+RAY_FOLDERS = ("afar", "chaos", "cluster", "hosts", "service", "whole")
+RAY_FILES = (
+    *("api/test_serve.py", "cli/test_bench_cluster.py", "cli/test_bench_farm.py", "cli/test_service.py"),
+    *("test_processes.py", "plugins/exporters/test_process.py"),
+)
+"""Where tests start Ray, or share what does, or mind what replicas of it sweep away when they start."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,6 +29,33 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[HOME] = Path(tempfile.mkdtemp(prefix="farm-tests-"))
     os.environ["FARM_HOME"] = str(config.stash[HOME] / "home")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several workers share the tests: see ``group_of``. (xdist's own groups by marks want an older pytest.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Tests of one group are one worker's: all that start Ray, one after the other; else those of a file, or of a
+    folder that shares a farm."""
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    folder = file.partition("/")[0]
+    if file in RAY_FILES or folder in RAY_FOLDERS:
+        return "ray"
+    return folder if folder == "dashboard" else file
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.get_closest_marker("ray") and group_of(item.nodeid) != "ray":
+        raise pytest.UsageError(f"{item.nodeid} starts Ray; name its file in RAY_FILES of tests/conftest.py")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,7 +6,8 @@ import streamlit as st
 
 from dashboard import farm_access
 from farm.errors import FarmError
-from farm.jobs.request import RenderRequest
+from farm.jobs.submission import Submission
+from model.footage.media import AUDIO
 from model.plan.anchors import SOURCE_VIDEO
 
 
@@ -22,17 +23,10 @@ def act(job_id: str, action: str, icon: str, help_text: str, label: str = "") ->
             st.rerun()
 
 
-def open_job(job_id: str, label: str = "Open") -> None:
-    """A link to the job's page; its address carries the id, so it can be kept and shared."""
-    st.page_link(
-        st.session_state["pages"]["job"], label=label, icon=":material/arrow_forward:", query_params={"id": job_id}
-    )
-
-
 def thumbnail(job: dict[str, Any], width: int | str = "stretch") -> None:
     """The job's start image, else another picture of it."""
-    files = {} if job["unreadable"] else RenderRequest.model_validate(job["request"]).files
-    name = next((name for name in files if name != SOURCE_VIDEO), "image")
+    files = {} if job["unreadable"] else Submission.model_validate(job["request"]).files
+    name = next((name for name in files if name not in (SOURCE_VIDEO, AUDIO)), "image")
     try:
         data = farm_access.picture(farm_access.source(), job["id"], name, files.get(name, ""))
     except FarmError:

@@ -1,13 +1,17 @@
-"""What waits under Advanced on the Submit page, in tabs: guidance, sampling, picture, output, model."""
+"""What waits under Advanced on the Submit page, in tabs: guidance, sampling, picture, quality, output, model."""
 
 from typing import Any
 
 import streamlit as st
 
 from dashboard.ranges import ends, longest
-from dashboard.views import pixels, sampling
+from dashboard.views import exports, gate, loras, pixels, sampling, sound
+from farm.templates import FIELDS as NAMES
 
-FIELDS = ("steps", "gs", "cfg", "rs", *sampling.FIELDS, *pixels.FIELDS, "tail", "mp4_crf")
+FIELDS = (
+    "steps", "gs", "cfg", "rs", *sampling.FIELDS, *pixels.FIELDS, *gate.FIELDS, "tail", "mp4_crf", "file_name",
+    *sound.FIELDS,
+)  # fmt: skip
 """Fields that a preset may set and that have a widget; each widget's key is ``draft_`` and the field's name."""
 
 TAILS = {
@@ -18,16 +22,16 @@ TAILS = {
 }
 
 
-def show(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: list[str]) -> None:
+def show(models: list[dict[str, Any]], known: list[dict[str, Any]]) -> None:
     """The widgets. The values are in the session's state already.
 
     Args:
-        models, exporters: as the API lists them.
-        loras: names of those on the farm.
+        models, known: as the API lists them; ``known`` are LoRAs.
     """
     chosen = next(model for model in models if model["name"] == st.session_state["draft_model_type"])
     with st.expander("Advanced", icon=":material/tune:"):
-        guidance, steps, picture, output, model = st.tabs(["Guidance", "Sampling", "Picture", "Output", "Model"])
+        names = ["Guidance", "Sampling", "Picture", "Quality", "Output", "Model"]
+        guidance, steps, picture, quality, output, model = st.tabs(names)
         with guidance:
             _guidance()
         with steps:
@@ -40,10 +44,12 @@ def show(models: list[dict[str, Any]], exporters: list[dict[str, Any]], loras: l
             sampling.show()
         with picture:
             pixels.show(chosen)
+        with quality:
+            gate.show()
         with output:
-            _output(exporters)
+            _output()
         with model:
-            _model(models, loras)
+            _model(models, known)
 
 
 def _guidance() -> None:
@@ -70,34 +76,35 @@ def _guidance() -> None:
     )
 
 
-def _output(exporters: list[dict[str, Any]]) -> None:
+def _output() -> None:
+    exports.show()
     first, second = st.columns(2)
-    first.selectbox("Exporter", [exporter["name"] for exporter in exporters], key="draft_exporter")
-    second.slider(
-        "MP4 compression (CRF)", *ends("mp4_crf"), key="draft_mp4_crf", help="Lower is better and larger; 16 is good."
-    )
+    if exports.is_lossy():
+        st.slider(
+            "Compression (CRF)",
+            *ends("mp4_crf"),
+            key="draft_mp4_crf",
+            help="Of all files that have one and say none of their own. Lower is better and larger; 16 is good.",
+        )
+    sound.show()
     first.text_input("Name", key="draft_name", max_chars=longest("name"), placeholder="for lists and file names")
+    first.text_input(
+        "Names of files",
+        key="draft_file_name",
+        max_chars=longest("file_name"),
+        placeholder="{name}-{id}",
+        help=f"Text and any of {', '.join(f'{{{name}}}' for name in NAMES)}.",
+    )
     second.slider("Priority", *ends("priority"), key="draft_priority", help="Higher goes first.")
     st.toggle("Exact length", key="draft_exact_length", help="Cut the video to the length asked for.")
 
 
-def _model(models: list[dict[str, Any]], loras: list[str]) -> None:
-    """The choice between the models that can be used, what the others lack, and what joins the model."""
-    titles = {model["name"]: model["title"] for model in models if not model["error"]}
-    if len(titles) > 1:
-        st.selectbox("Model", list(titles), key="draft_model_type", format_func=titles.__getitem__)
-    else:
-        st.markdown(f"Model: **{next(iter(titles.values()))}**")
+def _model(models: list[dict[str, Any]], known: list[dict[str, Any]]) -> None:
+    """What joins the model, and what those lack that can't be used."""
+    loras.show(known)
     for model in models:
         if model["error"]:
             st.caption(f":material/download: {model['error']}")
-    st.text_area(
-        "LoRAs",
-        key="draft_loras",
-        height=68,
-        placeholder="style:0.8",
-        help="Name and weight of each, one a line. On this farm: " + (", ".join(loras) or "none") + ".",
-    )
     st.selectbox(
         "Frames beyond the context",
         list(TAILS),

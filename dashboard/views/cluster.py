@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import farm_access, looks
 from dashboard.views import node_settings
 from farm.errors import FarmError
+from farm.units import size
 
 REFRESH = 3.0
 SHOWN = 40
@@ -95,7 +96,7 @@ def _facts(node: dict[str, Any]) -> dict[str, str]:
     return {
         "GPUs": ", ".join(f"{node['devices'].count(name)} × {name}" for name in dict.fromkeys(node["devices"])),
         "cores": str(node["cores"] or ""),
-        "memory": looks.size(node["memory"]) if node["memory"] else "",
+        "memory": size(node["memory"]) if node["memory"] else "",
         "sections per hour": f"{node['sections_per_hour']:g}",
         "loads per hour": str(node["loads"]),
         "hours": node["hours"],
@@ -123,7 +124,7 @@ def _seat(replica: dict[str, Any]) -> str:
     parts = [
         replica["seat"].replace("-", " "),
         replica["device_name"] or replica["device"],
-        looks.size(replica["memory"]) if replica["memory"] else "",
+        size(replica["memory"]) if replica["memory"] else "",
         f"holds {', '.join(replica['models'])}" if replica["models"] else "",
         f"{replica['sections_per_hour']:g} sections/h",
         f"{replica['loads']} load{'' if replica['loads'] == 1 else 's'}/h",

@@ -5,20 +5,19 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access, looks
+from dashboard import farm_access, live, looks
 from dashboard.timeline import cells, timeline_html
-from dashboard.views import submit
-from dashboard.views.actions import act, open_job, thumbnail
+from dashboard.views import draft, exports, film, replacing, result
+from dashboard.views.actions import act, thumbnail
+from dashboard.views.quality import quality
+from dashboard.views.section import panel
+from dashboard.views.takes import tree
 from farm.errors import FarmError, NotFoundError
-from farm.jobs.names import VIDEO, is_internal
-from farm.jobs.request import RenderRequest
-from model.footage.media import Media
-from model.plan.anchors import START_IMAGE
+from farm.units import when
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
 EVENTS = 200
-SHOWN_PREVIEWS = 4
 
 
 def page() -> None:
@@ -40,7 +39,8 @@ def page() -> None:
     state = detail["job"]["state"]
     st.session_state[f"seen-{job_id}"] = state
     if state == "completed":
-        _result(detail)
+        _head(detail)
+        result.finished(detail)
         _live(job_id)
     else:
         _following(job_id)
@@ -63,24 +63,37 @@ def _following(job_id: str) -> None:
 
 
 def _live(job_id: str) -> None:
+    """All that changes, in places that don't: whatever is in them, each is as high as before."""
     with farm_access.explained():
         detail = _detail(job_id)
     job, request, plan = detail["job"], detail["job"]["request"], detail["plan"]
     if job["state"] != st.session_state.get(f"seen-{job_id}"):
         st.rerun()
+    shown, key = cells(detail), f"timeline-{job_id}"
+    chosen = live.chosen(key)
+    cell = next((cell for cell in shown if cell.index == chosen), None)
     if job["state"] != "completed":
         _head(detail)
         if job["error"]:
             st.error(job["error"], icon=":material/error:")
-        done = sum(t["state"] == "done" for t in detail["tasks"] if t["kind"] == "section")
-        of = sum(t["kind"] == "section" for t in detail["tasks"])
+        if job["state"] == "paused" and (reason := _blocked(job)):
+            st.warning(looks.plain(reason), icon=":material/pause_circle:")
+        done, of = job["counts"]["sections_done"], job["counts"]["sections_total"]
         st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {of} sections rendered")
         if job["unreadable"]:
             st.warning(looks.plain(job["unreadable"]), icon=":material/help:")
+        growing, section = st.columns([1, 1], gap="large")
+        with growing:
+            result.growing(detail)
+        with section:
+            panel(detail, cell)
     st.markdown("##### Sections")
-    st.html(timeline_html(cells(detail)))
-    _previews(detail)
-    _waiting(detail)
+    live.timeline(timeline_html(shown, chosen), key)
+    if job["state"] == "completed":
+        if cell is not None:
+            panel(detail, cell)
+    else:
+        st.html(_waiting(detail))
     settings, events = st.columns([5, 7], gap="large")
     with settings:
         st.markdown("##### Settings")
@@ -88,39 +101,51 @@ def _live(job_id: str) -> None:
     with events:
         st.markdown("##### Events")
         _events(job)
+    film.shots(detail)
+    tree(detail)
+    quality(detail)
 
 
 def _head(detail: dict[str, Any]) -> None:
     job, plan = detail["job"], detail["plan"]
     picture, text, buttons = st.columns([1, 8, 3], vertical_alignment="center")
-    with picture:
+    with picture, st.container(key="head-picture"):
         thumbnail(job)
     with text:
         st.html(f'<div class="big">{escape(looks.title_of(job["request"]))}</div>')
         with st.container(horizontal=True, vertical_alignment="center"):
             looks.badge(job["state"])
-            took = looks.elapsed(job["started_at"], job["finished_at"])
+            if job["draft"]:
+                st.badge("draft", icon=":material/stylus_note:", color="violet")
+            took = "" if job["took"] is None else looks.duration(job["took"])
             length = f"{plan['seconds']:.2f} s video" if plan else ""
             parts = (length, f"{took} rendering" if took else "", looks.ahead(job["outlook"]))
-            st.caption(" · ".join(part for part in parts if part))
-        if job["outlook"] and job["outlook"]["why"]:
-            st.caption(f":material/hourglass_empty: {looks.plain(job['outlook']['why'])}")
-        _takes(detail)
+            st.html(_line(" · ".join(part for part in parts if part)))
+        if job["state"] not in ENDED:
+            st.html(_line((job["outlook"] or {}).get("why") or ""))
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):
         _buttons(job)
 
 
-def _takes(detail: dict[str, Any]) -> None:
-    """Where this job comes from, and what was made of it."""
-    job = detail["job"]
-    if job["parent"]:
-        st.caption(f"A take: {len(job['kept'])} sections are those of the job it comes from.")
-        open_job(job["parent"], f"comes from {job['parent'][:8]}")
-    for take in detail["takes"]:
-        open_job(take["id"], f"take {looks.title_of(take['request'], 40)} ({take['state']})")
+def _line(text: str) -> str:
+    """One line, however long or short."""
+    return f'<div class="line" title="{escape(text)}">{escape(text) or "&nbsp;"}</div>'
 
 
 def _buttons(job: dict[str, Any]) -> None:
+    """What may be done by who looks at it: viewers see none, artists those of their own jobs."""
+    own = farm_access.may_change(job["owner"])
+    if own:
+        _steer(job)
+    if own and job["draft"]:
+        _promote(job["id"])
+    if farm_access.may_queue():
+        _again(job)
+    if own and job["state"] in ENDED:
+        _ended(job["id"])
+
+
+def _steer(job: dict[str, Any]) -> None:
     job_id, state = job["id"], job["state"]
     if state in ("pending", "running"):
         act(job_id, "pause", ":material/pause:", "Start no more sections; what is done is kept", "Pause")
@@ -130,103 +155,52 @@ def _buttons(job: dict[str, Any]) -> None:
         act(job_id, "cancel", ":material/close:", "Stop; finished sections are kept for a retry", "Cancel")
     if state in ("failed", "cancelled"):
         act(job_id, "retry", ":material/replay:", "Finished sections are kept", "Retry")
-    _again(job)
-    if state in ENDED:
-        with st.popover("", icon=":material/delete:", help="Delete"):
-            st.markdown("Delete this job with all its files?")
-            if st.button("Delete for good", type="primary", key=f"delete-{job_id}"):
-                with farm_access.explained():
-                    farm_access.client().delete(job_id)
-                st.session_state.pop("submitted", None)
-                st.switch_page(st.session_state["pages"]["history"])
+
+
+def _ended(job_id: str) -> None:
+    with st.popover("", icon=":material/file_export:", help="Other files of this video"):
+        exports.again([job_id], f"again_{job_id}")
+    with st.popover("", icon=":material/delete:", help="Delete"):
+        st.markdown("Delete this job with all its files?")
+        if st.button("Delete for good", type="primary", key=f"delete-{job_id}"):
+            with farm_access.explained():
+                farm_access.client().delete(job_id)
+            st.session_state.pop("submitted", None)
+            looks.go("history")
+
+
+def _promote(job_id: str) -> None:
+    told = "Render the same video in full: with the steps, the size and the cache that the draft lowered"
+    if st.button("Promote", icon=":material/upgrade:", type="primary", key=f"promote-{job_id}", help=told):
+        with farm_access.explained():
+            made = farm_access.client().promote(job_id)
+        looks.go("job", id=made["id"])
 
 
 def _again(job: dict[str, Any]) -> None:
-    """Start a new video from all settings of this one, seed and files included."""
+    """Start a new video from all settings of this one, seed and files included; a film from its storyboard."""
+    if job["film"]:
+        return
     name = "New video with these settings"
     if st.button(
         "", icon=":material/content_copy:", help=name, key=f"again-{job['id']}", disabled=bool(job["unreadable"])
     ):
         with farm_access.explained():
-            names = RenderRequest.model_validate(job["request"]).files
-            files = {name: farm_access.client().artifact(job["id"], name) for name in names}
-        submit.load_draft(job["request"], Media.from_files(files))
-        st.switch_page(st.session_state["pages"]["submit"])
+            files = replacing.files_of(job["request"], job["id"])
+        draft.load(job["request"], files)
+        looks.go("submit")
 
 
-def _result(detail: dict[str, Any]) -> None:
-    """The finished video and its downloads; drawn once, outside of what refreshes."""
-    job = detail["job"]
-    _head(detail)
-    artifacts = {a["name"]: a for a in detail["artifacts"]}
-    video = artifacts.get("video")
-    if video is None:
-        st.warning("This job is completed, but its video is gone from the artifact store.")
-        return
-    try:
-        data = farm_access.video(farm_access.source(), job["id"], "video", video["sha256"])
-    except FarmError as error:
-        farm_access.show_error(error)
-        return
-    player, sheet = st.columns([1, 1], gap="large")
-    with player:
-        if video["media_type"].startswith("video/"):
-            st.video(data, format=video["media_type"], loop=True, autoplay=True, muted=True)
-        elif video["media_type"].startswith("image/"):
-            st.image(data)
-        with st.container(horizontal=True):
-            st.download_button(
-                f"Video · {looks.size(video['size'])}",
-                data,
-                file_name=video["filename"],
-                mime=video["media_type"],
-                icon=":material/download:",
-                type="primary",
-                on_click="ignore",
-            )
-            for artifact in detail["artifacts"]:
-                if artifact["name"] not in (VIDEO, START_IMAGE) and not is_internal(artifact["name"]):
-                    _download(job["id"], artifact)
-    with sheet:
-        if "contact_sheet" in artifacts:
-            farm, sha256 = farm_access.source(), artifacts["contact_sheet"]["sha256"]
-            with farm_access.explained():
-                st.image(farm_access.picture(farm, job["id"], "contact_sheet", sha256), width="stretch")
-
-
-def _download(job_id: str, artifact: dict[str, Any]) -> None:
-    with farm_access.explained():
-        data = farm_access.picture(farm_access.source(), job_id, artifact["name"], artifact["sha256"])
-    label = artifact["name"].replace("_", " ").capitalize()
-    st.download_button(
-        label,
-        data,
-        file_name=artifact["filename"],
-        mime=artifact["media_type"],
-        icon=":material/download:",
-        on_click="ignore",
-    )
-
-
-def _previews(detail: dict[str, Any]) -> None:
-    """What the sections look like that are being denoised at this moment."""
-    running = [task for task in detail["tasks"] if task["kind"] == "section" and task["state"] == "running"]
-    for task in running[:SHOWN_PREVIEWS]:
-        try:
-            picture = farm_access.client().preview(detail["job"]["id"], task["section"])
-        except FarmError:  # not there yet, or not any more: the next refresh asks again
-            continue
-        st.image(picture, caption=f"Section {task['section'] + 1}, as far as it is denoised", width="stretch")
-
-
-def _waiting(detail: dict[str, Any]) -> None:
+def _waiting(detail: dict[str, Any]) -> str:
     """Why tasks failed or wait, as far as the farm says."""
+    lines = []
     for task in detail["tasks"]:
         why = task["why"] if task["state"] == "ready" else ""
         reason = task["reason"] if task["state"] in ("failed", "ready", "running") else ""
         if text := " ".join(filter(None, (reason, why))):
-            color = "red" if task["state"] == "failed" else "gray"
-            st.markdown(f":{color}-badge[{task['name']}] {looks.plain(text)}")
+            state = "failed" if task["state"] == "failed" else ""
+            lines.append(f'<div class="{state}"><b>{escape(task["name"])}</b>{escape(text)}</div>')
+    return f'<div class="why">{"".join(lines) or "<div>Nothing waits for anything but its turn.</div>"}</div>'
 
 
 def _cache(name: str, rendered: list[dict[str, Any]]) -> str:
@@ -257,6 +231,7 @@ def _settings(request: dict[str, Any], plan: dict[str, Any] | None, rendered: li
         "CFG": f"{request['cfg']:g}" if request["cfg"] > 1 else "",
         "cache": _cache(request["cache"], rendered),
         "sampler": request["sampler"],
+        "quality gate": _gate(request),
         "model": request["model_type"],
         **_length(plan),
         "exporter": request["exporter"],
@@ -264,6 +239,22 @@ def _settings(request: dict[str, Any], plan: dict[str, Any] | None, rendered: li
         "owner": request["owner"],
     }
     looks.facts(shown)
+
+
+def _gate(request: dict[str, Any]) -> str:
+    """What becomes of sections outside their limits; empty where they are not judged."""
+    gate = request["quality_gate"]
+    return f"{gate}, {request['retakes']} other takes" if gate == "retake" else gate.replace("off", "")
+
+
+def _blocked(job: dict[str, Any]) -> str:
+    """Why the farm has paused a job; empty where a person did."""
+    try:
+        history = _history(farm_access.source(), job["id"], job["updated_at"], str(job["counts"]))
+    except FarmError:
+        return ""
+    pauses = [event for event in history if event["kind"] in ("job_blocked", "job_paused", "job_resumed")]
+    return next((event["message"] for event in reversed(pauses) if event["kind"] == "job_blocked"), "")
 
 
 def _events(job: dict[str, Any]) -> None:
@@ -278,7 +269,7 @@ def _events(job: dict[str, Any]) -> None:
         return
     lines = []
     for event in reversed(history[-EVENTS:]):
-        moment = looks.when(event["at"])
+        moment = when(event["at"])
         clock = moment.astimezone().strftime("%H:%M:%S") if moment else ""
         lines.append(f"<div><b>{clock}</b>{escape(event['message'] or event['kind'])}</div>")
     st.html(f'<div class="events">{"".join(lines)}</div>')

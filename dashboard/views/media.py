@@ -1,15 +1,19 @@
 """What a draft starts from and leads to beside its start image: end image, keyframes, a video to extend."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dashboard.farm_access import look_at
 from dashboard.ranges import default, ends
+from dashboard.views import beside
 from farm.errors import FarmError
 from model.footage.media import Media
 
 PICTURES = ["png", "jpg", "jpeg", "webp", "heic", "heif", "avif", "bmp", "tif", "tiff", "gif"]
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.png"))
+"""Pictures to begin with."""
 VIDEOS = ["mp4", "mov", "mkv", "webm", "avi", "gif", "webp"]
 
 FIELDS = ("prompt_blend_sections", "end_image_strength", "extend", "extend_output", "num_cleaned_frames", "latent_type")
@@ -40,7 +44,7 @@ def draft() -> Media:
     state = st.session_state
     media: Media = state["draft_media"]
     start = None if media.video is not None and state["draft_extend"] == "end" else state.get("draft_image")
-    return Media(start, media.end_image, media.keyframes, media.video)
+    return Media(start, media.end_image, media.keyframes, media.video, media.audio)
 
 
 def fields() -> dict[str, Any]:
@@ -73,6 +77,7 @@ def show(model: dict[str, Any]) -> None:
         _end_image()
         _keyframes()
         _video()
+        beside.reserve("media")
         if model["text_to_video"]:
             st.selectbox(
                 "Latent image",
@@ -84,15 +89,17 @@ def show(model: dict[str, Any]) -> None:
 
 
 def _end_image() -> None:
-    upload = st.file_uploader("End image", type=PICTURES, key=_key("end"), help="The video leads to this picture.")
+    upload = st.file_uploader(
+        "End image", type=PICTURES, key=upload_key("end"), help="The video leads to this picture."
+    )
     if upload is not None:
-        _change(end_image=upload.getvalue())
+        change(end_image=upload.getvalue())
     media: Media = st.session_state["draft_media"]
     if media.end_image is None:
         return
     _picture(media.end_image, "end image")
     st.slider("End image influence", *ends("end_image_strength"), step=0.05, key="draft_end_image_strength")
-    _remove("end", end_image=None)
+    remove("end", end_image=None)
 
 
 def _keyframes() -> None:
@@ -100,13 +107,13 @@ def _keyframes() -> None:
     uploads = st.file_uploader(
         "Keyframes",
         type=PICTURES,
-        key=_key("keyframes"),
+        key=upload_key("keyframes"),
         accept_multiple_files=True,
         help="Pictures on the way. The stretches between them render at the same time.",
     )
     data = tuple(upload.getvalue() for upload in uploads)
     if data and data != state["draft_media"].keyframes:
-        _change(keyframes=data)
+        change(keyframes=data)
         step = float(state["draft_total_second_length"]) / (len(data) + 1)
         _set_seconds([round(step * (i + 1), 1) for i in range(len(data))])
     for i, keyframe in enumerate(state["draft_media"].keyframes):
@@ -117,15 +124,18 @@ def _keyframes() -> None:
         state.setdefault(key, state["draft_seconds"][i])
         state["draft_seconds"][i] = second.number_input(f"Second of keyframe {i + 1}", 0.0, step=0.1, key=key)
     if state["draft_media"].keyframes:
-        _remove("keyframes", keyframes=())
+        remove("keyframes", keyframes=())
 
 
 def _video() -> None:
     upload = st.file_uploader(
-        "Video to extend", type=VIDEOS, key=_key("video"), help="At most two minutes; takes the start image's place."
+        "Video to extend",
+        type=VIDEOS,
+        key=upload_key("video"),
+        help="At most two minutes; takes the start image's place.",
     )
     if upload is not None:
-        _change(video=upload.getvalue())
+        change(video=upload.getvalue())
     media: Media = st.session_state["draft_media"]
     if media.video is None:
         return
@@ -138,15 +148,16 @@ def _video() -> None:
         key="draft_num_cleaned_frames",
         help="Latent frames that are seen.",
     )
-    _remove("video", video=None)
+    remove("video", video=None)
 
 
-def _key(name: str) -> str:
+def upload_key(name: str) -> str:
     """An uploader's key; a new one empties it."""
     return f"draft_upload_{name}_{st.session_state.get(f'draft_uploads_{name}', 0)}"
 
 
-def _change(**files: Any) -> None:
+def change(**files: Any) -> None:
+    """Put files into the draft."""
     st.session_state["draft_media"] = Media(**{**vars(st.session_state["draft_media"]), **files})
 
 
@@ -157,9 +168,10 @@ def _set_seconds(seconds: list[float]) -> None:
         state[f"draft_second_{i}"] = second
 
 
-def _remove(name: str, **files: Any) -> None:
+def remove(name: str, **files: Any) -> None:
+    """A button that takes files out of the draft and empties their uploader."""
     if st.button("Remove", icon=":material/close:", key=f"remove-{name}"):
-        _change(**files)
+        change(**files)
         count = f"draft_uploads_{name}"
         st.session_state[count] = st.session_state.get(count, 0) + 1
         st.rerun()

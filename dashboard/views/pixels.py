@@ -7,11 +7,16 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.ranges import ends
+from model.choices import Fit
 from model.footage.buckets import crop_for, show_crop
 
-FIELDS = ("resolution", "consistency_boost", "motion_bias", "output_fps", "frame_interpolation", "vae_tiling")
+FIELDS = (
+    "image_fit", "image_position", "resolution", "consistency_boost", "motion_bias", "output_fps",
+    "frame_interpolation", "vae_tiling",
+)  # fmt: skip
 """Fields of a request that are set here; each widget's key is ``draft_`` and the field's name."""
 
+FITS = {"crop": "Crop", "pad": "Pad with black"}
 RATES = (None, 24, 25, 30, 50, 60)
 _SLOT = "draft_image_slot"
 
@@ -21,19 +26,36 @@ def reserve() -> None:
     st.session_state[_SLOT] = st.empty()
 
 
-def show_cropped(image: Image.Image, size: tuple[int, int], plan: dict[str, Any]) -> None:
-    """The start image of ``size`` pixels with what the plan's bucket cuts off darkened; ``image`` may be smaller."""
+def show_cropped(image: Image.Image, size: tuple[int, int], plan: dict[str, Any] | None) -> None:
+    """The start image of ``size`` pixels as it comes into the plan's bucket, and how; without a plan as it is.
+    ``image`` may be smaller."""
+    state = st.session_state
+    if plan is None:
+        state.pop(_SLOT).image(image, width=min(image.width, 384))
+        return
     bucket = (plan["bucket"][0], plan["bucket"][1])
-    crop = crop_for(*size, bucket)
-    shown = show_crop(image, crop_for(*image.size, bucket))
+    fit = Fit(state["draft_image_fit"], state["draft_image_position"])
+    crop = crop_for(*size, bucket, fit)
+    shown = show_crop(image, crop_for(*image.size, bucket, fit))
     if max(shown.size) < 256:
         scale = 384 // max(shown.size)
         shown = shown.resize((shown.width * scale, shown.height * scale), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     shown.save(buffer, format="PNG")
-    with st.session_state.pop(_SLOT).container():
+    with state.pop(_SLOT).container():
         st.image(buffer.getvalue(), width=min(shown.width, 384))
         st.caption(f"The video is {crop}.")
+        if crop.barred or crop.kept < 1:
+            st.segmented_control(
+                "What does not fit", list(FITS), key="draft_image_fit", required=True, format_func=FITS.__getitem__
+            )
+            st.slider(
+                "Position",
+                *ends("image_position"),
+                step=0.05,
+                key="draft_image_position",
+                help="What the crop keeps, or where the picture lies between bars: 0 left or top, 1 right or bottom.",
+            )
 
 
 def show(model: dict[str, Any]) -> None:

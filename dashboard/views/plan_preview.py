@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import farm_access, looks
-from dashboard.views import media
+from dashboard.views import beside, media, timed
 from farm.errors import FarmError
 
 
@@ -30,13 +30,15 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
         "width": width,
         "height": height,
         "resolution": state["draft_resolution"],
+        "image_fit": state["draft_image_fit"],
+        "image_position": state["draft_image_position"],
         "svg": True,
         **media.plan_params(),
     }
     try:
         plan = _plan(farm_access.source(), **params)
     except FarmError as error:
-        farm_access.show_error(error)
+        beside.tell(error)
         return None
     asked = params["seconds"]
     with st.container(border=True, key="plan"):
@@ -54,9 +56,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
             f"of this farm; at most {plan['speedup']:.1f}x on {plan['width']}.",
         )
         bucket = f"{plan['bucket'][1]}x{plan['bucket'][0]}"
-        note = (
-            f"{asked:g} s asked for · {plan['frames']} frames · cropped to {bucket} · chain of {plan['depth']} sections"
-        )
+        note = f"{asked:g} s asked for · {plan['frames']} frames · {bucket} pixels · chain of {plan['depth']} sections"
         st.caption(note)
         for text in plan["notes"]:
             st.caption(f":orange[:material/info:] {looks.plain(text)}")
@@ -64,14 +64,9 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
             st.caption(":orange[:material/science: this model was not trained for this order]")
         if plan["anchors"]:
             st.caption(" · ".join(f"{anchor['name']} at {anchor['second']:.1f} s" for anchor in plan["anchors"]))
-        if any(section["prompt"] != plan["section_list"][0]["prompt"] for section in plan["section_list"]):
-            with st.expander("Prompts of the sections", icon=":material/format_quote:"):
-                for section in plan["section_list"]:
-                    mixed = f" → {section['next_prompt']} ({section['blend']:.0%})" if section["blend"] else ""
-                    start, stop = section["first_frame"] / plan["fps"], (section["last_frame"] + 1) / plan["fps"]
-                    st.caption(f"{start:.1f}-{stop:.1f} s: {looks.plain(section['prompt'] + mixed)}")
         with st.expander("Sections and what they depend on", icon=":material/account_tree:"):
             st.image(plan["svg"], width="stretch")
+    timed.resolved(plan)
     return plan
 
 

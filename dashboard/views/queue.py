@@ -1,63 +1,151 @@
-"""Queue: what runs, waits or is paused, with progress and what can be done about it."""
+"""Queue: what runs, waits or is paused, in the order in which it will run, and what can be done about it."""
 
+import time
 from typing import Any
 
 import streamlit as st
 
 from dashboard import farm_access, looks
-from dashboard.views.actions import act, open_job, thumbnail
+from dashboard.views import queue_bar, queue_table
+from farm.errors import FarmError
 
-ORDER = ("running", "paused", "pending")
-REFRESH = 2.0
-SHOWN = 40
+REFRESH = 3.0
+PAGE = 25
+STATES = ("running", "pending", "paused")
+SORTS = {
+    "Run order": "place",
+    "Priority": "priority",
+    "Newest": "created",
+    "Name": "name",
+    "Owner": "owner",
+    "Status": "state",
+}
+"""As people and the API call them; the address has the former."""
+MOST_SAID = 5
+"""Of the selected jobs, whose reasons for waiting are said in full below the table, where nothing else moves."""
+SHOWN, TABLE, OPENED = "queue_shown", "queue_table", "queue_opened"
+"""In the session's state: the answer that is on the page, the table's selection, the name that was clicked."""
 
 
 def page() -> None:
     """The page."""
     st.title("Queue")
-    _jobs()
+    _queue()
+    _watch()
 
 
 @st.fragment(run_every=REFRESH)
-def _jobs() -> None:
-    with farm_access.explained():
-        answers = {state: farm_access.client().jobs(state=state, limit=SHOWN) for state in ORDER}
-    total = sum(answer["total"] for answer in answers.values())
-    if not total:
-        with st.container(border=True):
-            st.markdown("**Nothing to do.** Finished videos are under History.")
-            st.page_link(st.session_state["pages"]["submit"], label="Submit a video", icon=":material/add:")
+def _watch() -> None:
+    """Has the page drawn anew when something has changed; that alone costs next to nothing."""
+    shown = st.session_state.get(SHOWN)
+    if shown is None or time.monotonic() - shown["at"] < REFRESH / 2:  # the page has just been drawn
         return
-    looks.facts({state: str(answer["total"]) for state, answer in answers.items()})
-    for state, answer in answers.items():
-        jobs = sorted(answer["jobs"], key=lambda job: (job["outlook"] or {}).get("place", 0))
-        for job in jobs:
-            _row(job)
-        if answer["total"] > len(jobs):
-            st.caption(f"and {answer['total'] - len(jobs)} more {state}")
+    try:
+        answer, etag = farm_access.client().rows(etag=shown["etag"], **shown["asked"])
+    except FarmError:
+        return  # the sidebar says so
+    if answer is not None:
+        st.session_state[SHOWN] = {**shown, "etag": etag, "answer": answer, "fresh": True}
+        st.rerun()
 
 
-def _row(job: dict[str, Any]) -> None:
-    request, counts = job["request"], job["counts"]
-    with st.container(border=True, key=f"row-{job['id']}"):
-        picture, text, buttons = st.columns([1, 7, 3], vertical_alignment="center")
-        with picture:
-            thumbnail(job)
-        with text:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{looks.plain(looks.title_of(request, 70))}**", width="content")
-                looks.badge(job["state"])
-            steps = f"{counts.get('steps_done', 0)} of {counts.get('steps_total', 0)} steps"
-            took = looks.elapsed(job["started_at"], None)
-            length = f"{request['total_second_length']:g} s"
-            parts = [f"{job['progress']:.0%}", steps, length, request["order"], took, looks.ahead(job["outlook"])]
-            st.progress(job["progress"], text=" · ".join(part for part in parts if part))
-            if job["outlook"] and job["outlook"]["why"]:
-                st.caption(f":material/hourglass_empty: {looks.plain(job['outlook']['why'])}")
-        with buttons, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-            if job["state"] == "paused":
-                act(job["id"], "resume", ":material/play_arrow:", "Resume")
-            else:
-                act(job["id"], "pause", ":material/pause:", "Pause: finish nothing new, keep what is done")
-            act(job["id"], "cancel", ":material/close:", "Cancel")
-            open_job(job["id"])
+@st.fragment
+def _queue() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="queue-filters"):
+        asked = _filters()
+    with farm_access.explained():
+        rows, answer = _look(asked)
+    looks.stay_within(rows, answer["total"])
+    with st.container(horizontal=True, vertical_alignment="center", key="queue-head"):
+        looks.facts({state: str(answer["states"].get(state, 0)) for state in STATES})
+        looks.pager(answer["total"], PAGE)
+    if not rows:
+        _empty(answer)
+        return
+    selected = [rows[at] for at in _selection() if at < len(rows)]
+    if queue_bar.bar(selected, rows, (asked["sort"], asked["ascending"]) == ("place", True)):
+        st.rerun()
+    st.dataframe(
+        queue_table.frame(rows),
+        key=TABLE,
+        on_select="rerun",
+        selection_mode="multi-row",
+        hide_index=True,
+        row_height=queue_table.ROW,
+        height=queue_table.height(len(rows)),
+        column_config=queue_table.columns(_note_opened, OPENED),
+    )
+    for row in selected[:MOST_SAID]:
+        if why := (row["outlook"] or {}).get("why"):
+            st.caption(f"**{looks.plain(looks.title_of(row, 60))}** · {looks.plain(why)}")
+    if job_id := st.session_state.pop("queue_open", None):
+        looks.go("job", id=job_id)
+
+
+def _filters() -> dict[str, Any]:
+    """What the widgets, which are bound to the address, ask the API for."""
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": looks.first_page}
+    text = st.text_input("Search", key="text", placeholder="Words of name or prompt", width=220, **bound)
+    states = st.pills("Status", STATES, selection_mode="multi", key="status", **bound)
+    owners = [owner["name"] for owner in farm_access.owners()]
+    owner = st.selectbox(
+        "Owner", owners, None, key="owner", placeholder="Everybody", width=150, accept_new_options=True, **bound
+    )
+    sort = SORTS[st.selectbox("Order", list(SORTS), key="sort", width=140, **bound)]
+    turned = st.toggle("Reverse", key="reverse", **bound)
+    return {
+        "state": list(states) or list(STATES),
+        "owner": owner,
+        "text": text.strip() or None,
+        "sort": sort,
+        "ascending": (sort not in ("created", "priority")) != turned,
+        "limit": PAGE,
+        "offset": (looks.page_number() - 1) * PAGE,
+    }
+
+
+def _look(asked: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Rows and answer: what is on the page already unless something has changed. Selected jobs stay selected."""
+    shown = st.session_state.get(SHOWN)
+    if shown is None or shown["asked"] != asked:
+        shown = {"asked": asked, "etag": "", "answer": None, "fresh": False, "drawn": []}
+    if not shown["fresh"]:
+        answer, shown["etag"] = farm_access.client().rows(etag=shown["etag"], **asked)
+        shown["answer"] = answer or shown["answer"]
+    rows = shown["answer"]["rows"]
+    before = {shown["drawn"][at] for at in _selection() if at < len(shown["drawn"])}
+    after = [at for at, row in enumerate(rows) if row["id"] in before]
+    if after != _selection():
+        st.session_state[TABLE] = {"selection": {"rows": after}}
+    st.session_state[SHOWN] = {
+        **shown,
+        "fresh": False,
+        "drawn": [row["id"] for row in rows],
+        "at": time.monotonic(),
+    }
+    return rows, shown["answer"]
+
+
+def _selection() -> list[int]:
+    """Numbers of the selected rows."""
+    found = st.session_state.get(TABLE)
+    return sorted(found["selection"]["rows"]) if found else []
+
+
+def _note_opened() -> None:
+    click, shown = st.session_state.get(OPENED), st.session_state.get(SHOWN)
+    if click and shown and click["row"] < len(shown["drawn"]):
+        st.session_state["queue_open"] = shown["drawn"][click["row"]]
+
+
+def _empty(answer: dict[str, Any]) -> None:
+    """What to do next."""
+    with st.container(border=True):
+        if any(answer["states"].get(state) for state in STATES):
+            st.markdown("**No job matches.** Take a filter away to see the others.")
+        elif any(answer["states"].values()):
+            st.markdown("**Nothing to do.** Finished videos are under History.")
+            st.page_link(st.session_state["pages"]["history"], label="History", icon=":material/history:")
+        else:
+            st.markdown("**No videos yet.** Make the first on Submit; it appears here while it waits and renders.")
+        st.page_link(st.session_state["pages"]["submit"], label="Submit a video", icon=":material/add:")

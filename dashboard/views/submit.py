@@ -1,128 +1,80 @@
-"""Submit: picture, prompt, preset, length; everything else has a good value and waits under Advanced."""
+"""Submit: picture, model, prompt, preset, length; everything else has a good value and waits under Advanced."""
 
 import random
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from PIL import Image
 
-from dashboard import farm_access, looks
-from dashboard.ranges import default, ends, longest
-from dashboard.views import advanced, media, pixels, plan_preview
+from dashboard import farm_access, looks, tour
+from dashboard.ranges import ends, longest
+from dashboard.views import (
+    advanced,
+    beside,
+    draft,
+    from_file,
+    media,
+    pixels,
+    plan_preview,
+    preset_form,
+    replacing,
+    several,
+    timed,
+)
 from farm.errors import FarmError
-from model.footage.media import Media
 
 LONGEST_SLIDER = 60.0
 
 
 @dataclass(frozen=True)
 class Start:
-    """The start image: its size in pixels, and a picture of it that is small enough for the page."""
+    """The start image: its size in pixels, a picture of it that is small enough for the page, and whether it looks like
+    a photograph."""
 
     size: tuple[int, int]
     shown: Image.Image
-
-
-KEPT = (
-    *advanced.FIELDS, "prompt", "name", "preset", "model_type", "total_second_length", "order", "random_seed", "seed",
-    "n_prompt", "exporter", "exact_length", "priority", "loras",
-)  # fmt: skip
-
-
-def keep_draft() -> None:
-    """Called on every run of any page: Streamlit forgets widgets that a page does not draw, the draft must survive."""
-    state = st.session_state
-    for field in (*KEPT, *media.FIELDS):
-        key = f"draft_{field}"
-        if key in state:
-            state[key] = state[key]
-
-
-def load_draft(request: dict[str, Any], files: Media) -> None:
-    """Make a finished job's request the draft, to change it and submit it again."""
-    state = st.session_state
-    for field in KEPT:
-        if field not in ("random_seed", "loras"):
-            state[f"draft_{field}"] = str(request[field]) if field == "seed" else request[field]
-    state["draft_loras"] = _lora_text(request["loras"])
-    state["draft_random_seed"] = False
-    media.load(request, files)
-    if files.image is not None:
-        state["draft_image"] = files.image
-        state["draft_image_name"] = f"image of {request['name'] or 'the earlier video'}"
+    photograph: bool
 
 
 def page() -> None:
     """The page."""
     st.title("New video")
+    tour.show()
+    replacing.show()
     with farm_access.explained():
-        presets, orders = farm_access.presets(), farm_access.orders()
-        models, exporters, loras = farm_access.models(), farm_access.exporters(), farm_access.loras()
+        presets, orders = farm_access.presets()["presets"], farm_access.orders()
+        models, known = farm_access.models(), farm_access.loras()
     usable = {model["name"]: model for model in models if not model["error"]}
     if not usable:
         reasons = "; ".join(f"{model['name']}: {model['error']}" for model in models) or "none is installed"
         st.error(f"**No model can be used.** {reasons}", icon=":material/error:")
         st.stop()
-    _begin(presets["presets"], usable)
+    draft.begin(presets, usable)
+    from_file.show(usable, partial(draft.load, keeps_image=True))
     left, right = st.columns([5, 7], gap="large")
     with left:
         image = _image()
     with right:
-        preset = _prompt_and_preset(presets["presets"])
-        model = usable[st.session_state["draft_model_type"]]
+        model = _model(usable, presets, image)
+        _prompt(_preset(presets, usable)["prompts"])
+        timed.show()
         _length(float(model["max_seconds"]))
         _order_and_seed(orders, model)
-        advanced.show(models, exporters, [lora["name"] for lora in loras])
+        advanced.show(models, known)
     with left:
         media.show(model)
+        several.show()
         plan = plan_preview.show(model, image.size if image else None)
-        if image is not None and plan is not None:
+        if image is not None:
             pixels.show_cropped(image.shown, image.size, plan)
-        _submit(preset, image is not None or media.draft().video is not None or model["text_to_video"])
-
-
-def _begin(presets: list[dict[str, Any]], models: dict[str, Any]) -> None:
-    """Fill an empty draft; mend one that names a preset or model that is gone."""
-    state = st.session_state
-    names = [preset["name"] for preset in presets]
-    if state.get("draft_preset") not in names:
-        state["draft_preset"] = names[0]
-        _apply_preset(presets)
-    if state.get("draft_model_type") not in models:
-        state["draft_model_type"] = next(iter(models))
-    for field, value in {
-        "prompt": "",
-        "name": "",
-        "n_prompt": "",
-        "total_second_length": default("total_second_length"),
-        "order": models[state["draft_model_type"]]["default_order"],
-        "random_seed": True,
-        "seed": str(default("seed")),
-        "exporter": default("exporter"),
-        "exact_length": False,
-        "priority": default("priority"),
-        "loras": "",
-    }.items():
-        state.setdefault(f"draft_{field}", value)
-    state.setdefault("draft_key", uuid.uuid4().hex)
-    media.begin()
-
-
-def _apply_preset(presets: list[dict[str, Any]]) -> None:
-    """Set what the preset sets, and put the rest back to its default; the prompt stays the user's."""
-    state = st.session_state
-    values = next(preset["values"] for preset in presets if preset["name"] == state["draft_preset"])
-    for field in (*advanced.FIELDS, *media.FIELDS):
-        state[f"draft_{field}"] = values.get(field, default(field))
-    for field in ("n_prompt", "total_second_length", "order", "exporter", "exact_length", "priority", "model_type"):
-        if field in values:
-            state[f"draft_{field}"] = values[field]
-    if "loras" in values:
-        state["draft_loras"] = _lora_text(values["loras"])
-    if "seed" in values:
-        state["draft_seed"], state["draft_random_seed"] = str(values["seed"]), False
+    with st.bottom, st.container(horizontal=True, vertical_alignment="center", key="submit"):
+        _submit(image is not None or media.draft().video is not None or model["text_to_video"], plan is not None)
+    draft.put_by()
 
 
 def _image() -> Start | None:
@@ -131,12 +83,16 @@ def _image() -> Start | None:
     upload = st.file_uploader(
         "Start image", type=media.PICTURES, help="PNG, JPEG, WebP, HEIC or AVIF. The first frame of the video."
     )
+    beside.reserve("image")
     if upload is not None:
         state["draft_image"], state["draft_image_name"] = upload.getvalue(), upload.name
     data = state.get("draft_image")
     if data is None:
         with st.container(border=True):
-            st.markdown(":material/image: The video starts from a picture. Drop one above.")
+            st.markdown(":material/image: The video starts from a picture. Drop one above, or take one of these:")
+            for column, path in zip(st.columns(len(media.EXAMPLES)), media.EXAMPLES, strict=True):
+                column.image(path)
+                column.button(path.stem, key=f"picture-{path.stem}", width="stretch", on_click=_take, args=(path,))
         return None
     try:
         facts, shown = farm_access.look_at(data)
@@ -145,34 +101,74 @@ def _image() -> Start | None:
         return None
     pixels.reserve()
     st.caption(f"{looks.plain(state['draft_image_name'])} · {facts.width}x{facts.height} pixels")
-    return Start((facts.width, facts.height), shown)
+    return Start((facts.width, facts.height), shown, facts.is_photograph)
 
 
-def _prompt_and_preset(presets: list[dict[str, Any]]) -> dict[str, Any]:
+def _take(path: Path) -> None:
+    """Start from an example."""
+    st.session_state["draft_image"], st.session_state["draft_image_name"] = path.read_bytes(), path.name
+
+
+def _model(usable: dict[str, dict[str, Any]], presets: list[dict[str, Any]], image: Start | None) -> dict[str, Any]:
+    """The choice between models, and what the chosen one is good for."""
     st.selectbox(
+        "Model",
+        list(usable),
+        key="draft_model_type",
+        format_func=lambda name: usable[name]["title"],
+        on_change=draft.choose_model,
+        args=(presets, usable),
+    )
+    model = usable[st.session_state["draft_model_type"]]
+    st.caption(_about(model))
+    if model["drawn"] and image is not None and image.photograph:
+        st.warning(
+            "This looks like a photograph. This model knows drawn figures on plain ground only: a photograph falls "
+            "apart in it. Take a drawing such as the examples, or another model.",
+            icon=":material/warning:",
+        )
+    return model
+
+
+def _about(model: Mapping[str, Any]) -> str:
+    """What a model makes, of what, at most how long."""
+    height, width = model["buckets"][0]
+    knows = "Drawn figures on plain ground, like the examples" if model["drawn"] else "Pictures of all kinds"
+    without = ", also without a start image" if model["text_to_video"] else ""
+    return f"{knows}{without} · about {width}x{height} pixels at {model['fps']} fps · up to {model['max_seconds']:g} s"
+
+
+def _preset(presets: list[dict[str, Any]], models: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    choice, save = st.columns([5, 2], vertical_alignment="bottom")
+    choice.selectbox(
         "Preset",
         [preset["name"] for preset in presets],
         key="draft_preset",
-        on_change=_apply_preset,
-        args=(presets,),
+        on_change=draft.apply_preset,
+        args=(presets, models),
         help="Sets the values under Advanced; what you change there afterwards is kept.",
     )
+    with save:
+        preset_form.show(draft.fields(), presets)
     preset = next(preset for preset in presets if preset["name"] == st.session_state["draft_preset"])
-    st.caption(preset["description"])
+    st.caption(looks.plain(preset["description"]))
+    return preset
+
+
+def _prompt(examples: list[str]) -> None:
     st.text_area(
         "Prompt",
         key="draft_prompt",
         height=96,
         max_chars=longest("prompt"),
         placeholder="Subject, then motion, then how: The girl dances gracefully, with clear movements, full of charm.",
-        help="Prompts with times go in brackets: The girl. [0s-2s: She waves.] [2s: She walks away.]",
     )
-    if preset["prompts"]:
+    beside.reserve("prompt")
+    if examples:
         st.caption("Quick examples")
         with st.container(key="examples", gap="xsmall"):
-            for number, prompt in enumerate(preset["prompts"]):
+            for number, prompt in enumerate(examples):
                 st.button(prompt, key=f"example-{number}", type="tertiary", on_click=_use_prompt, args=(prompt,))
-    return preset
 
 
 def _use_prompt(prompt: str) -> None:
@@ -198,6 +194,7 @@ def _length(most: float) -> None:
         key="draft_total_second_length",
         label_visibility="collapsed",
     )
+    beside.reserve("length")
 
 
 def _slid() -> None:
@@ -210,7 +207,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
     if state["draft_order"] not in names:
         names.append(state["draft_order"])
     summaries = {order["name"].replace(":k", ":4"): order["summary"] for order in orders}
-    trained = model["orders"]
+    trained = [*model["orders"], "auto"]
     order, seed, dice = st.columns([4, 4, 3], vertical_alignment="bottom")
     order.selectbox(
         "Order",
@@ -221,7 +218,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
     )
     seed.text_input("Seed", key="draft_seed", disabled=state["draft_random_seed"])
     dice.toggle("Random", key="draft_random_seed", on_change=_draw_seed)
-    if not state["draft_random_seed"] and _seed() is None:
+    if not state["draft_random_seed"] and draft.seed() is None:
         st.caption(f":orange[The seed is a whole number from 0 to {ends('seed')[1] - 1}.]")
     if summary := summaries.get(state["draft_order"]):
         st.caption(summary)
@@ -233,49 +230,47 @@ def _draw_seed() -> None:
         st.session_state["draft_seed"] = str(random.randrange(2**31))
 
 
-def _seed() -> int | None:
-    """The seed as it stands there, which browsers' numbers could not hold; None when it is none."""
-    text = st.session_state["draft_seed"].strip()
-    low, high = ends("seed")
-    return int(text) if text.isdecimal() and low <= int(text) < high else None
-
-
-def _lora_text(loras: list[Any]) -> str:
-    """LoRAs of a request or a preset, one a line to edit."""
-    pairs = [(lora["name"], lora["weight"]) if isinstance(lora, dict) else (lora.name, lora.weight) for lora in loras]
-    return "\n".join(name if weight == 1 and ":" not in name else f"{name}:{weight!r}" for name, weight in pairs)
-
-
-def _request(preset: dict[str, Any]) -> dict[str, Any]:
-    """The draft as request fields; every value that the page shows is sent."""
-    state = st.session_state
-    fields = {field: state[f"draft_{field}"] for field in KEPT if field not in ("random_seed", "seed")}
-    fields["loras"] = [line.strip() for line in state["draft_loras"].splitlines() if line.strip()]
-    if "owner" in preset["values"]:
-        fields["owner"] = preset["values"]["owner"]
-    fields |= media.fields()
-    fields["seed"] = -1 if state["draft_random_seed"] else _seed()
-    return fields
-
-
-def _submit(preset: dict[str, Any], can_start: bool) -> None:
+def _submit(can_start: bool, planned: bool) -> None:
+    """What queues the draft, always in sight."""
     state = st.session_state
     needed = {
         "a start image": can_start,
         "a prompt": state["draft_prompt"].strip(),
-        "a seed": state["draft_random_seed"] or _seed() is not None,
+        "a seed": state["draft_random_seed"] or draft.seed() is not None,
     }
     missing = [name for name, there in needed.items() if not there]
-    if st.button("Queue video", type="primary", icon=":material/send:", width="stretch", disabled=bool(missing)):
-        try:
-            job = farm_access.client().submit(media.draft(), _request(preset), state["draft_key"])
-        except FarmError as error:
-            farm_access.show_error(error)
-            return
-        state["draft_key"] = uuid.uuid4().hex
-        state["submitted"] = job["id"]
-        st.switch_page(state["pages"]["job"], query_params={"id": job["id"]})
-    if missing:
+    st.toggle(
+        "Draft first",
+        key="draft_draft",
+        help="Fewer steps, a smaller picture where the model has one, and a step cache: a fraction of the time. "
+        "Promote on its page renders the same video in full.",
+    )
+    what, count = "draft" if state["draft_draft"] else "video", several.batch().size
+    label = f"Queue {what}" if count == 1 else f"Queue {count} {what}s"
+    able = planned and not missing
+    if st.button(label, type="primary", icon=":material/send:", disabled=not able, shortcut="Ctrl+Enter"):
+        _queue(count)
+    elif missing:
         st.caption(f"Needs {' and '.join(missing)}.")
+    elif not planned:
+        st.caption(":orange[Something above can't be used; it is marked there.]")
     elif state.get("submitted"):
         st.page_link(state["pages"]["job"], label="Last submitted video", query_params={"id": state["submitted"]})
+
+
+def _queue(count: int) -> None:
+    state = st.session_state
+    if count > 1 or state["draft_sweeps"].strip():
+        if (made := several.submit(media.draft(), draft.fields())) is not None:
+            replacing.finish(made[0])
+            looks.go("queue")
+        return
+    try:
+        job = farm_access.client().submit(media.draft(), draft.fields(), state["draft_key"])
+    except FarmError as error:
+        beside.tell(error)
+        return
+    state["draft_key"] = uuid.uuid4().hex
+    state["submitted"] = job["id"]
+    replacing.finish(job["id"])
+    looks.go("job", id=job["id"])

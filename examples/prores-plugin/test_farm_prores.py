@@ -1,14 +1,19 @@
 import av
-import numpy as np
-from farm_prores import ProResExporter
+import farm_prores
 
-from plugins.exporters import ExportInfo
+from plugins.testing import ExporterContract, PluginContract
+from plugins.testing.exporters import INFO, frames
 
 
-def test_exports_every_frame(tmp_path):
-    info = ExportInfo(width=64, height=64, fps=30, frames=5)
-    frames = (np.full((64, 64, 3), 40 * index, np.uint8) for index in range(5))
-    ProResExporter().export(frames, tmp_path / "video.mov", info)
-    with av.open(str(tmp_path / "video.mov")) as container:
-        assert container.streams.video[0].codec_context.name == "prores"
-        assert sum(1 for _ in container.decode(video=0)) == 5
+class TestPlugin(PluginContract):
+    module = farm_prores
+
+
+class TestProRes(ExporterContract):
+    exporter = farm_prores.ProResExporter()
+
+    def test_every_frame_is_there(self, tmp_path):
+        self.export(frames(), tmp_path / "video.mov", INFO)
+        with av.open(str(tmp_path / "video.mov")) as container:
+            assert container.streams.video[0].codec_context.name == "prores"
+            assert sum(1 for _ in container.decode(video=0)) == INFO.frames

@@ -9,18 +9,44 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from farm.accounts.users import Users
 from farm.errors import FarmError, InputError, NotFoundError
 from farm.settings import Settings
 from farm.tokens import TokenFile
 
-from . import catalog, disk, events, jobs, joining, metrics, nodes, status
+from . import (
+    bulk,
+    catalog,
+    disk,
+    events,
+    films,
+    growing,
+    jobs,
+    joining,
+    listing,
+    logs,
+    metrics,
+    nodes,
+    notices,
+    presets,
+    pushing,
+    quality,
+    status,
+    thumbnails,
+    users,
+)
+from .assets import Shelf
+from .authority import Audit, authorize
 from .context import FarmContext
 from .openapi import complete_description
+from .paced import RETRY_SECONDS
+from .pages_door import PagesDoor
 from .schemas import ErrorView
 from .store_door import StoreDoor
-from .wall import RETRY_SECONDS, Wall
+from .wall import DOCS_FILES, Wall
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +65,7 @@ FAILURES = {
     code: {"model": ErrorView, "description": text}
     for code, text in {
         401: "The token is missing or wrong",
+        403: "The caller's role does not let them, or the job is another's",
         404: "There is no such thing",
         405: "Not a thing to do with this; the header Allow says what is",
         408: "The body came too slowly",
@@ -69,22 +96,31 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
         yield
         app.state.farm.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="framepack-farm",
         version=version("framepack-farm"),
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
+        static_url=DOCS_FILES,
         responses=FAILURES,  # type: ignore[arg-type]
     )
     metrics.instrument(app)
-    app.add_middleware(Wall, token=lambda: app.state.farm.token, node_token=TokenFile(settings.node_token_path).read)
+    app.add_middleware(Audit, store=lambda: app.state.farm.store)
+    people = Users(settings.users_path)
+    node_token = TokenFile(settings.node_token_path).read
+    app.add_middleware(Wall, token=lambda: app.state.farm.token, node_token=node_token, users=people)
     app.add_middleware(StoreDoor, settings=settings)
-    for router in (jobs.router, events.router, catalog.router, nodes.router, disk.router, metrics.router):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer)])
+    app.add_middleware(PagesDoor, url=settings.dashboard_url)
+    of_jobs = (bulk, listing, jobs, films, thumbnails, events, growing, logs, quality)
+    routers = (*of_jobs, catalog, presets, nodes, pushing, notices, users, disk, metrics)
+    for router in [module.router for module in routers]:
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer), Depends(authorize)])
     app.include_router(status.router, prefix="/api/v1")
-    app.include_router(joining.router, prefix="/api/v1/join", include_in_schema=False)
+    for router in (joining.router, pushing.node_router):
+        app.include_router(router, prefix="/api/v1/join", include_in_schema=False)
+    app.state.shelf = Shelf(settings)
     app.add_exception_handler(FarmError, _farm_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

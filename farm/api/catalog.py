@@ -1,25 +1,28 @@
 """Routes that say what there is: plans, presets, orders, exporters, plug-ins, models, nodes."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
 from farm.errors import FarmError, InputError
+from farm.intake.capacity import capacity_of
 from farm.intake.notes import crop_notes, prompt_notes
-from farm.intake.queue import LATENT_PIXELS
-from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT, PLAIN
+from farm.intake.orders import AUTO, LATENT_PIXELS, SUMMARY, choose_plan, is_auto
+from farm.jobs.fields import PLAIN
+from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
+from model.choices import CENTRED, Fit, FitKind
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
 from model.footage.buckets import crop_for
-from model.lora import available
-from model.plan import Given, make_plan, plan_svg
+from model.loras.about import about_lora
+from model.loras.library import available
+from model.plan import Given, Plan, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS
 from model.plan.orders import ORDERS
 
-from .context import Farm
-from .schemas import (
-    BrokenView,
+from .catalog_views import (
     ExporterList,
     ExporterView,
     LoraList,
@@ -28,26 +31,29 @@ from .schemas import (
     ModelView,
     OrderList,
     OrderView,
-    PlanPreview,
     PluginList,
     PluginView,
-    PresetList,
-    PresetView,
+    PostProcessorView,
 )
+from .context import Farm
+from .plan_views import PlanPreview
 
 router = APIRouter(tags=["catalog"])
 
 
 @router.get("/plan", summary="Preview a plan")
 def preview_plan(
+    farm: Farm,
     seconds: Annotated[float, Query(description="Length asked for", examples=[10])] = 5.0,
-    order: Annotated[str | None, Query(max_length=40, description="Default: the model's own")] = None,
+    order: Annotated[str | None, Query(max_length=40, description="Default: the model's own; `auto` chooses")] = None,
     model_type: Annotated[str, Query(max_length=40)] = "puppet",
     exact_length: bool = False,
     devices: Annotated[int, Query(ge=1, le=100_000, description="Equal devices to bound the speed-up for")] = 1,
     width: Annotated[int, Query(ge=1, le=100_000, description="Of the image, pixels")] = 640,
     height: Annotated[int, Query(ge=1, le=100_000)] = 640,
     resolution: Annotated[int | None, Query(description="Class of buckets; default: the model's own")] = None,
+    image_fit: Annotated[FitKind, Query(description="How the image comes into the bucket")] = CENTRED.kind,
+    image_position: Annotated[float, Query(ge=0, le=1, description="What a crop keeps")] = CENTRED.position,
     svg: Annotated[bool, Query(description="Draw it")] = False,
     prompt: Annotated[str, Query(max_length=MAX_PROMPT, description="With timed prompts, if any"), PLAIN] = "",
     prompt_blend_sections: Annotated[int, Query(ge=0, le=10)] = BLEND_SECTIONS,
@@ -62,47 +68,40 @@ def preview_plan(
     info = describe(model_type)
     if math.isfinite(seconds) and seconds > info.max_seconds:
         raise InputError(f"length {seconds:g} s: {info.name} makes at most {info.max_seconds:g} seconds.")
-    plan = make_plan(
-        layout=info.layout,
-        order=order or info.default_order,
-        seconds=seconds,
-        seed=0,
-        prompt=prompt,
-        fps=info.fps,
-        exact_length=exact_length,
-        given=Given(
-            start_image=start_image or extend is not None,
-            end_strength=1.0 if end_image else None,
-            keyframes=tuple(keyframes or ()),
-            extend=extend,
-        ),
-        blend_sections=prompt_blend_sections,
+    given = Given(
+        start_image=start_image or extend is not None,
+        end_strength=1.0 if end_image else None,
+        keyframes=tuple(keyframes or ()),
+        extend=extend,
     )
+
+    def planned(name: str) -> Plan:
+        return make_plan(
+            layout=info.layout,
+            order=name,
+            seconds=seconds,
+            seed=0,
+            prompt=prompt,
+            fps=info.fps,
+            exact_length=exact_length,
+            given=given,
+            blend_sections=prompt_blend_sections,
+            rules=info.rules,
+        )
+
+    why = []
+    if is_auto(order):
+        plan, chosen = choose_plan(planned, info, capacity_of(farm.store, info))
+        why.append(chosen.why)
+    else:
+        plan = planned(order or info.default_order)
     bucket = info.bucket(height, width, resolution)
     tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
     picture = plan_svg(plan) if svg else ""
-    crop = crop_for(width, height, bucket)
-    notes = [*prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture")]
+    fit = Fit(image_fit, image_position)
+    crop = crop_for(width, height, bucket, fit)
+    notes = [*why, *prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture", fit)]
     return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes)
-
-
-@router.get("/presets", summary="List presets")
-def list_presets(farm: Farm) -> PresetList:
-    """Read anew each time, so that a preset file just saved is there; broken files say what is wrong with them."""
-    catalog = farm.plugins.reload_presets()
-    return PresetList(
-        presets=[
-            PresetView(
-                name=preset.name,
-                description=preset.description,
-                source=catalog.sources[preset.name],
-                prompts=preset.prompts,
-                values=preset.values,
-            )
-            for preset in catalog.presets.values()
-        ],
-        broken=[BrokenView(path=str(broken.path), reason=broken.reason) for broken in catalog.broken],
-    )
 
 
 @router.get("/orders", summary="List orders")
@@ -111,19 +110,22 @@ def list_orders() -> OrderList:
     trained = {name: info.orders for name, info in _families() if isinstance(info, FamilyInfo)}
     orders = [(order.name, order.summary) for order in ORDERS.values()]
     orders.append(("fanout:k", "endpoints, then k anchors in each gap, 1 to 64"))
+    auto = OrderView(name=AUTO, summary=SUMMARY, trained_for=list(trained))
     return OrderList(
         orders=[
             OrderView(name=name, summary=summary, trained_for=[f for f, names in trained.items() if name in names])
             for name, summary in orders
         ]
+        + [auto]
     )
 
 
 @router.get("/exporters", summary="List exporters")
 def list_exporters(farm: Farm) -> ExporterList:
-    """Output formats."""
+    """Output formats, and post-processors."""
     return ExporterList(
-        exporters=[ExporterView.model_validate(exporter) for exporter in farm.plugins.exporters.values()]
+        exporters=[ExporterView.model_validate(exporter) for exporter in farm.plugins.exporters.values()],
+        post_processors=[PostProcessorView.model_validate(each) for each in farm.plugins.post_processors.values()],
     )
 
 
@@ -131,6 +133,15 @@ def list_exporters(farm: Farm) -> ExporterList:
 def list_plugins(farm: Farm) -> PluginList:
     """Loaded ones and disabled ones, the latter with the reason."""
     return PluginList(plugins=[PluginView.model_validate(plugin) for plugin in farm.plugins.plugins])
+
+
+@router.post("/plugins/reload", summary="Look again at plug-ins")
+def reload_plugins(farm: Farm) -> PluginList:
+    """Of what was installed meanwhile, too, and of disabled ones; files in the folder `plugins` are seen by themselves.
+
+    What runs goes on with what it has begun with.
+    """
+    return PluginList(plugins=[PluginView.model_validate(plugin) for plugin in farm.current_plugins.reload().plugins])
 
 
 @router.get("/models", summary="List model families")
@@ -146,7 +157,20 @@ def list_models() -> ModelList:
 @router.get("/loras", summary="List LoRAs")
 def list_loras() -> LoraList:
     """Files in the farm's ``loras`` folder, by the name that a request uses."""
-    return LoraList(loras=[LoraView(name=name, bytes=file.stat().st_size) for name, file in available().items()])
+    found = (_lora(name, file) for name, file in available().items())
+    return LoraList(loras=[lora for lora in found if lora is not None])
+
+
+def _lora(name: str, file: Path) -> LoraView | None:
+    """None for one that was removed a moment ago."""
+    size = 0
+    try:
+        size = file.stat().st_size
+        return LoraView(name=name, bytes=size, **vars(about_lora(file)))
+    except FileNotFoundError:
+        return None
+    except (FarmError, OSError) as error:
+        return LoraView(name=name, bytes=size, error=str(error))
 
 
 def _families() -> list[tuple[str, FamilyInfo | FarmError]]:

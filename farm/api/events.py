@@ -12,8 +12,8 @@ from farm.jobs.records import ENDED
 
 from .context import Farm
 from .following import Message
+from .job_views import EventView, ProgressView
 from .params import MOST, After, JobId, LastEventId
-from .schemas import EventView, ProgressView
 
 router = APIRouter(tags=["jobs"])
 

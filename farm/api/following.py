@@ -21,7 +21,7 @@ from farm.jobs.records import (
 from farm.store.glance import Glance
 from farm.store.jobs import JobStore
 
-from .schemas import EventView, ProgressView, progress_of
+from .job_views import EventView, ProgressView, progress_of
 
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 10.0

@@ -1,9 +1,9 @@
-"""Routes for jobs and their files."""
+"""Routes for single jobs and their files."""
 
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
@@ -12,24 +12,18 @@ from farm.jobs.order import OrderChange
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
+from .authority import Asking, owned
 from .context import Farm
+from .detail_views import ArtifactView, AttemptView, JobCheck, JobDetail, TakeView, TaskView
+from .filenames import filename_of
+from .job_forms import ExportForm, TakeForm
+from .job_views import JobCreated, JobView, shots_of
 from .openapi import REQUEST_EXAMPLE
-from .params import ArtifactName, IdempotencyKey, JobId, Offset, Owner, Section, Words
+from .params import ArtifactName, IdempotencyKey, JobId, Section
+from .places import places
+from .plan_views import PlanView
 from .rendered import newest_preview, rendered_sections
-from .schemas import (
-    ArtifactView,
-    AttemptView,
-    JobCheck,
-    JobCreated,
-    JobDetail,
-    JobList,
-    JobView,
-    PlanView,
-    TakeForm,
-    TaskView,
-    filename_of,
-)
-from .submission import check_job, submit_job, submit_take
+from .submission import check_job, submit_exports, submit_job, submit_promotion, submit_take
 
 router = APIRouter(tags=["jobs"])
 
@@ -49,16 +43,21 @@ Keyframes = Annotated[
 Video = Annotated[
     UploadFile | None, File(description="A video to extend at its `end` or `start`, as the field `extend` says")
 ]
+Audio = Annotated[
+    UploadFile | None, File(description="A sound track, heard as the fields `audio_...` say: WAV, FLAC, MP3, Ogg, M4A")
+]
 
 
 @router.post("/jobs", status_code=201, summary="Queue a job")
 def create_job(
     farm: Farm,
+    caller: Asking,
     request: RequestForm,
     image: Image = None,
     end_image: EndImage = None,
     keyframes: Keyframes = None,
     video: Video = None,
+    audio: Audio = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JobCreated:
     """The fields are those of `request` in the answer; unknown ones are refused. All files take at most 100 MB.
@@ -66,18 +65,37 @@ def create_job(
     `notes` say what you should know before it is rendered, such as how much of a picture is cut off; `POST /plan` says
     the same without queueing anything.
     """
-    media = _media(image, end_image, keyframes, video)
-    job, accepted = submit_job(farm, _fields(request), media, idempotency_key)
-    farm.nudge()
+    media = _media(image, end_image, keyframes, video, audio)
+    job, accepted = submit_job(farm, owned(caller, _fields(request)), media, idempotency_key)
+    farm.changed()
     return JobCreated.created(job, accepted.notes)
 
 
 @router.post("/jobs/{job_id}/takes", status_code=201, summary="Render sections again")
-def create_take(farm: Farm, job_id: JobId, take: TakeForm) -> JobCreated:
+def create_take(farm: Farm, caller: Asking, job_id: JobId, take: TakeForm) -> JobCreated:
     """A new job that renders some sections of this one again, with another seed or what `changes` say, and keeps all
     others as they are. What would change the number of sections, or what they see of each other, is refused."""
+    if "owner" in take.changes:
+        owned(caller, dict(take.changes))
     job, accepted = submit_take(farm, farm.store.get_job(job_id), take)
-    farm.nudge()
+    farm.changed()
+    return JobCreated.created(job, accepted.notes)
+
+
+@router.post("/jobs/{job_id}/promote", status_code=201, summary="Render a draft in full")
+def promote(farm: Farm, job_id: JobId) -> JobCreated:
+    """A new job, a take of this one: the same video with the steps, resolution and cache that the draft lowered."""
+    job, accepted = submit_promotion(farm, farm.store.get_job(job_id))
+    farm.changed()
+    return JobCreated.created(job, accepted.notes)
+
+
+@router.post("/jobs/{job_id}/exports", status_code=201, summary="Export a rendered job once more")
+def create_exports(farm: Farm, job_id: JobId, form: ExportForm) -> JobCreated:
+    """A new job that takes over all that this one has rendered and writes other files: nothing is rendered, at most
+    decoded again. Works for a job that failed at its export, too. `notes` say what is left out, such as sound."""
+    job, accepted = submit_exports(farm, farm.store.get_job(job_id), form)
+    farm.changed()
     return JobCreated.created(job, accepted.notes)
 
 
@@ -89,24 +107,11 @@ def check(
     end_image: EndImage = None,
     keyframes: Keyframes = None,
     video: Video = None,
+    audio: Audio = None,
 ) -> JobCheck:
     """Everything that `POST /jobs` would check and decide, without a job: the complete request, its plan, and notes."""
-    accepted = check_job(farm, _fields(request), _media(image, end_image, keyframes, video))
-    return JobCheck(request=accepted.request, plan=PlanView.of(accepted.plan), notes=list(accepted.notes))
-
-
-@router.get("/jobs", summary="List jobs")
-def list_jobs(
-    farm: Farm,
-    state: Annotated[JobState | None, Query(description="Only jobs in this state")] = None,
-    owner: Owner = None,
-    text: Words = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    offset: Offset = 0,
-) -> JobList:
-    """Newest first."""
-    jobs, total = farm.store.list_jobs(state=state, owner=owner, text=text, limit=limit, offset=offset)
-    return JobList(jobs=[JobView.of(job, farm.outlook.of_job(job)) for job in jobs], total=total)
+    accepted = check_job(farm, _fields(request), _media(image, end_image, keyframes, video, audio))
+    return JobCheck(request=accepted.submission, plan=PlanView.of(accepted.plan), notes=list(accepted.notes))
 
 
 @router.get("/jobs/{job_id}", summary="Show a job")
@@ -116,14 +121,18 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
     artifacts, attempts = farm.store.artifacts(job_id), farm.store.attempts(job_id)
     tasks = farm.store.tasks(job_id)
     why = farm.outlook.of_tasks(job, tasks)
+    family = farm.store.family(job_id)
+    place = places(farm.store)
     return JobDetail(
         job=JobView.of(job, farm.outlook.of_job(job)),
         tasks=[TaskView.of(task, why.get(task.name, "")) for task in tasks],
-        attempts=[AttemptView.model_validate(attempt) for attempt in attempts],
+        attempts=[AttemptView.of(attempt, place(attempt.replica)) for attempt in attempts],
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
         plan=_plan(job),
         rendered=rendered_sections(farm, attempts, artifacts),
-        takes=[JobView.of(take) for take in farm.store.takes(job_id)],
+        takes=[JobView.of(take) for take in family if take.parent == job_id],
+        tree=[TakeView.model_validate(take) for take in family],
+        shots=shots_of(job),
     )
 
 
@@ -136,8 +145,7 @@ def change_job(farm: Farm, job_id: JobId, change: OrderChange) -> JobView:
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
 def delete_job(farm: Farm, job_id: JobId) -> Response:
     """Removes an ended job and its files."""
-    farm.store.delete_job(job_id)
-    farm.artifacts.remove_prefix(f"jobs/{job_id}")
+    farm.delete_job(job_id)
     return Response(status_code=204)
 
 
@@ -188,7 +196,6 @@ def get_artifact(farm: Farm, job_id: JobId, name: ArtifactName) -> Response:
 @router.get("/jobs/{job_id}/sections/{section}/preview", summary="Look at a section", response_class=Response)
 def get_preview(farm: Farm, job_id: JobId, section: Section) -> Response:
     """A small JPEG: latent frames side by side, roughly coloured; while it renders, as far as it is denoised."""
-    farm.store.get_job(job_id)
     return Response(
         newest_preview(farm, job_id, section), media_type="image/jpeg", headers={"Cache-Control": "no-store"}
     )
@@ -208,24 +215,29 @@ def _made_again(farm: Farm, job: Job, damage: DamagedArtifactError) -> FarmError
     """Have a damaged or missing file made again; gives the answer for now."""
     if not farm.store.remake(job.id, damage.artifact, str(damage)):
         return NotFoundError(f"{damage} It can't be made again; submit the job once more.")
-    farm.nudge()
+    farm.changed()
     going = "once the job goes on" if job.state in (JobState.PAUSED, JobState.FAILED, JobState.CANCELLED) else "now"
     return DamagedArtifactError(f"{damage} It is made again {going}; ask for it later.")
 
 
 def _changed(farm: Farm, job: Job) -> JobView:
-    farm.nudge()
+    farm.changed()
     return JobView.of(job)
 
 
 def _media(
-    image: UploadFile | None, end_image: UploadFile | None, keyframes: list[UploadFile] | None, video: UploadFile | None
+    image: UploadFile | None,
+    end_image: UploadFile | None,
+    keyframes: list[UploadFile] | None,
+    video: UploadFile | None,
+    audio: UploadFile | None,
 ) -> Media:
     return Media(
         image=_bytes(image),
         end_image=_bytes(end_image),
         keyframes=tuple(upload.file.read() for upload in keyframes or ()),
         video=_bytes(video),
+        audio=_bytes(audio),
     )
 
 

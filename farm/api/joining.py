@@ -67,9 +67,12 @@ def arrive(farm: Farm, node: NodeName) -> dict[str, Any]:
 
 @router.get("/nodes/{node}")
 def look(farm: Farm, node: NodeName) -> dict[str, Any]:
-    """``up``: the farm has it."""
+    """``up``: the farm has it. Who asks has just started Ray there, so the coordinator looks at once."""
     known = next((row for row in farm.store.nodes() if row.host == node), None)
-    return {"up": known is not None and known.facts.state is NodeState.UP}
+    up = known is not None and known.facts.state is NodeState.UP
+    if not up:
+        farm.nudge()
+    return {"up": up}
 
 
 @router.post("/nodes/{node}/leave")

@@ -8,8 +8,6 @@ import prometheus_client as prometheus
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from farm.jobs.records import JobState
-
 from .context import Farm, FarmContext
 
 router = APIRouter(tags=["status"])
@@ -48,8 +46,8 @@ class _FarmState:
 
     def collect(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("farm_jobs", "Jobs per state", labels=["state"])
-        for state in JobState:
-            jobs.add_metric([state.value], self._store.list_jobs(state=state, limit=1)[1])
+        for state, count in self._store.summary().states.items():
+            jobs.add_metric([state.value], count)
         yield jobs
         yield GaugeMetricFamily("farm_running_attempts", "Tasks being executed", len(self._store.running_attempts()))
         replicas = GaugeMetricFamily("farm_replicas", "Model replicas per state", labels=["state"])

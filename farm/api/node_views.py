@@ -34,6 +34,7 @@ class ReplicaView(BaseModel):
     """A packed model on one device. ``seat``: its place on the node; ``state``: such as ``idle``, ``busy``,
     ``draining`` while it finishes what it is at, ``drained``, ``starting``, ``resting``, ``quarantined``; ``message``
     says why it gets nothing. ``wanted``: what it was told. ``memory``: bytes that it may use on its device;
+    ``dtypes``: in which it can use weights; ``tflops``: of a card, of products of matrices, measured when it came;
     ``speed``: work a second as measured on its sections, beside the ``expected_speed`` of its kind; ``loads``: models
     that it read in the last hour; ``trouble``: what went wrong there last."""
 
@@ -46,6 +47,8 @@ class ReplicaView(BaseModel):
     device_name: str
     memory: int | None
     capability: str
+    dtypes: list[str]
+    tflops: float
     models: list[str]
     speed: float | None
     expected_speed: float | None
@@ -67,12 +70,22 @@ class DrainView(View):
     at: datetime | None
 
 
+class HeldView(View):
+    """Weights, a LoRA or a plug-in's exporter, by content."""
+
+    kind: str
+    name: str
+    digest: str
+
+
 class NodeView(BaseModel):
     """A machine. ``host`` is the name that settings belong to, ``id`` that of its present incarnation. ``state``:
     ``active``, ``draining`` while it finishes what it is at, ``drained``, ``closed`` outside its hours, ``gone``, or
     ``coming`` for machines that were asked for;
-    ``seats``: drains of single replicas; ``memory`` in bytes; ``hours``: empty for always; ``max_replicas``: null for
-    as many as it has room for."""
+    ``seats``: drains of single replicas; ``memory``: bytes that replicas may use, of the ``host_memory``; ``hours``:
+    empty for always; ``max_replicas``: null for as many as it has room for; ``assets``: what it has on its disk, null
+    when it has not said so yet; ``speed``: work a second of a core, as a short render measured it when it joined;
+    ``faults``: families that it can't use, and why."""
 
     host: str
     id: str
@@ -86,7 +99,11 @@ class NodeView(BaseModel):
     max_replicas: int | None
     cores: int
     memory: int
+    host_memory: int
+    speed: float | None
     devices: tuple[str, ...]
+    assets: list[HeldView] | None
+    faults: dict[str, str]
     sections_per_hour: float
     loads: int
     seen_at: datetime | None
@@ -156,6 +173,7 @@ def _owner(owner: Owner, load: OwnerLoad, total: float) -> OwnerSettings:
 
 def _node(node: Node, replicas: Sequence[Replica], work: Mapping[str, AtWork], done: Mapping[str, int]) -> NodeView:
     settings, facts = node.settings, node.facts
+    held = facts.report.assets
     views = [_replica(replica, settings, work, done) for replica in sorted(replicas, key=lambda one: one.seat)]
     return NodeView(
         host=node.host,
@@ -170,6 +188,10 @@ def _node(node: Node, replicas: Sequence[Replica], work: Mapping[str, AtWork], d
         max_replicas=settings.max_replicas,
         cores=facts.cores,
         memory=facts.memory,
+        host_memory=facts.report.host_memory,
+        speed=facts.report.speed or None,
+        assets=None if held is None else [HeldView.model_validate(asset) for asset in sorted(held)],
+        faults=dict(facts.report.faults),
         devices=facts.devices,
         sections_per_hour=round(sum(view.sections_per_hour for view in views), 1),
         loads=sum(view.loads for view in views),
@@ -204,6 +226,8 @@ def _replica(row: Replica, settings: NodeSettings, work: Mapping[str, AtWork], d
         **fields
         | {
             "state": state,
+            "dtypes": row.data.get("dtypes", []),
+            "tflops": row.data.get("tflops", 0.0),
             "work": WorkView.model_validate(held) if held else None,
             "sections_per_hour": round(done.get(row.id, 0) * HOUR / span, 1),
             "loads": sum(now - at < HOUR for at in row.loads),

@@ -63,7 +63,7 @@ def list_owners(farm: Farm) -> OwnerList:
 def change_owner(farm: Farm, owner: OwnerName, change: OwnerChange) -> OwnerSettings:
     """Weight of the share, most tasks at a time. One who has had no job yet is fine."""
     name = farm.store.change_owner(owner, change).name
-    farm.nudge()
+    farm.changed()
     return next(view for view in owner_views(farm.store) if view.name == name)
 
 
@@ -72,5 +72,5 @@ def _drain(how: DrainForm) -> Drain:
 
 
 def _changed(farm: Farm, node: Node) -> NodeView:
-    farm.nudge()
+    farm.changed()
     return node_view(farm.store, node.host)

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from farm.jobs.request import MAX_SECONDS, RenderRequest
+from farm.jobs.request import MAX_SECONDS
+from farm.jobs.submission import Submission
 
 REQUEST_EXAMPLE = {
     "prompt": "The puppet dances, waving both arms.",
@@ -33,12 +34,12 @@ def complete_description(app: FastAPI) -> None:
 
 
 def request_fields() -> dict[str, Any]:
-    """JSON schema of what a user sends: RenderRequest's fields, none but the prompt needed, in the forms taken.
+    """JSON schema of what a user sends: Submission's fields, none but the prompt needed, in the forms taken.
 
     A field that is null counts as absent. A seed of -1 draws one. Hashes may be left out; keyframes may be seconds, and
     LoRAs names with a weight behind a colon.
     """
-    schema = RenderRequest.model_json_schema(ref_template=f"{REF}{{model}}")
+    schema = Submission.model_json_schema(ref_template=f"{REF}{{model}}")
     fields: dict[str, Any] = schema["properties"]
     seconds = {"type": "number", "minimum": 0, "maximum": MAX_SECONDS}
     frame = {"type": "object", "properties": {"second": seconds}, "required": ["second"]}

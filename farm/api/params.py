@@ -11,6 +11,7 @@ MOST = 2**31 - 1
 """Of counts and numbers of events; every database holds it."""
 
 JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The job's id")]
+AttemptId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The attempt's id")]
 ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,80}$", examples=["video"])]
 NodeName = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9._-]{1,120}$", description="The host's name, or its id", examples=["studio-1"])

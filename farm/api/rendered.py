@@ -6,12 +6,14 @@ from typing import Any
 
 from farm.errors import FarmError, NotFoundError
 from farm.jobs.facts import typed_facts
+from farm.jobs.gate import GATE, Judged
 from farm.jobs.names import attempt_folder, latents_index, preview_key, preview_name, section_name
 from farm.jobs.records import Artifact, Attempt, AttemptState
+from farm.jobs.shots import shot_of
 from farm.store.artifacts import ArtifactStore
 
 from .context import FarmContext
-from .schemas import RenderedSection
+from .detail_views import RenderedSection
 
 COMMITTED = AttemptState.COMMITTED
 
@@ -26,14 +28,14 @@ def rendered_sections(
     """
     made = {attempt.task_id.rpartition(".")[2]: attempt for attempt in attempts if attempt.state is COMMITTED}
     found = []
-    for name, artifact in sorted(artifacts.items()):
-        if (index := latents_index(name)) is not None:
-            attempt = made.get(section_name(index))
-            try:
-                facts = attempt.facts if attempt and attempt.facts else _of_file(farm.artifacts, artifact.key)
-                found.append(_section(index, facts))
-            except (FarmError, KeyError, ValueError):
-                continue
+    indexed = {latents_index(name): artifact for name, artifact in artifacts.items()}
+    for index in sorted(index for index in indexed if index is not None):
+        attempt = made.get(section_name(index))
+        try:
+            facts = attempt.facts if attempt and attempt.facts else _of_file(farm.artifacts, indexed[index].key)
+            found.append(_section(index, facts))
+        except (FarmError, KeyError, ValueError):
+            continue
     return found
 
 
@@ -41,10 +43,12 @@ def newest_preview(farm: FarmContext, job_id: str, section: int) -> bytes:
     """The JPEG of a finished section, or of the running attempt at one.
 
     Raises:
-        NotFoundError: there is none, since the section has not begun or its preview could not be written.
+        NotFoundError: there is no such job, or no preview, since the section has not begun or it could not be written.
     """
+    parts = farm.store.get_job(job_id).parts
+    own = section - parts[shot_of(parts, section)].first  # what the shot by itself calls it
     keys = [
-        preview_key(attempt_folder(job_id, attempt.id), section)
+        preview_key(attempt_folder(job_id, attempt.id), own)
         for attempt in farm.store.attempts(job_id)
         if attempt.state is AttemptState.RUNNING and attempt.task_id == f"{job_id}.{section_name(section)}"
     ]
@@ -72,4 +76,12 @@ def _section(index: int, facts: Mapping[str, Any]) -> RenderedSection:
         cache=facts["cache"],
         steps=facts["steps"],
         steps_computed=facts["computed"],
+        **_verdict(facts),
     )
+
+
+def _verdict(facts: Mapping[str, Any]) -> dict[str, Any]:
+    if GATE not in facts:
+        return {}
+    judged = Judged.of_json(facts[GATE])
+    return {"take": judged.take, "score": judged.score, "outside": list(judged.wrong)}

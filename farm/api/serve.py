@@ -14,8 +14,6 @@ from farm.cluster.calls import COORDINATOR, HEAD, NAMESPACE
 from farm.errors import ClusterError
 from farm.settings import Settings
 
-from .app import create_app
-
 APP_NAME = "farm-api"
 
 log = logging.getLogger(__name__)
@@ -58,6 +56,8 @@ def _application(settings: Settings) -> Any:
 
 def _build(settings: Settings) -> FastAPI:
     """In the replica's process: the application, once Serve's own port there is on loopback where that is wanted."""
+    from .app import create_app  # not where Serve is started from, which would wait for it
+
     if os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "0":
         _keep_to_loopback()
     return create_app(settings, Nudge())

@@ -32,7 +32,8 @@ from farm.store.artifacts.protocol import checked_key
 from farm.store.artifacts.uploads import Uploads
 from farm.tokens import TokenFile
 
-from .wall import Refusal, Wall, name_of
+from .paced import Refusal, name_of
+from .wall import Wall
 
 PREFIX = "/store/"
 MOST_UPLOADS = 64

@@ -2,22 +2,27 @@
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from farm.intake.queue import queue_job
+from farm.films.storyboard import Storyboard
+from farm.intake.capacity import capacity_of
+from farm.intake.exports import accept_exports
+from farm.intake.films import AcceptedFilm, accept_film
+from farm.intake.queue import queue_film, queue_job
 from farm.intake.request import Accepted, accept
-from farm.intake.takes import accept_take
+from farm.intake.takes import AcceptedTake, accept_promotion, accept_take
 from farm.jobs.records import Job
 from model.footage.media import Media
 
 from .context import FarmContext
-from .schemas import TakeForm
+from .job_forms import ExportForm, TakeForm
 
 
 def check_job(farm: FarmContext, fields: Mapping[str, Any], media: Media) -> Accepted:
     """Check a job as ``submit_job`` does, and store nothing; InputError when the fields or a file can't be used."""
     farm.plugins.reload_presets()
-    return accept(fields, media, plugins=farm.plugins)
+    return accept(fields, media, plugins=farm.plugins, look=partial(capacity_of, farm.store))
 
 
 def submit_job(
@@ -34,7 +39,7 @@ def submit_job(
     return job, accepted
 
 
-def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accepted]:
+def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accepted | AcceptedFilm]:
     """Check another go at some sections of ``job`` and queue it.
 
     Raises:
@@ -51,5 +56,43 @@ def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accep
         first=take.from_section,
         plugins=farm.plugins,
     )
-    queued = queue_job(farm.store, farm.artifacts, found.accepted, found.media, uuid.uuid4().hex, take=found.take)
-    return queued, found.accepted
+    return _queue(farm, found)
+
+
+def submit_promotion(farm: FarmContext, job: Job) -> tuple[Job, Accepted | AcceptedFilm]:
+    """Queue a draft in full; ConflictError when ``job`` is none."""
+    farm.plugins.reload_presets()
+    return _queue(farm, accept_promotion(farm.store, farm.artifacts, job, farm.plugins))
+
+
+def submit_exports(farm: FarmContext, job: Job, form: ExportForm) -> tuple[Job, Accepted | AcceptedFilm]:
+    """Check other exports of ``job`` and queue them.
+
+    Raises:
+        InputError: there is no such exporter, or an option can't be used.
+        ConflictError: the job is not rendered, or its latents are gone.
+    """
+    return _queue(farm, accept_exports(farm.store, farm.artifacts, job, form.exports, farm.plugins, form.audio))
+
+
+def check_film(
+    farm: FarmContext, storyboard: Storyboard, pictures: Mapping[str, bytes], audio: bytes | None
+) -> AcceptedFilm:
+    """Check a film as ``submit_film`` does, and store nothing; InputError names the shot that can't be made."""
+    farm.plugins.reload_presets()
+    look = partial(capacity_of, farm.store)
+    return accept_film(storyboard, pictures, audio, plugins=farm.plugins, look=look)
+
+
+def submit_film(farm: FarmContext, film: AcceptedFilm, idempotency_key: str | None = None) -> Job:
+    """Queue a checked film; StorageError when files or job can't be written, and then there is no job."""
+    return queue_film(farm.store, farm.artifacts, film, uuid.uuid4().hex, idempotency_key)
+
+
+def _queue(farm: FarmContext, found: AcceptedTake) -> tuple[Job, Accepted | AcceptedFilm]:
+    job_id = uuid.uuid4().hex
+    if isinstance(found.accepted, AcceptedFilm):
+        job = queue_film(farm.store, farm.artifacts, found.accepted, job_id, take=found.take)
+    else:
+        job = queue_job(farm.store, farm.artifacts, found.accepted, found.media, job_id, take=found.take)
+    return job, found.accepted

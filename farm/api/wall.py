@@ -1,52 +1,36 @@
-"""The wall around the API: who may ask, and how much and how slowly they may send, before a byte of a body is read.
+"""The wall around the API: who may ask, before a byte of a body is read; and how much and how slowly they may send.
 
 It stands wherever requests arrive: in Ray Serve's proxy (see ``farm.api.front``) and around the application itself.
 """
 
-import asyncio
 import hmac
-import json
-import time
 from collections.abc import Callable
-from contextlib import suppress
+from urllib.parse import unquote
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from farm.errors import AuthError, BusyError, FarmError, InputError
-from farm.settings import MAX_UPLOAD
+from farm.accounts.people import HOUSEHOLD, Caller
+from farm.accounts.users import Users
+from farm.errors import AuthError, FarmError
 
-OPEN_PATHS = frozenset({"/api/v1/health", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/-/healthz"})
+from .paced import MAX_BODY, UPLOADS, Paced, refuse
+
+DOCS_FILES = "/docs/files"
+"""Where the page ``/docs`` gets what it consists of: from the farm, since there may be no other network."""
+OPEN_PATHS = frozenset(
+    {
+        *("/api/v1/health", "/-/healthz", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
+        *(f"{DOCS_FILES}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")),
+    }
+)
 """What answers without a token: whether the farm is well, and how its API is used. No word about jobs or people."""
 NODE_PATHS = ("/api/v1/join/", "/store/")
 """Where paths begin that only machines ask for that render for the farm, with a token of their own."""
-MAX_BODY = MAX_UPLOAD
-SILENCE_SECONDS = 20.0
-"""Longest time between two pieces of a body."""
-FIRST_SECONDS = 60.0
-LEAST_RATE = 50_000
-"""Bytes a second that a body must come with on the whole, after ``FIRST_SECONDS``."""
-LARGE = 1_000_000
-UPLOADS = 4
-"""Bodies of more than ``LARGE`` bytes at a time: each may be held in memory until it is complete."""
-RETRY_SECONDS = 5
-LINGER_SECONDS = 2.0
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "frame-ancestors 'none'",
-}
-"""On every answer: browsers neither frame it, nor guess what it is, nor tell others where it was."""
-
-
-class Refusal(FarmError):
-    """A request that is not let in."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+CALLER = "farm_caller"
+"""Where a request's scope says who asks."""
+USER = "x-farm-user"
+"""Header: the person for whom whoever has the farm's token asks, quoted as in URLs; so does the dashboard."""
 
 
 class Wall:
@@ -58,6 +42,7 @@ class Wall:
         node_token: gives that of the machines that render for it, which opens ``NODE_PATHS`` and nothing else.
         limit: bytes of a body.
         most: large bodies at a time.
+        users: people with tokens of their own, None for none.
     """
 
     def __init__(
@@ -67,9 +52,10 @@ class Wall:
         node_token: Callable[[], str],
         limit: int = MAX_BODY,
         most: int = UPLOADS,
+        users: Users | None = None,
     ) -> None:
-        self._app, self._token, self._node_token, self._limit, self._most = app, token, node_token, limit, most
-        self._uploads = 0
+        self._paced = Paced(app, limit, most)
+        self._app, self._token, self._node_token, self._users = app, token, node_token, users
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # the API has none
@@ -81,102 +67,27 @@ class Wall:
         headers = Headers(scope=scope)
         try:
             if scope["path"] not in OPEN_PATHS:
-                self._require_token(headers.get("authorization", ""), scope["path"].startswith(NODE_PATHS))
-            length = self._length(headers)
-            large = length > LARGE
-            if large and self._uploads >= self._most:
-                raise BusyError(f"{self._most} large uploads are on their way already; try again in a moment.")
-        except FarmError as error:
+                of_node = scope["path"].startswith(NODE_PATHS)
+                scope[CALLER] = self._caller(headers.get("authorization", ""), headers.get(USER, ""), of_node)
+        except FarmError as error:  # also of files that say who may come in
             await refuse(error, receive, send)
             return
-        self._uploads += large
-        try:
-            await self._let_in(scope, receive, send, length)
-        finally:
-            self._uploads -= large
+        await self._paced(scope, receive, send)
 
-    def _require_token(self, authorization: str, of_node: bool) -> None:
+    def _caller(self, authorization: str, user: str, of_node: bool) -> Caller:
+        """Who asks; AuthError when that is nobody. Whoever has the farm's token may ask as a ``user``."""
         kind, _, given = authorization.partition(" ")
         if kind.lower() != "bearer" or not given.strip():
             raise AuthError(
                 "a token is needed: send `Authorization: Bearer TOKEN`, set FARM_TOKEN, or see `farm token`"
             )
         right = self._node_token() if of_node else self._token()
-        if not hmac.compare_digest(given.strip().encode(), right.encode()):
-            command = "farm token --node" if of_node else "farm token"
-            raise AuthError(f"the token is wrong; `{command}` on the farm's machine prints the right one")
-
-    def _length(self, headers: Headers) -> int:
-        if "transfer-encoding" in headers:
-            raise Refusal(411, "say how long the body is (Content-Length); bodies of unknown length are not read.")
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal():
-            raise InputError(f"Content-Length is {declared!r}; expected a number of bytes.")
-        if int(declared) > self._limit:
-            raise Refusal(413, f"the upload is larger than {self._limit // 10**6} MB; send smaller files")
-        return int(declared)
-
-    async def _let_in(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
-        began, late, started, missing = time.monotonic(), False, False, length
-
-        async def paced() -> Message:
-            nonlocal late, missing
-            if missing <= 0:
-                return await receive()
-            left = began + FIRST_SECONDS + length / LEAST_RATE - time.monotonic()
-            try:
-                message = await asyncio.wait_for(receive(), max(0.0, min(SILENCE_SECONDS, left)))
-            except TimeoutError:
-                late = True
-                return {"type": "http.disconnect"}
-            missing -= len(message.get("body", b""))
-            return message
-
-        async def guarded(message: Message) -> None:
-            nonlocal started
-            if late and not started:
-                return  # what the application makes of the lost body; it is answered below
-            if message["type"] == "http.response.start":
-                started = True
-                found = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    found.setdefault(name, value)
-            await send(message)
-
-        try:
-            await self._app(scope, paced, guarded)
-        except Exception:
-            if not late:
-                raise
-        if late and not started:
-            await refuse(Refusal(408, "the body came too slowly, or stopped; send it again."), None, send)
-
-
-async def refuse(error: FarmError, receive: Receive | None, send: Send) -> None:
-    """Answer with the error, in the API's own form, and hang up.
-
-    What the other side is still sending is thrown away for a moment: it would not read the answer before it has sent.
-    """
-    body = json.dumps({"error": {"type": name_of(error), "message": " ".join(str(error).split())}}).encode()
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "connection": "close",
-        **({"www-authenticate": "Bearer"} if error.status == 401 else {}),
-        **({"retry-after": str(RETRY_SECONDS)} if error.status in (429, 503) else {}),
-        **HEADERS,
-    }
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    if receive is not None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-                    pass
-    await send({"type": "http.response.body", "body": b""})
-
-
-def name_of(error: FarmError) -> str:
-    """The error's name in answers; clients raise the error of that name."""
-    return "InputError" if isinstance(error, Refusal) else type(error).__name__
+        if hmac.compare_digest(given.strip().encode(), right.encode()):
+            caller = self._users.by_name(unquote(user)) if user and self._users and not of_node else HOUSEHOLD
+            if caller is None:
+                raise AuthError(f"there is no user {unquote(user)!r} any more; sign in again")
+            return caller
+        if self._users and not of_node and (caller := self._users.by_token(given.strip())):
+            return caller
+        command = "farm token --node" if of_node else "farm token"
+        raise AuthError(f"the token is wrong; `{command}` on the farm's machine prints the right one")

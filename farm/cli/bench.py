@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.cli import output
+from farm.cli.bench_cluster import mixed, replicas
 from farm.cli.bench_farm import dispatch, queue
+from farm.cli.bench_gate import gate
 from farm.cli.bench_gpu import gpu
+from farm.cli.bench_orders import orders
+from farm.cli.bench_quality import quality
 from farm.cli.bench_store import store
 from farm.cli.bench_transformer import transformer
 from farm.errors import InputError
@@ -147,6 +151,8 @@ def magcache(
     request = build_request(fields | {"cache": "none", "total_second_length": 1.2 * sections}, data)
     params = SamplingParams(**{name: getattr(request, name) for name in SamplingParams.__dataclass_fields__})
     renderer = load(request.model_type, device)
+    if renderer.info.caches and "mag" not in renderer.info.caches:
+        raise InputError(f"model {request.model_type!r} has no MagCache, so there is nothing to calibrate.")
     conditioning = renderer.encode(data, (prompt,), "")
     with Progress(console=output.console(), disable=as_json) as progress:
         bar = progress.add_task("sections", total=sections)
@@ -213,7 +219,7 @@ def controls(
         console.print(table)
 
 
-for _command in (transformer, gpu, queue, dispatch, store):
+for _command in (transformer, gpu, queue, dispatch, mixed, replicas, store, quality, orders, gate):
     bench_app.command()(_command)
 
 

@@ -8,7 +8,9 @@ from farm.cli import output
 
 
 def transformer(
-    config: Annotated[str, typer.Option(help="tiny, small or 13b (the released size, 608x640, on a GPU).")] = "small",
+    config: Annotated[
+        str, typer.Option(help="tiny, small or 13b (the released size, 608x640, on a GPU); helios-tiny, -small, -14b.")
+    ] = "small",
     device: Annotated[str, typer.Option(help="torch's name of the device, such as cuda:0.")] = "cpu",
     steps: Annotated[int, typer.Option(min=1, max=100, help="Denoising steps of the section.")] = 10,
     compiled: Annotated[bool, typer.Option("--compiled", help="Measure compiled blocks too.")] = False,

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from farm.cli import output
-from farm.cli.jobs import AsJson, Token, Url, connect
+from farm.cli.farms import AsJson, Token, Url, connect
+from farm.units import size
 
 MEANINGS = {
     "video": "finished videos, contact sheets, manifests",
@@ -33,24 +34,24 @@ def disk(
     with connect(url, token) as client:
         found = client.disk()
         if free:
-            size = output.size(found["spare"])
+            sections = size(found["spare"])
             if not yes and not as_json:
                 typer.confirm(
-                    f"Remove {size} of sections? Videos stay; redo and fork would render them again", abort=True
+                    f"Remove {sections} of sections? Videos stay; redo and fork would render them again", abort=True
                 )
             found = client.free_disk()["disk"]
     if as_json:
         output.print_json(found)
         return
     table = output.table("Files", "Size>", "What they are")
-    for use, size in found["sizes"].items():
-        table.add_row(use, output.size(size), MEANINGS.get(use, ""))
+    for use, taken in found["sizes"].items():
+        table.add_row(use, size(taken), MEANINGS.get(use, ""))
     console = output.console()
     console.print(table)
     days = found["keep_latents_days"]
     kept = "for ever" if days is None else f"for {days:g} days"
-    budget = "" if found["budget"] is None else f", in all at most {output.size(found['budget'])}"
-    total, due, spare = (output.size(found[name]) for name in ("total", "due", "spare"))
+    budget = "" if found["budget"] is None else f", in all at most {size(found['budget'])}"
+    total, due, spare = (size(found[name]) for name in ("total", "due", "spare"))
     console.print(
         f"{total} in {found['jobs']} jobs; sections are kept {kept}{budget}. "
         f"{due} go at the next sweep; `farm disk --free` would remove {spare}.",

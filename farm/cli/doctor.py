@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from model.memory import MemoryPlan
 
 STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
+LARGE = {"framepack": "13B", "helios": "14B"}
+"""Families that need a memory plan, and the weights of their transformers; those like them have the same."""
 
 
 def doctor(
@@ -27,7 +29,7 @@ def doctor(
 ) -> None:
     """Check this machine: software, memory, devices, disk, database, encoder, plug-ins, service.
 
-    For the 13B models it also shows which memory plan each GPU gets and what would lie where. Exit code 1 when
+    For the large models it also shows which memory plan each GPU gets and what would lie where. Exit code 1 when
     something has failed.
 
     Example: farm doctor --card 12 --host 32
@@ -54,7 +56,7 @@ def doctor(
         for title, plan in plans:
             _print_plan(title, plan)
         if not plans:
-            console.print("The 13B models need a GPU of 6 GB or more; farm doctor --card 12 shows how one is used.")
+            console.print("The large models need a GPU of 6 GB or more; farm doctor --card 12 shows how one is used.")
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(1)
 
@@ -63,15 +65,15 @@ def _plans(card: float | None, host: float | None, preserve: float) -> "list[tup
     """(title, plan or the reason why there is none) of the card asked about, or of every GPU here."""
     from farm.errors import FarmError
     from model.device import GB, free_memory
-    from model.memory import HUNYUAN_13B, plan_memory
+    from model.memory import footprint, plan_memory
 
     memory = free_memory() / GB if host is None else host
     found: list[tuple[str, MemoryPlan | str]] = []
     cards = _cards() if card is None else [(f"a card of {card:g} GB", card)]
-    for name, size in cards:
-        title = f"framepack (13B) on {name}, host with {memory:.0f} GB"
+    for name, size, (family, weights) in ((*card, model) for model in LARGE.items() for card in cards):
+        title = f"{family} ({weights}) on {name}, host with {memory:.0f} GB"
         try:
-            found.append((title, plan_memory(HUNYUAN_13B, size, memory, preserve=preserve)))
+            found.append((title, plan_memory(footprint(family), size, memory, preserve=preserve)))
         except FarmError as error:
             found.append((title, str(error)))
     return found

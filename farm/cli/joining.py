@@ -23,7 +23,7 @@ def join(
         bool, typer.Option("--stay", help="Stay in the foreground, as systemd and Docker want it.")
     ] = False,
     install: Annotated[bool, typer.Option("--install", help="Join at every start, by a systemd user unit.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Join although a check failed.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Join although a check failed; not the versions'.")] = False,
 ) -> None:
     """Render for the farm of another machine: checks first, then stays in it until `farm leave`.
 
@@ -33,7 +33,7 @@ def join(
     Example: farm join 192.168.1.10 --token dGhpcyBpcy...
     """
     from farm.joining import service
-    from farm.joining.checks import Joining, own_address, run_checks
+    from farm.joining.checks import VERSIONS, Joining, own_address, run_checks
     from farm.joining.head import Head
     from farm.joining.ports import Ports
     from farm.settings import Settings
@@ -42,10 +42,11 @@ def join(
     service.require_stopped(settings)
     found = Joining(settings, Head(head, service.token_for(settings, token)), Ports(ray_port))
     failed = [check for check in run_checks(found) if _show(check).state is State.FAILED]
-    if failed and not (anyway and found.card is not None):
+    final = found.card is None or any(check.name == VERSIONS for check in failed)
+    if failed and (final or not anyway):
         raise ClusterError(
             f"this machine can't join: {', '.join(check.name for check in failed)}. Do what is said above"
-            + ("." if found.card is None else ", or join --anyway.")
+            + ("." if final else ", or join --anyway.")
         )
     options = service.options_for(found, own_address(found.head, address), cores, gpus)
     service.keep_token(settings, service.token_for(settings, token))

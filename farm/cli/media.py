@@ -1,5 +1,7 @@
 """Options of `farm render` and `farm submit` for pictures and video: what a video starts from and leads to."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -7,6 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from model.footage.media import Media
+
+AUDIO_OPTIONS = ("start", "end", "at", "loop", "gain", "fade_in", "fade_out")
+"""What may stand behind a sound track, of the fields ``audio_...``."""
 
 Image = Annotated[
     Path | None,
@@ -55,6 +60,16 @@ ExtendOutput = Annotated[
         "--extend-output", metavar="joined|extension", help="Write both in one (the default), or the new part alone."
     ),
 ]
+Audio = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE[:OPTION=VALUE,...]",
+        help="A sound track to lay under the video, such as song.mp3:start=3,loop=yes,fade_out=2,gain=-6; also end, at "
+        "and fade_in.",
+    ),
+]
+_OPTIONS = re.compile(r"(.+?):(\w+=[^:]*)")
+"""Of a sound track; a file's name may hold colons, too."""
 
 
 def read_media(
@@ -63,6 +78,7 @@ def read_media(
     keyframes: list[str] | None,
     video: Path | None,
     extend_at: str | None,
+    audio: str | None = None,
 ) -> "tuple[Media, dict[str, Any]]":
     """The files, and the request field with the keyframes' seconds, if any.
 
@@ -87,7 +103,26 @@ def read_media(
         keyframes=tuple(pictures),
         video=None if video is None else read_file(video, "video"),
     )
-    return media, {"keyframes": seconds} if seconds else {}
+    fields: dict[str, Any] = {"keyframes": seconds} if seconds else {}
+    if audio is not None:
+        track, of_audio = read_audio(audio)
+        media, fields = replace(media, audio=track), fields | of_audio
+    return media, fields
+
+
+def read_audio(given: str) -> tuple[bytes, dict[str, str]]:
+    """A sound track, and the fields ``audio_...`` that were given behind its name; InputError when it can't be read."""
+    from farm.errors import InputError
+
+    found = _OPTIONS.fullmatch(given)
+    name, pairs = (found[1], found[2].split(",")) if found else (given, [])
+    fields = {}
+    for pair in pairs:
+        option, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or option not in AUDIO_OPTIONS:
+            raise InputError(f"--audio takes {', '.join(AUDIO_OPTIONS)} as OPTION=VALUE behind the file, not {pair!r}")
+        fields[f"audio_{option}"] = value
+    return read_file(Path(name), "sound track"), fields
 
 
 def _keyframe(pair: str) -> tuple[float, Path]:
@@ -102,12 +137,13 @@ def _keyframe(pair: str) -> tuple[float, Path]:
         raise InputError(f"--keyframe takes SECOND=FILE, such as 2.4=jump.png, not {pair!r}") from None
 
 
-def read_file(path: Path, what: Literal["image", "end image", "keyframe", "video"]) -> bytes:
+def read_file(path: Path, what: Literal["image", "end image", "keyframe", "video", "sound track"]) -> bytes:
     """The bytes of a file; InputError when there is no such readable one."""
     from farm.errors import InputError
 
-    kinds = "an MP4, MOV, MKV or WebM" if what == "video" else "a PNG, JPEG or WebP"
+    kinds = {"video": "an MP4, MOV, MKV or WebM", "sound track": "a WAV, FLAC, MP3, Ogg or M4A"}
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"can't read the {what} {path}: {error.strerror}. Give {kinds} file.") from None
+        kind = kinds.get(what, "a PNG, JPEG or WebP")
+        raise InputError(f"can't read the {what} {path}: {error.strerror}. Give {kind} file.") from None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.cli import output
-from farm.cli.jobs import AsJson, Token, Url, connect
+from farm.cli.farms import AsJson, Token, Url, connect
 from farm.errors import InputError
 from farm.jobs.nodes import MOST_REPLICAS
+from farm.units import size
 
 if TYPE_CHECKING:
     from farm.client import FarmClient
@@ -26,12 +27,23 @@ nodes_app = typer.Typer(help="Show the machines that render, and set what they d
 
 
 @nodes_app.callback()
-def nodes(context: typer.Context, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
+def nodes(
+    context: typer.Context,
+    models: Annotated[
+        bool, typer.Option("--models", help="Who can take which models, LoRAs and plug-ins, and why not.")
+    ] = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the machines that render: their devices, what each replica is at, and how fast; or set what they do.
 
     Example: farm nodes
     """
     if context.invoked_subcommand is not None:
+        return
+    if models:
+        _show_models(url, token, as_json)
         return
     with connect(url, token) as client:
         found = client.nodes()
@@ -51,6 +63,17 @@ def nodes(context: typer.Context, url: Url = None, token: Token = None, as_json:
     for node in found:
         if said := _settings(node):
             console.print(f"{node['host']}: {said}", markup=False, highlight=False)
+
+
+def _show_models(url: str | None, token: str | None, as_json: bool) -> None:
+    from farm.cli.pushing import show_assets
+
+    with connect(url, token) as client:
+        found = client.assets()
+    if as_json:
+        output.print_json({"assets": found})
+    else:
+        show_assets(found)
 
 
 def set_node(
@@ -149,14 +172,14 @@ def _rows(node: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     host, state = node["host"], output.state(node["state"])
     if not node["replicas"]:
         devices = ", ".join(dict.fromkeys(node["devices"])) or (f"{node['cores']} cores" if node["cores"] else "")
-        yield host, state, devices, output.size(node["memory"] or None), "", "", "", "", node["message"]
+        yield host, state, devices, size(node["memory"] or None), "", "", "", "", node["message"]
     for replica in node["replicas"]:
         work = replica["work"]
         yield (
             host,
             output.state(node["state"] if node["state"] in ("draining", "drained") and not work else replica["state"]),
             f"{replica['seat']} {replica['device_name'] or replica['device']}",
-            output.size(replica["memory"]),
+            size(replica["memory"]),
             f"{work['task']} of {_short(work['job_name'])}" if work else "",
             f"{work['step']}/{work['steps']}" if work and work["steps"] else "",
             f"{replica['sections_per_hour']:g}",

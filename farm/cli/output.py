@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from farm.units import seconds_between, when
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+NARROW = 100
+"""Columns of a terminal below which tables leave out what matters least."""
+SHORT = 8
+"""Letters of an id that are shown; commands take any beginning that only one job has."""
 
 STATE_STYLES = {
     "completed": "green",
@@ -40,6 +47,19 @@ def console() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
+def print_id(job_id: str) -> None:
+    """A job's id as the result of a command: on a terminal the letters that people need, for programs all of it."""
+    import sys
+
+    sys.stdout.write(f"{job_id[:SHORT] if sys.stdout.isatty() else job_id}\n")
+    sys.stdout.flush()
+
+
+def count(number: int, thing: str) -> str:
+    """``1 section``, ``2 sections``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """One indented JSON document on stdout."""
     import sys
@@ -49,14 +69,28 @@ def print_json(value: Any) -> None:
 
 
 def table(*columns: str, title: str | None = None) -> "Table":
-    """A plain table; a column named with a trailing ``>`` is right-aligned."""
+    """A plain table; a column named with a trailing ``>`` is right-aligned, and one with ``!`` is never broken over two
+    lines, but cut where there is no room."""
     from rich import box
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        made.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
+        whole, right = "!" in name, ">" in name
+        made.add_column(
+            name.rstrip(">!"),
+            justify="right" if right else "left",
+            overflow="ellipsis" if whole else "fold",
+            no_wrap=whole,
+        )
     return made
+
+
+def plain(text: str) -> str:
+    """A text as markup that shows it as it is."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def state(name: str) -> str:
@@ -65,29 +99,20 @@ def state(name: str) -> str:
     return f"[{style}]{name}[/]" if style else name
 
 
-def when(stamp: str | None) -> datetime | None:
-    """An ISO time of the API as an aware datetime; times without a zone are UTC."""
-    if not stamp:
-        return None
-    time = datetime.fromisoformat(stamp)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def clock(stamp: str | None) -> str:
     """Local date and time, to the second."""
     time = when(stamp)
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
-def size(count: float | None) -> str:
-    """``1.2 GB``, in powers of ten; empty for None."""
-    if count is None:
+def moment(stamp: str | None) -> str:
+    """Local time as short as it can be: of today the time, else the date."""
+    time = when(stamp)
+    if time is None:
         return ""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    local = time.astimezone()
+    today = datetime.now().astimezone().date()
+    return local.strftime("%H:%M" if local.date() == today else "%Y-%m-%d")
 
 
 def ahead(outlook: Mapping[str, Any] | None) -> str:
@@ -106,9 +131,12 @@ def seconds_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def took(seconds: float | None) -> str:
+    """What a job took so far; empty before it has begun."""
+    return "" if seconds is None else seconds_text(seconds)
+
+
 def duration(start: str | None, end: str | None) -> str:
     """Time between two stamps (``end`` missing: until now), such as ``1:02:03`` or ``4.2 s``."""
-    begin = when(start)
-    if begin is None:
-        return ""
-    return seconds_text(((when(end) or datetime.now(UTC)) - begin).total_seconds())
+    seconds = seconds_between(start, end)
+    return "" if seconds is None else seconds_text(seconds)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from farm.cli import output
-from farm.cli.jobs import AsJson, Token, Url, connect
+from farm.cli.farms import AsJson, Token, Url, connect
 from farm.errors import InputError
 
 owners_app = typer.Typer(help="Show who shares the farm, and set weights and limits.", invoke_without_command=True)

@@ -8,16 +8,19 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import output
+from farm.cli import options, output
 from farm.cli.media import read_file
 from farm.errors import InputError
 from farm.intake.notes import crop_notes, prompt_notes
+from farm.intake.orders import Capacity, choose_plan, is_auto
+from model.choices import CENTRED, Fit
 from model.families import describe
 from model.footage.apart import open_image_apart
 from model.footage.buckets import Crop, crop_for
-from model.plan import Given, Plan, find_order, make_plan, plan_svg, plan_table
+from model.plan import Given, Plan, find_order, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS
-from model.plan.table import DEVICES
+from model.plan.rules import CONTINUOUS
+from model.plan.table import DEVICES, plan_table
 
 
 class ExtendAt(StrEnum):
@@ -32,7 +35,7 @@ def plan(
     order: Annotated[
         str | None,
         typer.Option(
-            help="vanilla, inverted, endpoints, bisect or fanout:k; default: the model's.", show_default=False
+            help="vanilla, inverted, endpoints, bisect, fanout:k, or auto; default: the model's.", show_default=False
         ),
     ] = None,
     layout: Annotated[
@@ -46,6 +49,8 @@ def plan(
     resolution: Annotated[
         int | None, typer.Option(help="Size class, such as 512; default: the model's.", show_default=False)
     ] = None,
+    image_fit: options.ImageFit = None,
+    image_position: options.ImagePosition = None,
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="With times: '\\[0s-2s: one] \\[2s: two]'.")] = "",
     blend: Annotated[
         int, typer.Option("--blend", min=0, max=10, help="Sections over which a timed prompt is blended in.")
@@ -57,41 +62,58 @@ def plan(
     extend_at: Annotated[
         ExtendAt | None, typer.Option("--extend-at", help="At which side of a given video it is made.")
     ] = None,
+    devices: Annotated[int, typer.Option(min=1, max=100_000, help="For --order auto: what there is.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Write the DAG as an SVG picture here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a video's sections, depth, width and best possible speed-up on 1, 2, 4 and 8 devices."""
     notes: list[str] = []
+    rules = CONTINUOUS
     if layout is None:
         info = describe(model)
-        layout = str(info.layout)
-        order = info.default_order if order is None else find_order(order).name
+        layout, rules = str(info.layout), info.rules
+        if not is_auto(order):
+            order = info.default_order if order is None else find_order(order).name
         fps = info.fps if fps is None else fps
-        if order not in info.orders:
+        if order not in info.orders and not is_auto(order):
             notes.append(f"{model} was not trained for {order}: experimental.")
         if seconds > info.max_seconds:
             notes.append(f"{model} renders at most {info.max_seconds:g} s.")
     order, fps = "bisect" if order is None else order, 30 if fps is None else fps
-    crop = _crop(model, image, resolution)
+    fit = Fit(
+        CENTRED.kind if image_fit is None else image_fit, CENTRED.position if image_position is None else image_position
+    )
+    crop = _crop(model, image, resolution, fit)
     if crop is not None:
-        notes += crop_notes(*crop.size, crop.bucket, "picture")
+        notes += crop_notes(*crop.size, crop.bucket, "picture", fit)
     given = Given(
         end_strength=1.0 if end_image else None,
         keyframes=tuple(keyframe or ()),
         extend=extend_at.value if extend_at else None,
     )
-    made = make_plan(
-        layout=layout,
-        order=order,
-        seconds=seconds,
-        seed=0,
-        prompt=prompt,
-        fps=fps,
-        exact_length=exact,
-        given=given,
-        blend_sections=blend,
-    )
+
+    def planned(name: str) -> Plan:
+        return make_plan(
+            layout=layout,
+            order=name,
+            seconds=seconds,
+            seed=0,
+            prompt=prompt,
+            fps=fps,
+            exact_length=exact,
+            given=given,
+            blend_sections=blend,
+            rules=rules,
+        )
+
+    if is_auto(order):
+        made, chosen = choose_plan(planned, describe(model), Capacity(devices))
+        notes.append(chosen.why)
+    else:
+        made = planned(order)
     notes += prompt_notes(prompt, made)
+    if made.layout.discretised:
+        notes.append("+D: history that is discretised plans as any other; no model here renders it.")
     if picture is not None:
         _write(picture, plan_svg(made))
     if as_json:
@@ -108,13 +130,13 @@ def plan(
         console.print(f"\nwrote {picture}", markup=False)
 
 
-def _crop(model: str, image: Path | None, resolution: int | None) -> Crop | None:
+def _crop(model: str, image: Path | None, resolution: int | None, fit: Fit) -> Crop | None:
     info = describe(model)
     if image is None:
         info.buckets_at(resolution)
         return None
     picture, _ = open_image_apart(read_file(image, "image"), side=1)
-    return crop_for(picture.width, picture.height, info.bucket(picture.height, picture.width, resolution))
+    return crop_for(picture.width, picture.height, info.bucket(picture.height, picture.width, resolution), fit)
 
 
 def _summary(made: Plan) -> dict[str, object]:

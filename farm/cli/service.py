@@ -1,5 +1,7 @@
 """`farm up` and `farm down`: the farm as a service on this machine."""
 
+import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,14 +17,13 @@ if TYPE_CHECKING:
 
 
 def up(
-    host: Annotated[str, typer.Option(help="Address of the HTTP API; others than loopback open it to the network.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the HTTP API.")] = 8000,
-    dashboard_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
-    dashboard_host: Annotated[
-        str, typer.Option(help="Address of the dashboard; others than loopback open it to the network.")
+    host: Annotated[
+        str, typer.Option(help="Address of dashboard and HTTP API; others than loopback open them to the network.")
     ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of dashboard and HTTP API.")] = 8000,
+    dashboard_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on loopback through which the dashboard is served.")
+    ] = 8501,
     dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
     ray_port: Annotated[
         int, typer.Option(min=1024, max=65000, help="First of the ports for other machines, with --host.")
@@ -38,6 +39,9 @@ def up(
     replicas: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Copies of the model; default: one per GPU or CPU core.")
     ] = None,
+    when_idle: Annotated[
+        str, typer.Option("--when-idle", metavar="CMD", help="Run this when the last job has ended.")
+    ] = "",
     stay: Annotated[
         bool, typer.Option("--stay", help="Stay in the foreground, as systemd and Docker want it.")
     ] = False,
@@ -52,6 +56,7 @@ def up(
     """
     from dataclasses import asdict
 
+    from farm.notify.rules import split_command
     from farm.service import launch
     from farm.service.state import ServiceOptions
     from farm.settings import Settings
@@ -61,14 +66,15 @@ def up(
         host=host,
         port=port,
         dashboard_port=dashboard_port,
-        dashboard_host=dashboard_host,
-        dashboard_command=_dashboard_command(dashboard_port, dashboard_host) if dashboard else (),
+        dashboard_command=_dashboard_command(dashboard_port) if dashboard else (),
         address=address,
         replicas=replicas,
         autoscale=_checked_scale(autoscale, address),
         open_at="" if address else own_address_for(host),
         ray_port=ray_port,
     )
+    if when_idle:
+        os.environ["FARM_WHEN_IDLE"] = shlex.join(split_command(when_idle))  # for every process of the farm
     settings = Settings.from_environment()
     if stay:
         raise typer.Exit(_stay(settings, options))
@@ -77,13 +83,13 @@ def up(
         output.print_json(asdict(state))
         return
     console = output.console()
-    console.print(f"API        {state.url}  (docs at {state.url}/docs)", markup=False)
-    if state.dashboard_url:
-        console.print(f"Dashboard  {state.dashboard_url}", markup=False)
+    console.print(f"Farm       {state.url}  ({'dashboard, and ' if dashboard else ''}API: /docs)", markup=False)
+    if dashboard:
         link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url)
         console.print(f"Sign in    {link}  (works once; later: farm open)", markup=False, soft_wrap=True)
     console.print(f"Ray        {state.ray_address}", markup=False)
     if options.open_at:
+        console.print(f"Others     http://{options.open_at}:{port}  (for browsers elsewhere)", markup=False)
         token = ensure_token(settings.node_token_path)
         line = f"farm join {options.open_at}:{port} --token {token}"
         console.print(f"Join       {line}  (on other machines)", markup=False, soft_wrap=True)
@@ -103,14 +109,19 @@ def down() -> None:
 
 
 def open_dashboard(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="A job whose page to open: its id, or enough of its beginning."),
+    ] = None,
     show: Annotated[bool, typer.Option("--print", help="Print the link; open no browser.")] = False,
 ) -> None:
     """Open the dashboard in the browser, signed in. The link works once, within an hour.
 
-    Example: farm open --print
+    Example: farm open 3f2a
     """
     import webbrowser
 
+    from farm.cli.farms import connect, find
     from farm.service.state import read_state
     from farm.settings import Settings
     from farm.tokens import LoginKeys
@@ -119,7 +130,11 @@ def open_dashboard(
     state = read_state(settings)
     if state is None or not state.dashboard_url:
         raise ConflictError("no dashboard runs here; start it with: farm up")
-    link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url)
+    page = "/"
+    if job is not None:
+        with connect(state.url, None) as client:
+            page = f"/job?id={find(client, job)}"
+    link = LoginKeys(settings.login_keys_dir).link(state.dashboard_url, page)
     if show or not webbrowser.open(link):
         output.console().print(link, markup=False, soft_wrap=True)
 
@@ -147,5 +162,5 @@ def _stay(settings: "Settings", options: "ServiceOptions") -> int:
     return launch.stay(settings, options)
 
 
-def _dashboard_command(port: int, host: str = "127.0.0.1") -> tuple[str, ...]:
-    return (sys.executable, "-m", "dashboard", str(port), host)
+def _dashboard_command(port: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", "dashboard", str(port))

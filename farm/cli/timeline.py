@@ -7,11 +7,13 @@ from rich.markup import escape
 
 from farm.cli import output
 from farm.jobs.names import is_internal, section_name
+from farm.units import ranges, when
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDTH = 40
+WIDTH, NARROW_WIDTH = 40, 12
+"""Of the bars, in columns."""
 
 
 def print_job(console: "Console", detail: dict[str, Any]) -> None:
@@ -20,10 +22,11 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
     facts = {
         "job": job["id"],
         "state": output.state(job["state"]) + (f": {escape(job['error'])}" if job["error"] else ""),
-        "prompt": escape(request["prompt"]),
+        "prompt": "" if detail["shots"] else escape(request["prompt"]),
         "unreadable": escape(job["unreadable"]),
         "video": plan
-        and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, {plan['sections']} sections",
+        and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, "
+        + output.count(plan["sections"], "section"),
         "settings": escape(
             f"{request['model_type']}, preset {request['preset']}, order {request['order']}, "
             f"seed {request['seed']}, {request['steps']} steps"
@@ -31,31 +34,26 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         "queue": _queue(job["outlook"]),
         "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",
         "deadline": output.clock(job["deadline"]) if job["deadline"] else "",
-        "take of": escape(f"{job['parent']}, with its sections {_numbers(job['kept'])}") if job["parent"] else "",
-        "takes": escape(", ".join(f"{take['id']} ({take['state']})" for take in detail["takes"])),
+        "take of": escape(f"{job['parent']}, with its sections {ranges(job['kept']) or 'none'}")
+        if job["parent"]
+        else "",
+        "takes": escape(", ".join(f"{take['id'][: output.SHORT]} ({take['state']})" for take in detail["takes"])),
         "created": output.clock(job["created_at"]),
-        "took": output.duration(job["started_at"], job["finished_at"]),
+        "took": output.took(job["took"]),
     }
     for name, value in facts.items():
         if value:
             console.print(f"[bold]{name:>9}[/]  {value}", soft_wrap=True)
-    console.print(_timeline(detail))
+    for shot in detail["shots"]:
+        last = shot["first"] + shot["sections"] - 1
+        told = f"sections {shot['first']} to {last}, seed {shot['request']['seed']}: {shot['request']['prompt']}"
+        console.print(f"[bold]{'shot':>9}[/]  {escape(shot['name'])}, {escape(told)}", soft_wrap=True)
+    console.print(_timeline(detail, WIDTH if console.width >= output.NARROW else NARROW_WIDTH))
     for artifact in detail["artifacts"]:
         if not is_internal(artifact["name"]):
             console.print(
                 f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
             )
-
-
-def _numbers(numbers: list[int]) -> str:
-    """``0-3, 7``, or ``none``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs) or "none"
 
 
 def _queue(outlook: dict[str, Any] | None) -> str:
@@ -82,33 +80,33 @@ def _why(task: dict[str, Any]) -> str:
     return " ".join(filter(None, (task["reason"] and f"failed before: {task['reason']}.", task["why"])))
 
 
-def _timeline(detail: dict[str, Any]) -> Any:
+def _timeline(detail: dict[str, Any], width: int) -> Any:
     attempts: dict[str, list[dict[str, Any]]] = {}
     for attempt in detail["attempts"]:
         attempts.setdefault(attempt["task_id"], []).append(attempt)
-    starts = [t for a in detail["attempts"] if (t := output.when(a["started_at"]))]
+    starts = [t for a in detail["attempts"] if (t := when(a["started_at"]))]
     begin = min(starts, default=datetime.now(UTC))
-    ends = [output.when(a["finished_at"]) or datetime.now(UTC) for a in detail["attempts"]]
+    ends = [when(a["finished_at"]) or datetime.now(UTC) for a in detail["attempts"]]
     span = max((max(ends, default=begin) - begin).total_seconds(), 1e-9)
 
     computed = {section_name(made["index"]): _computed(made) for made in detail["rendered"]}
-    table = output.table("Task", "State", "Tries>", "Replica", "Steps>", "Took>", "Timeline")
+    table = output.table("Task!", "State", "Tries!>", "Replica", "Steps!>", "Took!>", "Timeline!")
     for task in detail["tasks"]:
         tried = attempts.get(task["id"], [])
         last = tried[-1] if tried else None
-        bar = [" "] * WIDTH
+        bar = [" "] * width
         for attempt in tried:
-            start, end = output.when(attempt["started_at"]), output.when(attempt["finished_at"]) or datetime.now(UTC)
+            start, end = when(attempt["started_at"]), when(attempt["finished_at"]) or datetime.now(UTC)
             if start:
-                first = int((start - begin).total_seconds() / span * (WIDTH - 1))
-                final = int((end - begin).total_seconds() / span * (WIDTH - 1))
+                first = int((start - begin).total_seconds() / span * (width - 1))
+                final = int((end - begin).total_seconds() / span * (width - 1))
                 mark = "█" if attempt["state"] in ("committed", "running") else "░"
                 bar[first : final + 1] = mark * (final + 1 - first)
         table.add_row(
             task["name"],
             output.state(task["state"]) + (f": {escape(_why(task))}" if _why(task) else ""),
             str(len(tried) or ""),
-            escape(last["replica"]) if last else "",
+            escape(last["place"]) if last else "",
             computed.get(task["name"], ""),
             output.duration(last["started_at"], last["finished_at"]) if last else "",
             "".join(bar),

@@ -27,16 +27,15 @@ from farm.jobs.records import Artifact, Attempt, AttemptSpec, AttemptState, Job,
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
+from farm.work.executor import TaskExecutor
+from farm.work.workspace import OnProgress, ShouldStop, Workspace
 from model.families import describe
 from model.footage.media import Media
-from model.plan import Plan
 
 from .benches import Spread, scratch_database
 from .calls import COORDINATOR, HEAD, NAMESPACE
 from .coordinator import Coordinator
 from .devices import CPU_SLOT_BYTES
-from .execution import OnProgress, ShouldStop, TaskExecutor
-from .inputs import Inputs
 from .replica import Replica
 
 ORDERS = ("bisect", "fanout:5", "inverted")
@@ -69,17 +68,19 @@ class Sleeps:
 
 @dataclass(frozen=True)
 class SleepingSettings(Settings):
-    """Those of a farm whose renderer sleeps: settings reach every replica."""
+    """Those of a farm whose renderer sleeps: settings reach every replica. ``speeds``: of its replicas by their index,
+    again from the first where there are more."""
 
     sleeps: Sleeps = Sleeps()
+    speeds: tuple[float, ...] = (1.0,)
 
 
 class SleepingExecutor(TaskExecutor):
     """Reads a task's inputs, sleeps in as many steps as it would compute, and writes a small file."""
 
-    def __init__(self, artifacts: ArtifactStore, replica: str, settings: SleepingSettings) -> None:
+    def __init__(self, artifacts: ArtifactStore, replica: str, settings: SleepingSettings, index: int = 0) -> None:
         super().__init__(artifacts, replica=replica, settings=settings)
-        self._sleeps = settings.sleeps
+        self._sleeps, self._speed = settings.sleeps, settings.speeds[index % len(settings.speeds)]
         self._kinds = dict.fromkeys(TaskKind, self._sleep)
 
     def run(
@@ -97,18 +98,18 @@ class SleepingExecutor(TaskExecutor):
         """None is loaded; its checkpoint is looked at all the same."""
         describe(family)
 
-    def _sleep(self, spec: AttemptSpec, plan: Plan, step_done: OnProgress) -> list[Artifact]:
-        inputs, begun = Inputs(self._artifacts, spec), time.monotonic()
+    def _sleep(self, work: Workspace, step_done: OnProgress) -> list[Artifact]:
+        spec, inputs, begun = work.spec, work.inputs, time.monotonic()
         for name in spec.inputs:
             inputs.read(name)
-        seconds = self._sleeps.of(spec.kind)
+        seconds = self._sleeps.of(spec.kind) / self._speed
         steps = spec.request.steps if spec.kind is TaskKind.SECTION else 1
         for step in range(1, steps + 1):
             time.sleep(max(0.0, begun + seconds * step / steps - time.monotonic()))
             if spec.kind is TaskKind.SECTION:
                 step_done(step, steps)
         name = VIDEO if spec.kind is TaskKind.EXPORT else output_of(spec.task_name)
-        return [self._artifacts.write(f"{spec.output_prefix}/{name}.txt", b"asleep", name=name)]
+        return [work.put(name, f"{name}.txt", b"asleep", "text/plain")]
 
 
 class SleepingReplica(Replica):
@@ -117,7 +118,7 @@ class SleepingReplica(Replica):
     def _ready_executor(self) -> TaskExecutor:
         if self._executor is None:
             assert isinstance(self._settings, SleepingSettings)
-            self._executor = SleepingExecutor(self._store(), self.id, self._settings)
+            self._executor = SleepingExecutor(self._store(), self.id, self._settings, self._slot.index)
         return self._executor
 
 
@@ -126,7 +127,7 @@ class SleepingCoordinator(Coordinator):
 
     async def __init__(self, settings: SleepingSettings, replicas: int) -> None:  # type: ignore[misc]
         await super().__init__(settings, max_replicas=replicas)  # type: ignore[misc]
-        self._members.replica_class = SleepingReplica
+        self._members.actors.replica_class = SleepingReplica
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def bench_dispatch(
         try:
             store.migrate()
             on_phase(f"starting {replicas} replicas")
-            coordinator = _start(settings, replicas)
+            coordinator = start_farm(settings, replicas)
             found = []
             for order in ORDERS:
                 on_phase(f"a video of {seconds:g} s in the order {order}")
@@ -225,7 +226,7 @@ def bench_dispatch(
     )
 
 
-def _start(settings: SleepingSettings, replicas: int) -> Any:
+def start_farm(settings: SleepingSettings, replicas: int) -> Any:
     """The coordinator, once all replicas are idle."""
     actor: Any = ray.remote(SleepingCoordinator)
     options = {"name": COORDINATOR, "namespace": NAMESPACE, "max_concurrency": 1000, "num_cpus": 0}
@@ -248,7 +249,7 @@ def _render(
     settings: SleepingSettings, store: JobStore, coordinator: Any, replicas: int, order: str, seconds: float
 ) -> tuple[DispatchFigures, list[float], list[float]]:
     """One video's figures, latencies and gaps."""
-    media = Media(_picture())
+    media = Media(grey_picture())
     fields = {"prompt": f"a video in the order {order}", "order": order, "total_second_length": seconds, "seed": 1}
     accepted = accept(fields, media)
     job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
@@ -256,7 +257,7 @@ def _render(
     tasks = store.tasks(job.id)
     took = {task.name: settings.sleeps.of(task.kind) for task in tasks}
     ideal, alone = list_schedule(tasks, took, replicas), sum(took.values())
-    job = _ended(store, job, time.monotonic() + 2 * ideal + PATIENCE)
+    job = ended(store, job, time.monotonic() + 2 * ideal + PATIENCE)
     assert job.finished_at is not None
     spans = spans_of(job, tasks, store.attempts(job.id))
     latencies, gaps = latencies_of(spans, replicas), gaps_of(spans)
@@ -274,7 +275,7 @@ def _render(
     return figures, latencies, gaps
 
 
-def _ended(store: JobStore, job: Job, deadline: float) -> Job:
+def ended(store: JobStore, job: Job, deadline: float) -> Job:
     while job.state in (JobState.PENDING, JobState.RUNNING) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         job = store.get_job(job.id)
@@ -283,7 +284,7 @@ def _ended(store: JobStore, job: Job, deadline: float) -> Job:
     return job
 
 
-def _picture() -> bytes:
+def grey_picture() -> bytes:
     from PIL import Image
 
     data = io.BytesIO()

@@ -5,15 +5,21 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
+from farm.jobs.assets import used_by
+from farm.jobs.names import is_export
 from farm.jobs.nodes import Node, NodeSettings
 from farm.jobs.records import Attempt, AttemptState, FailureKind, TaskKind
 from farm.scheduling.costs import MeasuredCosts
 from farm.scheduling.decisions import Decisions
+from farm.scheduling.ledger import Ledger
+from farm.scheduling.paces import Paces
 from farm.scheduling.planner import decide
 from farm.scheduling.records import Group, Hold, JobView, Needs, OwnerView, SeatView, TaskView
 from farm.scheduling.shares import charge, join
-from farm.scheduling.troubles import Ended, Ledger, Verdict, could_take
+from farm.scheduling.troubles import could_take
+from farm.scheduling.verdicts import Ended, Verdict
 from farm.scheduling.view import FarmView
 from farm.store.owners import Owner
 from farm.store.queue import Finished, QueuedJob, QueuedTask
@@ -22,8 +28,6 @@ SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
 REMEMBERED_SECONDS = 1800.0
 """So long ago may be what a new coordinator holds against a replica."""
-NEWEST_SHARE = 0.3
-"""Of the newest section in a seat's pace."""
 FAST = 10.0
 """That of a GPU."""
 
@@ -35,8 +39,9 @@ class Board:
         clock: seconds that never go back; what ``now`` is everywhere in scheduling.
         wall: seconds since 1970, as rows have them.
         alone: there is one job and one machine, which takes it whatever it asks of nodes.
+        model_limits: most tasks at a time by the family that they need.
 
-    ``nodes``: what people want of them, by host; ``paces``: by seat, units a second on its sections, and as expected.
+    ``nodes``: what people want of them, by host.
     """
 
     def __init__(
@@ -45,10 +50,12 @@ class Board:
         wall: Callable[[], float] = time.time,
         *,
         alone: bool = False,
+        model_limits: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.view = FarmView()
+        self.view.model_limits = model_limits
         self.nodes: dict[str, NodeSettings] = {}
-        self.paces: dict[str, tuple[float, float]] = {}
+        self.paces = Paces()
         self._alone = alone
         self.costs = MeasuredCosts()
         self.ledger = Ledger()
@@ -87,7 +94,9 @@ class Board:
             kind = None if attempt.state is AttemptState.COMMITTED else attempt.failure
             place = places[attempt.replica]
             node = place.partition("/")[0]
-            ended = Ended(attempt.task_id, attempt.job_id, place, node, kind, at, attempt.message)
+            ended = Ended(
+                attempt.task_id, attempt.job_id, place, node, kind, at, attempt.message, _takes_model(attempt)
+            )
             self.ledger.settle(ended, places.values())
 
     @property
@@ -116,8 +125,9 @@ class Board:
         for job in jobs.values():
             self._put_job(job)
 
-    def decide(self) -> Decisions:
-        return decide(self.view, self.now, self.costs)
+    def decide(self, most: int | None = None) -> Decisions:
+        """``most``: so many starts are enough for now."""
+        return decide(self.view, self.now, self.costs, most)
 
     def hold(self, task: TaskView, seconds: float) -> Hold:
         """What a seat holds that was given ``task`` now."""
@@ -165,14 +175,18 @@ class Board:
         if hold is None or hold.task is None:
             return
         task = hold.task
-        self.costs.observe(task.kind, task.needs.family, device, task.work, seconds)
+        seat = self.view.seats.get(seat_id)
+        normal = seconds * self.paces.beside(seat_id, seat.pace if seat else 1.0)
+        self.costs.observe(task.kind, task.needs.family, device, task.work, normal)
         self._pace(seat_id, task, seconds)
         self._charge(task)
-        self.ledger.settle(Ended(task.id, task.job_id, seat_id, "", None, self.now), self.able(task))
+        model = task.kind is not TaskKind.EXPORT
+        self.ledger.settle(Ended(task.id, task.job_id, seat_id, "", None, self.now, model=model), self.able(task))
 
     def failed(self, attempt: Attempt, seat_id: str, hold: Hold | None, kind: FailureKind, message: str) -> Verdict:
         """An attempt ended without a result: what becomes of its task, job and seat."""
-        ended = Ended(attempt.task_id, attempt.job_id, seat_id, seat_id.partition("/")[0], kind, self.now, message)
+        model, node = _takes_model(attempt), seat_id.partition("/")[0]
+        ended = Ended(attempt.task_id, attempt.job_id, seat_id, node, kind, self.now, message, model)
         return self.ledger.settle(ended, self.able(hold.task if hold else None))
 
     def able(self, task: TaskView | None) -> frozenset[str]:
@@ -199,6 +213,7 @@ class Board:
                 self.on_clock(job.submitted.timestamp()),
                 deadline=self.on_clock(job.deadline.timestamp()) if job.deadline else None,
                 remaining=job.remaining,
+                rank=job.rank,
                 device_class=job.device,
                 mixing=job.mixing,
             )
@@ -233,19 +248,20 @@ class Board:
         if self._alone:
             return Needs("" if kind is TaskKind.EXPORT else job.family)
         features = frozenset(job.labels)
+        assets = used_by(kind, job.assets)
         if kind is TaskKind.EXPORT:
-            return Needs(features=features)
-        return Needs(job.family, job.needs.get("card", 0.0), features, job.needs.get("host", 0.0))
+            return Needs(features=features, assets=assets)
+        return Needs(job.family, job.needs.get("card", 0.0), features, job.needs.get("host", 0.0), assets)
 
     def _pace(self, seat_id: str, task: TaskView, seconds: float) -> None:
         seat = self.view.seats.get(seat_id)
         if task.kind is not TaskKind.SECTION or seconds <= 0 or seat is None:
             return
-        expected = self.costs.run(task, Group.of(seat))
-        speed = task.work / seconds
-        before = self.paces[seat_id][0] if seat_id in self.paces else speed
-        measured = before + NEWEST_SHARE * (speed - before)
-        self.paces[seat_id] = float(f"{measured:.3g}"), float(f"{task.work / expected:.3g}") if expected > 0 else 0.0
+        expected = self.costs.run(task, Group.of(seat)) * seat.pace
+        alike = [other.id for other in self.view.seats.values() if other.device_class == seat.device_class]
+        self.paces.observe(
+            seat_id, task.work / seconds, task.work / expected if expected > 0 else 0.0, alike, seat.pace
+        )
 
     def _join(self, owner: str) -> None:
         if owner not in self.view.waiting_owners():
@@ -255,3 +271,7 @@ class Board:
         job = self.view.jobs.get(task.job_id)
         if job is not None:
             self.view.put_owner(charge(self.view.owners[job.owner], task.work))
+
+
+def _takes_model(attempt: Attempt) -> bool:
+    return not is_export(attempt.task_id.rpartition(".")[2])

@@ -18,18 +18,18 @@ from typing import Any
 
 import ray
 
-from farm.jobs.records import Attempt, FailureKind
-from farm.jobs.request import RenderRequest
+from farm.jobs.records import FailureKind
+from farm.notify.outbox import Outbox
 from farm.scheduling.machine import Scale
 from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.artifacts.marker import farm_id
 from farm.store.jobs import JobStore
+from farm.work.failures import Failure
 
-from .attempts import Failure
 from .autoscale import Autoscaler
 from .board import Board
-from .calls import COORDINATOR, HEAD, NAMESPACE, insist
+from .calls import COORDINATOR, HEAD, NAMESPACE
 from .commits import Commits
 from .dispatch import Dispatcher
 from .following import Follower
@@ -60,9 +60,9 @@ class Coordinator:
         self, settings: Settings, job_id: str | None = None, max_replicas: int | None = None, scale: Scale | None = None
     ) -> None:
         self._store, self._job_id, self._wake = JobStore(settings.database_url), job_id, asyncio.Event()
-        self._board = board = Board(alone=job_id is not None)
+        self._board = board = Board(alone=job_id is not None, model_limits=settings.model_limits)
         self._queue, nodes = QueueReader(self._store, board, job_id), Nodes(self._store, board.nodes)
-        told = (self._likely_family, self._wake.set, board.costs.observe_load)
+        told = (self._queue.likely_family, self._wake.set, board.costs.observe_load)
         artifacts = open_store(settings)
         farm = functools.cache(functools.partial(farm_id, artifacts))
         self._members = Members(settings, self._store, max_replicas, *told, nodes, farm)
@@ -76,6 +76,7 @@ class Coordinator:
         self._recovered = self._stopping = self._stopped = False
         self._started, self._farm = time.time(), str(settings.home)
         self._house = Housekeeping(settings, self._store, artifacts, board, tidies=job_id is None)
+        self._outbox = Outbox(settings, self._store, idle=job_id is not None)
         self._aside: dict[str, asyncio.Task[None]] = {}
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(CALLS, thread_name_prefix="call"))
@@ -84,8 +85,9 @@ class Coordinator:
     # Called from outside
 
     async def nudge(self) -> None:
-        """Look at the database now: a job was submitted, cancelled, paused or resumed."""
+        """Look at database and nodes now: a job was submitted, cancelled, paused or resumed, or a machine joins."""
         self._queue.look()
+        self._members.look()
         self._wake.set()
 
     async def report(self, attempt_id: str, step: int, steps: int) -> bool:
@@ -115,7 +117,7 @@ class Coordinator:
         self._stopped = True
         self._wake.set()
         await asyncio.gather(self._loop, *self._aside.values(), self._progress.flush(), return_exceptions=True)
-        for attempt in await self._running_attempts():
+        for attempt in await self._queue.running():
             await self._follower.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
         await self._members.note_all("stopped")
         await self._autoscaler.give_up()
@@ -143,12 +145,13 @@ class Coordinator:
             self._queue.apply(await self._commits.take_over(self._queue.read))
             self._members.heed()
             self._follower.hand_back()
-            if not self._stopping:
-                await self._dispatcher.round()
+            if not self._stopping and await self._dispatcher.round():
+                self._wake.set()
         finally:
             self._commits.tell()
         self._unwanted.changed |= self._queue.changed
         self._beside("house", self._house.keep_house, self._house.due)
+        self._beside("outbox", self._tell, self._outbox.due)
         self._beside("scale", self._autoscaler.adjust, self._autoscaler.due)
         self._beside("sweep", self._members.sweep, self._members.sweep_due)
         self._beside("unwanted", self._unwanted.stop, self._unwanted.due)
@@ -167,20 +170,13 @@ class Coordinator:
         await asyncio.to_thread(self._store.migrate)
         read, store = asyncio.to_thread, self._store
         self._board.learn(await read(store.finished), await read(store.owners), await read(store.nodes))
-        await recover(self._store, self._members, self._follower, await self._running_attempts())
+        await recover(self._store, self._members, self._follower, await self._queue.running())
         places = {member.id: member.slot.place for member in self._members.all()}
         self._board.remember(await asyncio.to_thread(self._store.endings), places)
         await self._house.mend()
 
-    async def _likely_family(self) -> str:
-        if self._job_id is not None:
-            return (await insist(self._store.get_job, self._job_id)).family
-        jobs, _ = await insist(self._store.list_jobs, limit=1)
-        return jobs[0].family if jobs else str(RenderRequest.model_fields["model_type"].default)
-
-    async def _running_attempts(self) -> list[Attempt]:
-        attempts = await insist(self._store.running_attempts)
-        return [attempt for attempt in attempts if self._job_id in (None, attempt.job_id)]
+    async def _tell(self) -> None:
+        await asyncio.to_thread(self._outbox.round, lambda: self._stopping)
 
     def _look_again(self, jobs: Collection[str] = ()) -> None:
         self._queue.again(jobs)

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Any
 
 from farm.jobs.records import TaskKind
+from farm.scheduling.paces import believed
 
 CPU_SLOT_BYTES = 1_500_000_000
 """Memory that a CPU replica is counted with: interpreter, torch and the bundled model."""
@@ -16,11 +18,14 @@ NO_MODEL = frozenset({TaskKind.EXPORT})
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """What a device says of itself. ``memory``: bytes that a replica may use there, None when unknown."""
+    """What a device says of itself. ``memory``: bytes that a replica may use there, None when unknown; ``dtypes``: in
+    which weights can be used there; ``tflops``: of products of matrices as measured on a card, 0 when unknown."""
 
     name: str = ""
     memory: int | None = None
     capability: str = ""
+    dtypes: tuple[str, ...] = ()
+    tflops: float = 0.0
 
 
 UNKNOWN = DeviceFacts()
@@ -87,6 +92,17 @@ def slots_of(node: Mapping[str, Any], host: str = "") -> list[Slot]:
     count = min(cores, max(1, memory // CPU_SLOT_BYTES))
     each = memory // count if memory and count else math.inf
     return [Slot(node_id, "cpu", "CPU", index, host=host, memory=each) for index in range(count)]
+
+
+def beside_cards(cards: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """By label, how many times as fast as the middle card of the farm that kind multiplies; ``cards``: the label and
+    the TFLOP/s of each. What is unknown is left out."""
+    measured: dict[str, list[float]] = {}
+    for label, tflops in cards:
+        if tflops > 0:
+            measured.setdefault(label, []).append(tflops)
+    usual = median_low(each for found in measured.values() for each in found) if measured else 1.0
+    return {label: believed(median_low(found) / usual) for label, found in measured.items()}
 
 
 def chosen(slots: Iterable[Slot], most: int | None, taken: Collection[str] = ()) -> list[Slot]:

@@ -12,12 +12,15 @@ from farm.scheduling.decisions import Start
 from farm.scheduling.records import TaskView
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
+from farm.work.specs import specs_of
 
-from .attempts import specs_of
 from .board import Board
 from .following import Follower
 from .members import Held, Member, Members
 from .queue import QueueReader
+
+AT_ONCE = 16
+"""Tasks that a round starts at most: what has ended meanwhile, and what people want, waits for no more than these."""
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,8 @@ class Dispatcher:
         self._board, self._queue = board, queue
         self._members, self._follower = members, follower
 
-    async def round(self) -> None:
-        """Show the board how the replicas are, let it decide, and do that.
+    async def round(self) -> bool:
+        """Show the board how the replicas are, let it decide, and do that; whether there may be more to start.
 
         Raises:
             StorageError: the database is away; what was decided is decided again.
@@ -69,17 +72,21 @@ class Dispatcher:
             member.trouble = member.trouble or self._board.ledger.quarantined.get(member.slot.place)
             self._board.put_seat(member.seat())
         self._board.drop_seats(members.keys())
-        decisions = self._board.decide()
+        decisions = self._board.decide(AT_ONCE)
         for withdrawal in decisions.withdrawals:
             held = members[withdrawal.seat_id].ahead
             if held is not None and not held.unwanted:
                 self._follower.withdraw(members[withdrawal.seat_id], held, withdrawal.why)
         await self._start(self._wanted(decisions.starts, members))
+        return len(decisions.starts) >= AT_ONCE
 
     def _wanted(self, starts: Sequence[Start], members: dict[str, Member]) -> list[Wanted]:
-        """What is to start, less what waits for an equal task that is at work."""
+        """What is to start, less what waits for an equal task that is at work, and what would follow a failure that may
+        be its replica's own before anybody has judged it."""
         wanted: list[Wanted] = []
         for start in starts:
+            if start.ahead and self._board.ledger.doubts(start.seat_id):
+                continue
             task = self._board.take(start.task_id)
             if task is None or self._board.waits_for_twin(task):
                 continue

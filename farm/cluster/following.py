@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, ShelvedJobError, StaleAttemptError, StorageError
@@ -19,6 +18,7 @@ from farm.jobs.events import EventKind
 from farm.jobs.facts import seconds_of
 from farm.jobs.names import attempt_folder
 from farm.jobs.records import (
+    HOPELESS,
     RUNNABLE,
     Attempt,
     AttemptSpec,
@@ -26,12 +26,14 @@ from farm.jobs.records import (
     TaskKind,
 )
 from farm.retention.sweep import tidy
-from farm.scheduling.troubles import Again, End, Fails, Pause, Verdict
+from farm.scheduling.verdicts import Again, End, Fails, Pause, Verdict
 from farm.store.artifacts import ArtifactStore
 from farm.store.attempts import Judgement
 from farm.store.jobs import JobStore
+from farm.work.failures import Failure, describe_error, judge
+from farm.work.logs import keep_log
+from farm.work.specs import publish, spec_for
 
-from .attempts import Failure, describe_error, judge, publish, spec_for
 from .board import Board
 from .calls import PROBE_SECONDS, Background, answer, courtesy, insist
 from .commits import Commits
@@ -40,7 +42,7 @@ from .replica import Outcome
 
 WAIT_SECONDS = 30.0
 """Length of one waiting call to a replica."""
-BLAMELESS = (FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED, FailureKind.INPUT, FailureKind.DAMAGED)
+BLAMELESS = HOPELESS | {FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED, FailureKind.DAMAGED}
 """Kinds of failure that say nothing about the replica."""
 NOTABLE_WAIT = 0.5
 """A task that is to wait for less after a failure needn't say so in its row."""
@@ -202,7 +204,7 @@ class Follower:
         with courtesy():
             while outcome is None:
                 outcome = await member.handle.wait.remote(attempt_id, WAIT_SECONDS)
-            await self.discard(outcome.spec.output_prefix)
+            await self._clear(outcome.spec.job_id, attempt_id)
             member.handle.acknowledge.remote(attempt_id)
         self._let_go(member, attempt_id)
 
@@ -219,7 +221,7 @@ class Follower:
             await self.fail(member, attempt, failure)
         self.release(member, attempt)
         member.handle.acknowledge.remote(attempt.id)
-        await self.discard(outcome.spec.output_prefix)
+        await self._clear(attempt.job_id, attempt.id)
 
     async def _commit(self, member: Member, attempt: Attempt, outcome: Outcome) -> Failure | None:
         try:
@@ -246,7 +248,7 @@ class Follower:
             self._background.start(self._tidy(attempt.job_id))
         seconds = seconds_of(outcome.facts)
         self._board.finished(member.slot.place, held.hold if held else None, member.slot.label, seconds)
-        member.trouble, member.pace = None, self._board.paces.get(member.slot.place, member.pace)
+        member.trouble, member.pace = None, self._board.paces.of(member.slot.place) or member.pace
         self._let_go(member, attempt.id, decided_next=True)
 
     async def _tidy(self, job_id: str) -> None:
@@ -313,8 +315,7 @@ class Follower:
         if isinstance(seat, End):
             member.ending = seat.reason
             log.warning("%s: %s; its process is replaced", member.id, seat.reason)
-            with courtesy():
-                ray.kill(member.handle)
+            self._members.actors.end(member.handle)
             self._background.start(self._members.remove(member, seat.reason))
 
     async def note_loss(self, member: Member | None, attempt: Attempt, why: str) -> None:
@@ -324,7 +325,7 @@ class Follower:
         text = f"lost {attempt.replica} in {name_of(attempt)}: {why}; the task is queued again"
         data = {"attempt": attempt.id, "replica": attempt.replica}
         await insist(self._store.add_event, attempt.job_id, EventKind.REPLICA_LOST, text, data)
-        await self.discard(attempt_folder(attempt.job_id, attempt.id))
+        await self._clear(attempt.job_id, attempt.id)
 
     async def _pause(self, job_id: str, failure: Failure, pause: Pause) -> None:
         """Let a job wait for somebody who mends what it met."""
@@ -334,6 +335,12 @@ class Follower:
         await insist(self._store.add_event, job_id, EventKind.JOB_BLOCKED, f"paused: {pause.reason}", data)
         with suppress(ConflictError):
             await insist(self._store.pause_job, job_id)
+
+    async def _clear(self, job_id: str, attempt_id: str) -> None:
+        """Remove what an attempt left in its folder, but keep its log if there still is such a job."""
+        if await insist(self._store.glance, [job_id]):
+            await asyncio.to_thread(keep_log, self._artifacts, job_id, attempt_id)
+        await self.discard(attempt_folder(job_id, attempt_id))
 
     async def discard(self, prefix: str) -> None:
         """Remove files that nobody needs; they may be gone already."""

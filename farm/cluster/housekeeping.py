@@ -44,3 +44,4 @@ class Housekeeping:
         if self._tidies and time.monotonic() - self._tidied > TIDY_SECONDS:
             self._tidied = time.monotonic()
             await asyncio.to_thread(sweep, self._store, self._artifacts, self._keep)
+            await asyncio.to_thread(self._store.forget_old)

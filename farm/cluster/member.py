@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from farm.jobs.assets import Assets
 from farm.scheduling.nodes import FINE, Standing
+from farm.scheduling.paces import Pace
 from farm.scheduling.records import Hold, SeatState, SeatView
-from farm.scheduling.troubles import Quarantine, Rest
+from farm.scheduling.verdicts import Quarantine, Rest
 from farm.store.attempts import Reached
 
 from .board import FAST, SPEEDS
@@ -48,10 +50,11 @@ class Member:
     """What the coordinator knows about a replica. ``families``: models it holds, or will when it
     has begun; ``loaded``: those that it certainly holds; ``loading``: the model that it began with, and the seconds
     that this took; ``loads``: when it read one; ``running``: what it does; ``ahead``: what it does next; ``standing``,
-    ``labels``: what people want of it and its node; ``facts``: of its device; ``pace``: units a second on its sections,
-    and as expected; ``trouble``: why it gets nothing, or only a probe; ``blame``: what went wrong last, and when;
-    ``ending``: why its process is being ended; ``unfit``: why it can't work with the artifacts; ``heard``: it has
-    answered since the last sign of life in the rows."""
+    ``labels``: what people want of it and its node; ``facts``: of its device; ``pace``: how fast it is on its sections;
+    ``trouble``: why it gets nothing, or only a probe; ``blame``: what went wrong last, and when; ``ending``: why its
+    process is being ended; ``unfit``: why it can't work with the artifacts; ``unanswered``: probes in a row;
+    ``assets``: what its node has on its disk; ``seed``: its pace
+    until one was measured; ``kind``: of a card, how fast its kind is beside the usual one, as far as that is known."""
 
     id: str
     slot: Slot
@@ -67,10 +70,12 @@ class Member:
     standing: Standing = FINE
     labels: frozenset[str] = frozenset()
     facts: DeviceFacts = UNKNOWN
-    pace: tuple[float, float] | None = None
+    assets: Assets | None = None
+    seed: float = 1.0
+    kind: float = 1.0
+    pace: Pace | None = None
     loads: tuple[float, ...] = ()
     blame: tuple[str, float] = ("", 0.0)
-    heard: bool = False
     ending: str = ""
     unfit: str = ""
     probing: bool = False
@@ -88,6 +93,11 @@ class Member:
     def attempts(self) -> list[str]:
         """All in its hands."""
         return [held.attempt for held in (self.running, self.ahead) if held]
+
+    @property
+    def heard(self) -> bool:
+        """Whether it answered when it was asked last."""
+        return bool(self.pid) and not self.unanswered
 
     @property
     def state(self) -> str:
@@ -135,7 +145,8 @@ class Member:
 
     def seat(self) -> SeatView:
         """Itself as scheduling sees it."""
-        slot = self.slot
+        slot, seed = self.slot, self.seed if self.slot.device == "cpu" else 1.0
+        pace = self.pace.beside if self.pace else seed
         state = "starting" if self.unfit else self.state  # no task may count on it, nor be charged for its sake
         if state == "busy":  # what it gets when it is done is decided before
             unwanted = not self.standing.takes or (self.running and self.running.unwanted)
@@ -145,7 +156,7 @@ class Member:
             slot.place,
             slot.node,
             slot.label,
-            FAST if slot.device == "cuda" else SPEEDS.get(slot.label, 1.0),
+            pace * (FAST * self.kind if slot.device == "cuda" else SPEEDS.get(slot.label, 1.0)),
             memory=slot.memory if self.facts.memory is None else self.facts.memory,
             features=self.labels,
             on_cpu=slot.device == "cpu",
@@ -155,6 +166,8 @@ class Member:
             state=SeatState.READY if state == "idle" else SeatState(state),
             running=_hold(self.running),
             ahead=_hold(self.ahead),
+            assets=self.assets,
+            pace=pace,
         )
 
     def has_loaded(self, family: str) -> None:

@@ -4,29 +4,30 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 from uuid import uuid4
 
-import ray
 from ray.exceptions import ActorDiedError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from farm.scheduling.silence import is_silent
 from farm.settings import Settings
 from farm.store.jobs import JobStore
 
+from .actors import Actors
 from .board import Board
-from .calls import NAMESPACE, PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
-from .devices import NO_MODEL, UNKNOWN, Slot, chosen
+from .calls import PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
+from .devices import NO_MODEL, UNKNOWN, Slot, beside_cards, chosen
 from .member import Held, Member
 from .nodes import Nodes
 from .noting import Noting
-from .replica import Holding, Replica
+from .replica import Holding
+from .reports import Reports
 
 __all__ = ["Held", "Member", "Members"]
 
 SWEEP_SECONDS = 3.0
 """Time between two looks at nodes and idle replicas."""
+SOON_SECONDS = 0.5
+"""The same at least, where somebody knows that there is something to see."""
 START_SECONDS = 180.0
 """A replica that has not answered by then is replaced."""
 LOAD_SECONDS = 600.0
@@ -52,9 +53,9 @@ class Members:
         on_load: called with a model, a kind of device, and the seconds that loading took there.
         nodes: where they may be, and what people want of each.
         farm: gives the id of the farm's artifacts, which replicas must see; "" asks nothing of them.
-    """
 
-    replica_class = Replica
+    ``actors``: where replicas come from.
+    """
 
     def __init__(
         self,
@@ -73,11 +74,12 @@ class Members:
         self._likely_family = likely_family
         self._on_change, self._on_load = on_change, on_load
         self._members: dict[str, Member] = {}
-        self._farm = farm
+        self._farm, self.actors = farm, Actors()
         self._nodes, self._noting = nodes or Nodes(store), Noting(store)
+        self._reports = Reports(self._nodes)
         self._blames: dict[str, tuple[str, float]] = {}
         self._background = Background()
-        self._next_sweep = self._next_start = 0.0
+        self._next_sweep = self._next_start = self._swept = 0.0
         self._failed_starts = 0
 
     def all(self) -> list[Member]:
@@ -85,9 +87,10 @@ class Members:
 
     async def find(self) -> list[tuple[Member, Holding | None]]:
         """The living replicas of an earlier coordinator, each with what it holds, or None when it does not answer."""
-        actors = await asyncio.to_thread(ray.util.list_named_actors, True)
-        names = [actor["name"] for actor in actors if actor["namespace"] == NAMESPACE]
-        found = await asyncio.gather(*[self._reattach(name) for name in names if name.startswith(REPLICA_PREFIX)])
+        names = await asyncio.to_thread(self.actors.replicas)
+        found = await asyncio.gather(*[self._reattach(name) for name in names])
+        for node in await asyncio.to_thread(self._store.nodes):
+            self._nodes.hear(node.host, node.facts.report)
         for row in await asyncio.to_thread(self._store.replicas):
             if row.trouble_at is not None:
                 self._blames[f"{row.host}/{row.seat}"] = row.trouble, row.trouble_at.timestamp()
@@ -100,9 +103,14 @@ class Members:
 
     def heed(self) -> None:
         """Have every replica stand as people want it to now."""
+        usual = self._nodes.usual_speed()
+        kinds = beside_cards((member.slot.label, member.facts.tflops) for member in self.all())
         for member in self.all():
+            member.kind = kinds.get(member.slot.label, 1.0)
             member.standing = self._nodes.standing(member.slot)
             member.labels = self._nodes.labels(member.slot.host)
+            member.assets = self._nodes.assets(member.slot.host)
+            member.seed = self._nodes.beside(member.slot.host, usual)
             member.blame = self._blames.get(_lasting(member), member.blame)
 
     def handing_back(self) -> Iterator[tuple[Member, Held, str]]:
@@ -129,8 +137,11 @@ class Members:
             if is_silent(kind, expected, held.steps, heard, held.began, loaded, now, step=held.step):
                 member.ending = f"it showed no progress for {now - (heard or held.began):.0f} s"
                 log.warning("%s: %s; its process is ended", member.id, member.ending)
-                with courtesy():
-                    ray.kill(member.handle)
+                self.actors.end(member.handle)
+
+    def look(self) -> None:
+        """Look soon: a machine may have come, or people may want other replicas."""
+        self._next_sweep = min(self._next_sweep, self._swept + SOON_SECONDS)
 
     @property
     def sweep_due(self) -> bool:
@@ -139,8 +150,9 @@ class Members:
     async def sweep(self) -> None:
         """Give every free slot a replica that people want there, and make sure that idle ones are alive; due every few
         seconds."""
-        self._next_sweep = time.monotonic() + SWEEP_SECONDS
-        nodes = await asyncio.to_thread(ray.nodes)
+        self._swept = time.monotonic()
+        self._next_sweep = self._swept + SWEEP_SECONDS
+        nodes = await asyncio.to_thread(self.actors.nodes)
         self._nodes.see(nodes)
         self.heed()
         for member in self.all():
@@ -154,14 +166,15 @@ class Members:
         for member in self.all():
             if member.pid and not member.probing:
                 self._background.start(self._probe(member, member.slot.node in alive))
+        for member in self._reports.due(self.all()):
+            self._background.start(self._ask_again(member))
 
     async def remove(self, member: Member, why: str) -> None:
         """Forget a replica that is dead or of no use; the next sweep replaces it."""
         if self._members.pop(member.id, None) is None:
             return
         log.warning("%s: %s", member.id, why)
-        with courtesy():
-            ray.kill(member.handle)
+        self.actors.end(member.handle)
         self._next_sweep = 0.0
         async with member.writing:
             member.gone = True
@@ -180,7 +193,7 @@ class Members:
         holding: Holding | None = None
         slot, pid, facts = Slot("", "cpu", "CPU"), 0, UNKNOWN
         try:
-            handle = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+            handle = await asyncio.to_thread(self.actors.find, name)
             slot, pid = await answer(handle.describe.remote(), PROBE_SECONDS)
             holding = await answer(handle.holds.remote(), PROBE_SECONDS)
             facts = await answer(handle.device.remote(), PROBE_SECONDS)
@@ -188,7 +201,7 @@ class Members:
             return None
         except (RayError, TimeoutError):
             log.warning("%s does not answer; it keeps its attempt until it is known to be dead", name)
-        member = Member(name, slot, handle, ready=True, pid=pid, facts=facts, heard=bool(pid))
+        member = Member(name, slot, handle, ready=True, pid=pid, facts=facts)
         self._members[name] = member
         if holding is not None and holding.running is None:
             member.ready = False
@@ -197,19 +210,7 @@ class Members:
 
     async def _add(self, slot: Slot) -> None:
         name = f"{REPLICA_PREFIX}{slot.node[:6]}-{uuid4().hex[:6]}"
-        options = {
-            "name": name,
-            "namespace": NAMESPACE,
-            "lifetime": "detached",
-            "max_restarts": 0,
-            "max_concurrency": 1000,
-            "num_cpus": slot.num_cpus,
-            "num_gpus": slot.num_gpus,
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
-        }
-        actor: Any = ray.remote(self.replica_class)
-        far = slot.node != self._here()
-        handle = await asyncio.to_thread(actor.options(**options).remote, name, self._settings, slot, far)
+        handle = await asyncio.to_thread(self.actors.create, name, self._settings, slot)
         standing = self._nodes.standing(slot)
         self._members[name] = member = Member(
             name, slot, handle, standing=standing, labels=self._nodes.labels(slot.host)
@@ -228,10 +229,15 @@ class Members:
         self._failed_starts = 0
         if not await self._sees_artifacts(member):
             return
-        if member.slot.kinds == NO_MODEL:
+        said, alive = await asyncio.gather(self._says_what_it_has(member), self._warms(member))
+        if said and alive:
             member.ready = True
             self._on_change()
-            return
+
+    async def _warms(self, member: Member) -> bool:
+        """Have a replica load what it will need first; False when it died of that."""
+        if member.slot.kinds == NO_MODEL:
+            return True
         family = await self._likely_family()
         began = time.monotonic()
         try:  # until its model is loaded, work is better off with a replica that has one
@@ -241,11 +247,10 @@ class Members:
                 self._on_load(family, member.slot.label, member.loading[1])
         except ActorDiedError:
             await self.remove(member, f"died while loading {family}")
-            return
+            return False
         except (RayError, TimeoutError) as error:
             log.warning("%s: loading %s: %s", member.id, family, type(error).__name__)
-        member.ready = True
-        self._on_change()
+        return True
 
     async def _sees_artifacts(self, member: Member) -> bool:
         """Wait until a replica can work with the farm's artifacts; False when it is gone before."""
@@ -266,21 +271,40 @@ class Members:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
         return not member.gone
 
+    async def _says_what_it_has(self, member: Member) -> bool:
+        """Wait until it is known what a replica's node has; False when the replica is gone before."""
+        while not member.gone:
+            try:
+                await self._reports.ask(member)
+                member.unfit = ""
+                break
+            except ActorDiedError:
+                await self.remove(member, "died while it looked at what its node has")
+            except (RayError, TimeoutError) as error:
+                member.unfit = f"it does not say what its node has: {type(error).__name__}"
+                log.warning("%s on %s: %s", member.id, member.slot.host, member.unfit, exc_info=error)
+                self.blame(member, member.unfit)
+                self._on_change()
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return not member.gone
+
+    async def _ask_again(self, member: Member) -> None:
+        with courtesy():
+            if await self._reports.ask(member):
+                self.heed()
+                self._on_change()
+
     async def _look_again(self, member: Member) -> None:
         """A new coordinator does not know whether an idle replica sees the artifacts."""
         if await self._sees_artifacts(member):
             member.ready = True
             self._on_change()
 
-    @staticmethod
-    def _here() -> str:
-        return str(ray.get_runtime_context().get_node_id())
-
     async def _probe(self, member: Member, on_living_node: bool) -> None:
         member.probing = True
         try:
             await answer(member.handle.describe.remote(), PROBE_SECONDS)
-            member.unanswered, member.heard = 0, True
+            member.unanswered = 0
         except ActorDiedError:
             if not member.running:
                 await self.remove(member, "its process died")
@@ -288,8 +312,7 @@ class Members:
             member.unanswered += 1
             log.warning("%s does not answer (%d)", member.id, member.unanswered)
             if member.unanswered >= HUNG_PROBES and on_living_node:
-                with courtesy():  # who follows its attempt sees it die
-                    ray.kill(member.handle)
+                self.actors.end(member.handle)  # who follows its attempt sees it die
         finally:
             member.probing = False
 

@@ -3,13 +3,17 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from statistics import median_low
 from typing import Any
 
+from farm.jobs.assets import NO_REPORT, Assets, NodeReport
 from farm.jobs.nodes import COMING, NodeFacts, NodeSettings, NodeState
 from farm.scheduling.machine import Scale
 from farm.scheduling.nodes import FINE, Standing, standing
+from farm.scheduling.paces import believed
 from farm.store.jobs import JobStore
 
 from .calls import HEAD
@@ -45,6 +49,7 @@ class Nodes:
         self._hosts: dict[str, str] = {}
         self._slots: list[Slot] = []
         self._facts: dict[str, NodeFacts] = {}
+        self._reports: dict[str, NodeReport] = {}
         self._noted: dict[str, NodeFacts] | None = None
         self._heads: dict[str, Mapping[str, float]] = {}
         self._coming: NodeFacts | None = None
@@ -93,9 +98,25 @@ class Nodes:
         own = frozenset(self._settings[host].labels) if host in self._settings else frozenset[str]()
         return own | self.granted if host in self._facts and self._facts[host].id not in self._heads else own
 
-    def hosts(self) -> list[str]:
-        """Names of the nodes that are there."""
-        return list(self._facts)
+    def assets(self, host: str) -> Assets | None:
+        """What it has on its disk, as far as it has said so."""
+        return self._reports.get(host, NO_REPORT).assets
+
+    def usual_speed(self) -> float:
+        """Of a core of the middle one of the nodes that say how fast they are; 0 when none does."""
+        found = (self._reports.get(host, NO_REPORT).speed for host in self._facts)
+        return median_low([speed for speed in found if speed > 0] or [0.0])
+
+    def beside(self, host: str, usual: float) -> float:
+        """How many times the ``usual`` speed a core of it should have; 1 when nobody knows."""
+        own = self._reports.get(host, NO_REPORT).speed
+        return believed(own / usual) if own > 0 and usual > 0 else 1.0
+
+    def hear(self, host: str, report: NodeReport) -> None:
+        """What it says of itself now."""
+        self._reports[host] = report
+        if host in self._facts:
+            self._facts[host] = replace(self._facts[host], report=report)
 
     def news(self) -> list[NodeFacts]:
         """What is not in rows yet; those that left are among them."""
@@ -132,6 +153,7 @@ class Nodes:
             cores=int(resources.get("CPU", 0)),
             memory=int(resources.get("memory", 0)),
             devices=tuple(slot.label for slot in slots_of(node) if slot.device != "cpu"),
+            report=self._reports.get(host, NO_REPORT),
         )
 
     def _minute(self) -> int:

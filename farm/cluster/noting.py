@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from farm.jobs.nodes import Wanted
-from farm.scheduling.troubles import Rest
+from farm.scheduling.verdicts import Rest
 from farm.store.jobs import JobStore
 
 from .calls import insist
@@ -17,7 +17,7 @@ from .nodes import Nodes
 from .seats import seat_to_row
 
 SEEN_SECONDS = 10.0
-"""Time between two signs of life of all that were heard of in between, in one statement."""
+"""Time between two signs of life of all that are there, in one row."""
 NOTE_SECONDS = 0.25
 """Least time between two writings."""
 DRIFT_SECONDS = 1.0
@@ -46,10 +46,7 @@ class Noting:
         await self._rows(members, state)
         if time.monotonic() - self._signed >= SEEN_SECONDS:
             self._signed = time.monotonic()
-            heard = [member for member in members if member.heard]
-            await insist(self._store.note_seen, nodes.hosts(), [member.id for member in heard])
-            for member in heard:
-                member.heard = False
+            await insist(self._store.note_look)
 
     async def _rows(self, members: Collection[Member], state: str | None) -> None:
         """Write all in one go, but of those removed in between: a row that comes back would stay for ever."""
@@ -73,12 +70,13 @@ class Noting:
         more = {
             "host": slot.host,
             "seat": slot.seat,
+            "heard": member.heard,
             "wanted": (Wanted.ACTIVE if member.standing.takes else Wanted.DRAINED).value,
             "device_name": member.facts.name,
             "memory": int(seat.memory) if seat.memory < 2**62 else None,
             "capability": member.facts.capability,
-            "speed": pace[0] if pace else None,
-            "expected_speed": pace[1] if pace else None,
+            "speed": _digits(pace.speed) if pace else None,
+            "expected_speed": _digits(pace.expected) if pace else None,
             "models": sorted(member.loaded),
             "loads": list(member.loads),
             "trouble": text,
@@ -88,6 +86,8 @@ class Noting:
             "attempt": member.attempt,
             "pid": member.pid,
             "loading": list(member.loading),
+            "dtypes": list(member.facts.dtypes),
+            "tflops": member.facts.tflops,
             "seat": seat_to_row(seat, self._on_wall, until),
         }
         facts = {"device_class": slot.label, "message": member.message, "data": data}
@@ -95,3 +95,7 @@ class Noting:
 
     def _on_wall(self, moment: float) -> float:
         return round(moment + self._offset, 2)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
+from farm.jobs.assets import Assets
 from farm.jobs.nodes import NodeState
 from farm.jobs.records import (
     RUNNABLE,
@@ -16,9 +18,10 @@ from farm.jobs.records import (
     TaskKind,
     TaskState,
 )
+from farm.scheduling.codes import Reason
 from farm.scheduling.eta import Left, estimate
 from farm.scheduling.machine import Scale
-from farm.scheduling.reasons import Facts, Reason, Reasons, queue
+from farm.scheduling.reasons import Facts, Reasons, queue
 from farm.scheduling.records import SeatState, TaskView
 from farm.store.jobs import JobStore
 from farm.store.queue import QueuedJob
@@ -64,13 +67,15 @@ class _Moment:
 class Outlook:
     """Answers from one look at the rows, at most a second old, however many ask. Thread-safe."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, model_limits: Mapping[str, int] = MappingProxyType({})) -> None:
         self._store = store
-        self._board = Board()
+        self._board = Board(model_limits=model_limits)
         self._reader = QueueReader(store, self._board)
         self._queued: dict[str, QueuedJob] = {}
         self._known: set[str] = set()
         self._moment: _Moment | None = None
+        self._stale = False
+        self._mark, self._marked = "", 0.0
         self._lock = threading.Lock()
 
     def of_job(self, job: Job) -> JobOutlook | None:
@@ -84,6 +89,22 @@ class Outlook:
             if job.id not in moment.outlooks and job.id in self._queued:
                 moment.outlooks[job.id] = self._of(self._queued[job.id], moment)
             return moment.outlooks.get(job.id)
+
+    def expire(self) -> None:
+        """Have the next answer come from a new look, since something was changed just now."""
+        self._stale = True
+
+    def covers(self, mark: str) -> bool:
+        """Whether what it answers is from after the rows were first seen as ``mark``, which names a state of them."""
+        with self._lock:
+            if mark != self._mark:
+                self._mark, self._marked = mark, time.monotonic()
+            return self._look().at >= self._marked
+
+    def order(self) -> list[str]:
+        """The jobs that may run, in the order in which the farm turns to them."""
+        with self._lock:
+            return list(self._look().order)
 
     def of_tasks(self, job: Job, tasks: Iterable[Task]) -> dict[str, str]:
         """Why each waiting task of the job waits, by its name."""
@@ -104,20 +125,23 @@ class Outlook:
 
     def _look(self) -> _Moment:
         now = time.monotonic()
-        if self._moment is not None and now - self._moment.at < FRESH_SECONDS:
+        if self._moment is not None and now - self._moment.at < FRESH_SECONDS and not self._stale:
             return self._moment
+        self._stale = False
         if self._moment is None:
             self._board.learn(self._store.finished(), self._store.owners())
         news = self._reader.read()
         self._remember(news)
         self._reader.apply(news)
-        until, troubles = self._seats()
+        nodes = [node.facts for node in self._store.nodes()]
+        until, troubles = self._seats({facts.host: facts.report.assets for facts in nodes})
         names = {job.id: job.name or job.id[:8] for job in self._queued.values()}
         order = list(queue(self._board.view))
-        nodes = [node.facts for node in self._store.nodes() if node.facts.message]
-        closed = [f"{facts.host} is {facts.message}" for facts in nodes if facts.state is not NodeState.COMING]
+        messages = [facts for facts in nodes if facts.message and facts.state is not NodeState.COMING]
+        closed = [f"{facts.host} is {facts.message}" for facts in messages]
+        hosts = {facts.id: facts.host for facts in nodes}
         coming = next((Scale.parse(facts.address) for facts in nodes if facts.state is NodeState.COMING), None)
-        facts = Facts(names=names, until=until, troubles=troubles, closed=closed, coming=coming)
+        facts = Facts(names=names, until=until, troubles=troubles, hosts=hosts, closed=closed, coming=coming)
         reasons = Reasons(self._board.view, self._board.now, facts)
         self._moment = _Moment(now, {job: place for place, job in enumerate(order, 1)}, order, reasons)
         return self._moment
@@ -129,7 +153,8 @@ class Outlook:
             self._queued.pop(job_id, None)
         self._queued |= {job.id: job for job in news.found}
 
-    def _seats(self) -> tuple[dict[str, float], dict[str, str]]:
+    def _seats(self, assets: Mapping[str, Assets | None]) -> tuple[dict[str, float], dict[str, str]]:
+        """Put all seats on the board; ``assets``: what each host has on its disk."""
         until, troubles, places = {}, {}, []
         now = time.time()
         for replica in self._store.replicas():
@@ -139,7 +164,7 @@ class Outlook:
                 continue
             with suppress(KeyError, TypeError, ValueError):  # another version wrote it
                 row = seat_of_row(replica.data["seat"], replica.message, self._board.on_clock)
-                self._board.put_seat(row.seat)
+                self._board.put_seat(replace(row.seat, assets=assets.get(replica.host)))
                 self._learn_load(replica.id, row.seat.device_class, *replica.data["loading"])
                 places.append(row.seat.id)
                 if row.until:

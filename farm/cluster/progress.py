@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from farm.store.jobs import JobStore
 
-from .members import Members
+from .members import Held, Member, Members
 
 FLUSH_SECONDS = 0.2
 """Least time between two writings."""
@@ -21,11 +21,11 @@ class Progress:
     def __init__(self, store: JobStore, members: Members) -> None:
         self._store, self._members = store, members
         self._next = 0.0
+        self._holders: dict[str, Member] = {}
 
     def hear(self, attempt_id: str, step: int, steps: int) -> bool:
         """A replica says how far an attempt is, by step 0 of 0 that it has begun; False when nobody wants it."""
-        member = next((each for each in self._members.all() if each.holds(attempt_id)), None)
-        held = member.holds(attempt_id) if member else None
+        held = self._held(attempt_id)
         if held is None:
             return False
         held.heard = time.monotonic()
@@ -46,7 +46,9 @@ class Progress:
     async def flush(self) -> None:
         """Write what is new; who is not current any more hears of it at its next report."""
         self._next = time.monotonic() + FLUSH_SECONDS
-        news = [held for each in self._members.all() for held in (each.running, each.ahead) if held and held.news]
+        members = self._members.all()
+        self._holders = {attempt: each for each in members for attempt in each.attempts}
+        news = [held for each in members for held in (each.running, each.ahead) if held and held.news]
         if not news:
             return
         news.sort(key=lambda held: held.attempt)
@@ -58,3 +60,10 @@ class Progress:
             if isinstance(current, Exception):
                 held.news = True
                 log.warning("progress of attempt %s: %s; it is written later", held.attempt, current)
+
+    def _held(self, attempt_id: str) -> Held | None:
+        """The attempt in a replica's hands; all are looked through only where the last writing did not meet it."""
+        member = self._holders.get(attempt_id)
+        if member is None or not member.holds(attempt_id):
+            member = next((each for each in self._members.all() if each.holds(attempt_id)), None)
+        return member.holds(attempt_id) if member else None

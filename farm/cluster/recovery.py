@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from farm.jobs.events import EventKind
 from farm.jobs.records import Attempt, FailureKind
 from farm.store.jobs import JobStore
+from farm.work.failures import Failure
 
-from .attempts import Failure
 from .calls import insist
 from .following import Follower, name_of
 from .members import Held, Member, Members

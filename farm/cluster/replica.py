@@ -17,17 +17,18 @@ from typing import Any
 import ray
 
 from farm.errors import ConflictError, FarmError, InputError
+from farm.jobs.assets import NodeReport
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.processes import sweep
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.artifacts.marker import unseen
+from farm.work.executor import TaskExecutor
+from farm.work.failures import Failure, describe_error, judge
 
-from .attempts import Failure, describe_error, judge
 from .calls import COORDINATOR, NAMESPACE
 from .devices import DeviceFacts, Slot
-from .execution import TaskExecutor
-from .looking import look_at
+from .looking import look_around, look_at
 
 THREADS = 1
 """Torch threads of a CPU replica: results depend on their number, so it is the same everywhere."""
@@ -96,6 +97,10 @@ class Replica:
             loop = asyncio.get_running_loop()
             self._device = await loop.run_in_executor(self._work, look_at, self._slot.device, preserve)
         return self._device
+
+    async def look_around(self) -> NodeReport:
+        """What its node has; a first look at many weights takes minutes, beside the work."""
+        return await asyncio.to_thread(look_around, self._settings)
 
     async def unfit(self, farm: str) -> str:
         """Why it can't work with the artifacts of the farm of this id; "" when it can."""

@@ -32,6 +32,7 @@ def seat_to_row(seat: SeatView, to_wall: Clock, until: float = 0.0) -> dict[str,
         "node": seat.node,
         "device_class": seat.device_class,
         "speed": seat.speed,
+        "pace": seat.pace,
         "memory": None if math.isinf(seat.memory) else seat.memory,
         "features": sorted(seat.features),
         "on_cpu": seat.on_cpu,
@@ -69,5 +70,6 @@ def seat_of_row(row: Mapping[str, Any], message: str, from_wall: Clock) -> SeatR
         state=SeatState(row["state"]),
         running=hold(row["running"]),
         ahead=hold(row["ahead"]),
+        pace=row.get("pace", 1.0),
     )
     return SeatRow(seat, from_wall(row["until"]) if row["until"] else 0.0, message)

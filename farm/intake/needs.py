@@ -1,11 +1,16 @@
-"""What a job's model needs of a device, said when the job is queued: nobody looks at weights again to place it."""
+"""What a job needs of a device and on a disk, said when it is queued: nobody looks at weights again to place it."""
 
 from functools import lru_cache
 from math import inf
 
 from farm.errors import FarmError
+from farm.jobs.assets import Assets, exporter_asset, lora_asset, model_asset, post_asset
 from model.checkpoint import Checkpoint
-from model.memory import HUNYUAN_13B, PROCESS, Footprint, plan_memory
+from model.memory import PROCESS, Footprint, footprint_of, plan_memory
+from plugins.manager import BUILT_IN
+from plugins.post.weights import content_of
+
+from .request import Accepted
 
 GB = 10**9
 LARGE = 2 * GB
@@ -19,7 +24,7 @@ def needs_of(checkpoint: Checkpoint) -> dict[str, int]:
     weights = sum(part.weight_bytes for part in checkpoint.parts.values())
     if weights < LARGE:
         return {"card": weights, "host": weights}
-    return {"card": round(least_card(HUNYUAN_13B) * GB), "host": weights + round(PROCESS * GB)}
+    return {"card": round(least_card(footprint_of(checkpoint)) * GB), "host": weights + round(PROCESS * GB)}
 
 
 @lru_cache(maxsize=8)
@@ -34,3 +39,17 @@ def least_card(footprint: Footprint) -> float:
         except FarmError:
             low = middle
     return round(high + 0.05, 1)
+
+
+def assets_for(accepted: Accepted) -> Assets:
+    """What its tasks read on the disk of a node: weights, LoRAs, and the plug-ins that export it, by content."""
+    family = accepted.family
+    found = {model_asset(family.name, family.checkpoint_sha256)}
+    found |= {lora_asset(lora.name, lora.sha256) for lora in accepted.request.loras if lora.sha256}
+    for exporter in accepted.exporters:
+        if exporter.source != BUILT_IN:
+            found.add(exporter_asset(exporter.name, exporter.source.content()))
+    for processor in accepted.post_processors:
+        if processor.source != BUILT_IN:
+            found.add(post_asset(processor.name, content_of(processor)))
+    return frozenset(found)

@@ -3,28 +3,38 @@
 from functools import lru_cache
 
 from farm.jobs.request import RenderRequest
+from model.facts import family_facts
 from model.families import describe
-from model.plan import Plan, make_plan
+from model.plan import Layout, Plan, Rules, make_plan
 
 
-def plan_for(request: RenderRequest) -> Plan:
+def plan_for(request: RenderRequest, layout: str = "", fps: int = 0) -> Plan:
     """The plan of a request: the same in every process. Recent ones are kept.
+
+    Args:
+        layout, fps: as an earlier plan of it has them; by default its family is asked, whose files must be here.
 
     Raises:
         InputError: the request names an unknown family or order.
     """
+    if layout and fps:
+        return _of(request, Layout.parse(layout), fps)
     info = describe(request.model_type)
-    layout = info.layout if request.tail == "auto" else info.layout.with_tail(request.tail)
+    return _of(request, info.layout if request.tail == "auto" else info.layout.with_tail(request.tail), info.fps)
+
+
+def _of(request: RenderRequest, layout: Layout, fps: int) -> Plan:
     return _plan(
         layout=layout,
         order=request.order,
         seconds=request.total_second_length,
         seed=request.seed,
         prompt=request.prompt,
-        fps=info.fps,
+        fps=fps,
         exact_length=request.exact_length,
         given=request.given,
         blend_sections=request.prompt_blend_sections,
+        rules=Rules.of(family_facts(request.model_type)),
     )
 
 

@@ -2,61 +2,84 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from farm.errors import InputError, unknown_name
 from farm.intake.planning import plan_for
-from farm.jobs.request import UNKNOWN_NAME, RenderRequest
+from farm.jobs.exports import Export, PostStep
+from farm.jobs.order import JobOrder
+from farm.jobs.request import RANDOM_SEEDS, UNKNOWN_NAME, RenderRequest
+from farm.jobs.submission import Submission
+from farm.settings import Settings
 from model.choices import no_calibration
 from model.families import checkpoint, describe
 from model.family import FamilyInfo
 from model.footage.footage import FileFacts
 from model.footage.media import Media
-from model.lora import resolve, shapes_of
+from model.loras.library import resolve
+from model.loras.pairs import shapes_of
 from model.plan import Plan
+from model.plan.anchors import SOURCE_VIDEO
 from model.plan.orders import find_order
-from plugins.manager import PluginManager, get_manager
+from plugins.manager import OfferedExporter, OfferedPostProcessor, PluginManager, get_manager
 from plugins.presets import merge_preset
 
 from . import studio
-from .files import check_files, file_fields
-from .notes import notes_on
+from .drafts import as_draft, draft_note
+from .families import check_family, of_family
+from .files import check_audio, check_files, file_fields
+from .notes import notes_on, sound_notes
+from .orders import AUTO, Look, alone, chosen_order, is_auto, seconds_left
 from .tags import told_apart, without_tags
-
-RANDOM_SEEDS = 2**31
-"""Drawn seeds lie in 0 to 2**31 - 1, the range that the known user interfaces accept."""
 
 
 @dataclass(frozen=True)
 class Accepted:
     """A job that can be queued.
 
-    ``facts``: what its files are, by the names of their artifacts. ``notes``: what its owner should know before it is
-    rendered, a sentence each.
+    ``exporters``: what writes its files, one for each export; ``post_processors``: that their frames pass; ``facts``:
+    what the files are that it came with, by the names of their artifacts; ``notes``: what its owner should know before
+    it is rendered, a sentence each.
     """
 
     request: RenderRequest
+    job_order: JobOrder
     plan: Plan
     family: FamilyInfo
+    exporters: tuple[OfferedExporter, ...]
+    post_processors: tuple[OfferedPostProcessor, ...] = ()
     facts: Mapping[str, FileFacts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def submission(self) -> Submission:
+        """What was asked for, complete."""
+        return Submission.of(self.request, self.job_order)
 
-def accept(fields: Mapping[str, Any], media: Media | bytes, *, plugins: PluginManager | None = None) -> Accepted:
+
+def accept(
+    fields: Mapping[str, Any],
+    media: Media | bytes,
+    *,
+    plugins: PluginManager | None = None,
+    look: Look = alone,
+) -> Accepted:
     """Check everything about a job that can be checked before it exists; its files are opened as a replica will.
 
     A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
     that is absent or -1 is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
 
     Args:
-        fields: fields of RenderRequest as the user gave them, or settings of FramePack-Studio; hashes may be left out,
+        fields: fields of Submission as the user gave them, or settings of FramePack-Studio; hashes may be left out,
             and ``keyframes`` be seconds.
         media: the job's files, or the start image's alone.
         plugins: where presets and exporters come from; default: the plug-ins of this home.
+        look: finds out what there is to render on, for the order ``auto``.
 
     Raises:
         InputError: one line that names the field, what was expected and what was given.
@@ -69,20 +92,38 @@ def accept(fields: Mapping[str, Any], media: Media | bytes, *, plugins: PluginMa
     if studio.is_studio(given):
         given, notes = _of_studio(given)
     for name in given:
-        if name not in RenderRequest.model_fields:
-            raise unknown_name("field", str(name), list(RenderRequest.model_fields))
-    values = merge_preset(plugins.presets.get(_text(given, "preset")), given)
+        if name not in Submission.model_fields:
+            raise unknown_name("field", str(name), list(Submission.model_fields))
+    chosen = _text({"preset": plugins.presets.default_for(_text(given, "model_type")), **given}, "preset")
+    preset = plugins.presets.get(chosen)
+    values = merge_preset(preset, given)
+    family = describe(_text(values, "model_type"))
+    built_in = plugins.presets.sources.get(preset.name) == "built-in"
+    values = of_family(values, given, family.defaults, family.without, built_in)
     values = told_apart(without_tags(values))
     values |= file_fields(given, media)
-    family = describe(_text(values, "model_type"))
     values["model_type"] = family.name
-    values["order"] = find_order(_text({"order": family.default_order, **values}, "order")).name
-    values["exporter"] = plugins.exporter(_text(values, "exporter")).name
+    asked = _text({"order": family.default_order, **values}, "order")
+    values["order"] = AUTO if is_auto(asked) else find_order(asked).name
     if values.get("seed") in (None, -1, "-1", ""):
         values["seed"] = secrets.randbelow(RANDOM_SEEDS)
-    request = _validated(values)
+    elif isinstance(values["seed"], int) and values["seed"] < 0:
+        raise InputError(f"seed is {values['seed']}; expected a number from 0, or -1 to have one drawn.")
+    submission = _validated(values)
+    request, order = submission.request, submission.job_order
+    exports, exporters, processors = check_exports(order.exports, plugins)
+    names = Settings.from_environment().file_names
+    exports = tuple(each if each.file_name else each.model_copy(update={"file_name": names}) for each in exports)
+    order = order.model_copy(update={"exports": exports})
     if request.cache == "auto":
         request = request.model_copy(update={"cache": family.cache})
+    check_family(request, family)
+    if not submission.draft:
+        order = order.model_copy(update={"full": None})
+    elif order.full is None:
+        request, full = as_draft(request, family)
+        order = order.model_copy(update={"full": full})
+        notes.append(draft_note(request, full))
     if request.cache == "mag" and not (request.magcache_ratios or family.magcache_ratios):
         raise InputError(no_calibration(family.name))
     if request.total_second_length > family.max_seconds:
@@ -91,44 +132,71 @@ def accept(fields: Mapping[str, Any], media: Media | bytes, *, plugins: PluginMa
             f"model {family.name!r} makes videos of at most {family.max_seconds:g} seconds."
         )
     family.decoding.tiles(1, 1, request.vae_tiling)
+    if is_auto(request.order):
+        left = seconds_left(order.deadline, datetime.now(UTC))
+        taken = chosen_order(request, family, look(family), left)
+        request = request.model_copy(update={"order": taken.order})
+        notes.append(taken.why)
     plan = plan_for(request)
     if request.loras:
         shapes = shapes_of(checkpoint(family.name).parts["transformer"].files)
         request = request.model_copy(update={"loras": tuple(resolve(lora, shapes) for lora in request.loras)})
     facts = check_files(request, media, family)
-    return Accepted(request, plan, family, facts, (*notes, *notes_on(request, plan, family, facts)))
+    check_audio(exports, media.audio)
+    of_video = request.joins_video and SOURCE_VIDEO in facts and facts[SOURCE_VIDEO].sound
+    told = (*notes, *notes_on(request, plan, family, facts), *sound_notes(exports, exporters, of_video))
+    return Accepted(request, order, plan, family, exporters, processors, facts, told)
+
+
+def check_exports(
+    exports: Sequence[Export], plugins: PluginManager
+) -> tuple[tuple[Export, ...], tuple[OfferedExporter, ...], tuple[OfferedPostProcessor, ...]]:
+    """Exports with the own names and values of their exporters, post-processors and options, and those.
+
+    Raises:
+        InputError: there is no such exporter, post-processor or option, or one can't be used.
+    """
+    exporters = tuple(plugins.exporter(export.exporter) for export in exports)
+    checked, processors = [], list[OfferedPostProcessor]()
+    for export, exporter in zip(exports, exporters, strict=True):
+        steps = [(plugins.post_processor(step.processor), step) for step in export.post]
+        post = tuple(PostStep(processor=one.name, options=one.check(step.options)) for one, step in steps)
+        processors += [one for one, _ in steps]
+        own = {"exporter": exporter.name, "options": exporter.check(export.options), "post": post}
+        checked.append(export.model_copy(update=own))
+    return tuple(checked), exporters, tuple(processors)
 
 
 def build_request(
     fields: Mapping[str, Any], media: Media | bytes, *, plugins: PluginManager | None = None
-) -> RenderRequest:
-    """The request alone of what ``accept`` gives."""
-    return accept(fields, media, plugins=plugins).request
+) -> Submission:
+    """The request alone, with its order, of what ``accept`` gives."""
+    return accept(fields, media, plugins=plugins).submission
 
 
 def _of_studio(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     model = studio.model_named(given.get("model_type", RenderRequest.model_fields["model_type"].default))
     family = describe(_text({"model_type": model}, "model_type"))
     sizes = sorted({family.resolution, *family.resolutions})
-    return studio.translate({**given, "model_type": model}, list(RenderRequest.model_fields), sizes, family.window)
+    return studio.translate({**given, "model_type": model}, list(Submission.model_fields), sizes, family.window)
 
 
-def _validated(values: Mapping[str, Any]) -> RenderRequest:
+def _validated(values: Mapping[str, Any]) -> Submission:
     try:
-        return RenderRequest.model_validate(values)
+        return Submission.model_validate(values)
     except ValidationError as error:
-        raise InputError(_one_line(error)) from None
+        raise InputError(one_line_of(error)) from None
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
     """A field that names something, before it is looked up."""
-    value = values.get(name, RenderRequest.model_fields[name].default)
+    value = values.get(name, Submission.model_fields[name].default)
     if not isinstance(value, str):
         raise InputError(f"{name} is {value!r}; expected a text.")
     return value
 
 
-def _one_line(error: ValidationError) -> str:
+def one_line_of(error: ValidationError) -> str:
     """The first of pydantic's errors: field, value, expectation."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
@@ -138,6 +206,8 @@ def _one_line(error: ValidationError) -> str:
         return f"{name} is missing; every job needs it."
     if name == "prompt" and first["type"] == "string_too_short":
         return "the prompt is empty; describe in a sentence what should happen in the video."
+    if name == "seed" and first["type"] == "greater_than_equal":
+        return f"seed is {first['input']!r}; it should be a whole number from 0 on, or -1 to draw one."
     value = repr(first["input"])
     shown = value if len(value) <= 60 else f"{value[:57]}..."
     expected = re.sub(r"^(Input|String|Value error,|Value) ", "", str(first["msg"])).rstrip(".")

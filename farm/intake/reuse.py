@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Collection
 
 from farm.errors import ConflictError, NotFoundError, StorageError
+from farm.jobs.names import of_task
 from farm.jobs.records import Artifact
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
@@ -50,6 +51,7 @@ def take_over(store: JobStore, artifacts: ArtifactStore, donor: Donor) -> bool:
 
 
 def _copy(artifacts: ArtifactStore, donor: Donor, file: Artifact) -> Artifact:
-    key = f"jobs/{donor.job_id}/{posixpath.basename(file.key)}"
+    name, base = of_task(file.name, donor.task), posixpath.basename(file.key)
+    key = f"jobs/{donor.job_id}/{base if name == file.name else f'{name}-of-{base}'}"
     artifacts.copy(file.key, key)
-    return Artifact(file.name, key, file.size, file.sha256, file.media_type)
+    return Artifact(name, key, file.size, file.sha256, file.media_type)

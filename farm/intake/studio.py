@@ -1,6 +1,6 @@
 """Settings of FramePack-Studio, as its JSON files and picture texts hold them, in the farm's own names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ALIASES = {
@@ -10,6 +10,8 @@ ALIASES = {
     "end_frame_strength": "end_image_strength",
 }
 """Its names for some of our fields; understood everywhere."""
+TEXTS = frozenset({"prompt", "prompt_text", "negative_prompt", "n_prompt", "model_type", "latent_type"})
+"""Fields that are texts, whatever they look like."""
 
 MARKS = frozenset(
     {
@@ -29,9 +31,20 @@ MARKS = frozenset(
 _MODELS = {"original": "framepack", "f1": "framepack-f1", "video": "framepack", "video f1": "framepack-f1"}
 _WITH_ENDFRAME = " with endframe"
 _LATENTS = {"green screen": "green"}
-_OWN_BUSINESS = frozenset(
-    {"app_version", "end_frame_used", "input_image_path", "gpu_memory_preservation", "save_metadata", "timestamp"}
+START_PICTURE = ("saved_input_image_path", "input_image_path")
+END_PICTURE = ("saved_end_frame_image_path", "end_frame_image_path")
+SOURCE = ("input_video", "video_path")
+"""Keys with paths of a job's files."""
+_ENDED = frozenset({"completed", "failed", "cancelled"})
+_OF_QUEUE = frozenset(
+    {"id", "status", "created_at", "started_at", "completed_at", "error", "result", "queue_position", "thumbnail"}
 )
+_OWN_BUSINESS = _OF_QUEUE | {
+    *("app_version", "end_frame_used", "gpu_memory_preservation", "save_metadata", "timestamp"),
+    *("generation_type", "has_input_image", "combine_with_source", "output_dir", "metadata_dir"),
+    *("input_files_dir", "selected_loras", "lora_values", "lora_loaded_names"),
+    *(*START_PICTURE, *END_PICTURE, *SOURCE),
+}
 """Keys that say nothing of the video."""
 MOST_CRF = 51
 
@@ -39,6 +52,19 @@ MOST_CRF = 51
 def is_studio(fields: Mapping[str, Any]) -> bool:
     """Whether these are FramePack-Studio's settings and not a request of ours."""
     return not MARKS.isdisjoint(fields)
+
+
+def is_queue(found: Mapping[str, Any]) -> bool:
+    """Whether this is its ``queue.json``: jobs by their ids."""
+    return bool(found) and all(isinstance(job, Mapping) and {"id", "status"} <= job.keys() for job in found.values())
+
+
+def waiting(queue: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The settings of the jobs in a ``queue.json`` that have not ended, in its order."""
+    for job in queue.values():
+        if isinstance(job, Mapping) and job.get("status") not in _ENDED:
+            inner = job.get("params")
+            yield {**job, **(inner if isinstance(inner, Mapping) else {})} | {"params": None}
 
 
 def translate(
@@ -63,6 +89,8 @@ def translate(
         made["loras"] = [{"name": name, "weight": weight} for name, weight in loras.items()]
     if "cache" not in fields and ("use_teacache" in fields or "use_magcache" in fields):
         made["cache"] = "mag" if fields.get("use_magcache") else "tea" if fields.get("use_teacache") else "none"
+    if str(fields.get("generation_type", "")).casefold().startswith("video"):
+        made["extend_output"] = "joined" if fields.get("combine_with_source") else "extension"
     sides = [fields[name] for name in ("resolutionW", "resolutionH") if _is_number(fields.get(name))]
     if sides and "resolution" not in fields:
         wanted = sum(sides) / len(sides)

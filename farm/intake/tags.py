@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from farm.errors import InputError
-from model.lora import available
+from model.loras.library import available
 
 _TAG = re.compile(r"<\s*lora\s*:\s*([^<>]*?)\s*(?::\s*([-+]?\d*\.?\d+)\s*)?>", re.IGNORECASE)
 _MEANT = re.compile(r"<\s*(lora|lyco|lycoris|hypernet)\s*:[^<>]{0,40}", re.IGNORECASE)

@@ -3,19 +3,25 @@
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farm.errors import ConflictError, InputError
 from farm.intake.planning import plan_for
 from farm.jobs.names import latents_name, section_name
+from farm.jobs.order import MAX_NAME
 from farm.jobs.records import Job, TaskState
+from farm.jobs.request import RANDOM_SEEDS
+from farm.jobs.submission import changed
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.footage.media import Media
 from model.plan import Plan
 from plugins.manager import PluginManager
 
-from .request import RANDOM_SEEDS, Accepted, accept
+from .request import Accepted, accept
+
+if TYPE_CHECKING:
+    from .films import AcceptedFilm
 
 SAME = ("model_type", "resolution", "latent_type", "files", "given")
 """What all sections of a video have in common."""
@@ -32,9 +38,9 @@ class Take:
 
 @dataclass(frozen=True)
 class AcceptedTake:
-    """A take that can be queued."""
+    """A take that can be queued; another export of a film has that, with the files of its shots."""
 
-    accepted: Accepted
+    accepted: "Accepted | AcceptedFilm"
     media: Media
     take: Take
 
@@ -74,8 +80,12 @@ def accept_take(
 
     Raises:
         InputError: a section does not exist, nothing is to be rendered, or a change needs a whole new job.
-        ConflictError: a section that is to be kept is not finished.
+        ConflictError: a section that is to be kept is not finished, or the job is a film.
     """
+    if job.shots:
+        raise ConflictError(
+            f"job {job.id} is a film: change its storyboard and queue that; shots that stay as they are cost nothing."
+        )
     if (sections is None) == (first is None):
         raise InputError("name the sections to render again, or the first of them; one of the two.")
     before = plan_for(job.request)
@@ -84,7 +94,7 @@ def accept_take(
         raise InputError("no section is to be rendered again; name at least one.")
     kept = tuple(section.index for section in before.sections if section.index not in again)
     keys = _keys(store, job, kept)
-    media = Media.from_files({name: artifacts.read(files.key) for name, files in _files(store, job).items()})
+    media = _media(store, artifacts, job)
     accepted = accept(_fields(job, changes), media, plugins=plugins)
     _require_same_shape(before, accepted.plan)
     for name in SAME:
@@ -93,16 +103,34 @@ def accept_take(
     return AcceptedTake(accepted, media, Take(job.id, kept, keys))
 
 
+def accept_promotion(
+    store: JobStore, artifacts: ArtifactStore, job: Job, plugins: PluginManager | None = None
+) -> AcceptedTake:
+    """Check a draft's video in full: all as it is but for what the draft has lowered.
+
+    Raises:
+        InputError: it can't be used any more.
+        ConflictError: the job is no draft.
+    """
+    full = job.full
+    if full is None:
+        raise ConflictError(f"job {job.id} is no draft: it is rendered in full already.")
+    same = {"name": job.name, "seed": job.request.seed, "draft": False}
+    media = _media(store, artifacts, job)
+    accepted = accept(_fields(job, {**full.model_dump(), **same}), media, plugins=plugins)
+    return AcceptedTake(accepted, media, Take(job.id, ()))
+
+
 def _fields(job: Job, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The parent's fields with the changes."""
     fields = {
-        name: value for name, value in job.request.model_dump(mode="json").items() if not name.endswith("_sha256")
+        name: value for name, value in job.submission.model_dump(mode="json").items() if not name.endswith("_sha256")
     }
     fields["keyframes"] = [keyframe.second for keyframe in job.request.keyframes] or None
     fields["loras"] = [{"name": lora.name, "weight": lora.weight} for lora in job.request.loras]
-    fields["name"] = f"{job.name or 'take'} again"[:120]
+    fields["name"] = f"{job.name or 'take'} again"[:MAX_NAME]
     fields["seed"] = secrets.randbelow(RANDOM_SEEDS)
-    return {**fields, **changes}
+    return changed(fields, changes)
 
 
 def _keys(store: JobStore, job: Job, kept: Collection[int]) -> dict[str, str]:
@@ -121,9 +149,9 @@ def _keys(store: JobStore, job: Job, kept: Collection[int]) -> dict[str, str]:
     return keys
 
 
-def _files(store: JobStore, job: Job) -> dict[str, Any]:
+def _media(store: JobStore, artifacts: ArtifactStore, job: Job) -> Media:
     files = store.artifacts(job.id)
-    return {name: files[name] for name in job.request.files}
+    return Media.from_files({name: artifacts.read(files[name].key) for name in job.submission.files})
 
 
 def _existing(plan: Plan, sections: Collection[int]) -> frozenset[int]:

@@ -9,6 +9,8 @@ _TYPES: dict[str, Callable[[str], Any]] = {
     "steps": int,
     "computed": json.loads,
     "loras": json.loads,
+    "quality": json.loads,
+    "gate": json.loads,
 }
 
 

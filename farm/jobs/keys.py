@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from model.choices import CENTRED
 from model.decoding import Decoding, sections_read
 from model.family import SamplingParams
 from model.plan import Plan
+from model.quality.gate import LIMITS
 
 from .names import ENCODE, decode_name, section_name
 from .request import RenderRequest
@@ -41,12 +43,13 @@ def task_keys(
     model = {"family": request.model_type, "checkpoint": checkpoint_sha256}
     pictures = _pictures(request, plan)
     keys = {ENCODE: kept.get(ENCODE) or _key("encode", model, pictures, plan.prompts)}
+    gate = _gate(request)
     start = _key("pictures", model, pictures)  # texts are encoded one by one: a section depends on its own prompts only
     for section in sorted(plan.sections, key=lambda section: section.level):
         name = section_name(section.index)
         reads = [start, *(keys[section_name(index)] for index in section.predecessors)]
         sampling = _sampling(request, section.index, len(plan.sections))
-        keys[name] = kept.get(name) or _key("section", model, reads, asdict(section), sampling)
+        keys[name] = kept.get(name) or _key("section", model, reads, asdict(section), sampling, *gate)
     for section in plan.sections:
         name = decode_name(section.index)
         chunk = decoding.chunk(plan, section.index)
@@ -57,11 +60,26 @@ def task_keys(
     return keys
 
 
+def take_key(section: str, take: int) -> str:
+    """The key of another take of a section whose key is ``section``; empty when it has none."""
+    return section and _key("take", section, take)
+
+
+def _gate(request: RenderRequest) -> list[Any]:
+    """Where sections are judged: a result without a verdict is none then, and the takes decide which one it is."""
+    if request.quality_gate == "off":
+        return []
+    takes = request.retakes if request.quality_gate == "retake" else 0
+    return [["gate", takes, {name: kind.limit for name, kind in LIMITS.items()}]]
+
+
 def _pictures(request: RenderRequest, plan: Plan) -> list[Any]:
     """Everything that encoding reads but the prompts."""
     blank = request.image_sha256 is None and request.video_sha256 is None
     start = [request.latent_type, request.seed if request.latent_type == "noise" else 0] if blank else []
-    return [request.n_prompt, request.files, asdict(request.given), plan.fps, request.resolution, start]
+    start += [] if plan.given_seed is None else [plan.given_seed]
+    fit = [] if request.fit == CENTRED else [asdict(request.fit)]
+    return [request.n_prompt, request.files, asdict(request.given), plan.fps, request.resolution, start, *fit]
 
 
 def _sampling(request: RenderRequest, index: int, sections: int) -> dict[str, Any]:

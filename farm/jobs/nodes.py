@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from .assets import NO_REPORT, NodeReport
+from .fields import ONE_LINE
 from .labels import Labels
-from .request import ONE_LINE
 
 MOST_REPLICAS = 1024
 DAY = 24 * 60
@@ -138,7 +139,8 @@ class NodeSettings:
 @dataclass(frozen=True)
 class NodeFacts:
     """What a node is, as its present incarnation says. ``id``: Ray's; ``memory`` in bytes; ``devices``: labels of its
-    GPUs; ``message``: why it does nothing, if it does not. Where it is coming, ``address`` is what was asked for."""
+    GPUs; ``message``: why it does nothing, if it does not; ``report``: what its own disk and memory hold. Where it is
+    coming, ``address`` is what was asked for."""
 
     host: str
     id: str = ""
@@ -148,6 +150,7 @@ class NodeFacts:
     cores: int = 0
     memory: int = 0
     devices: tuple[str, ...] = ()
+    report: NodeReport = NO_REPORT
 
 
 @dataclass(frozen=True)

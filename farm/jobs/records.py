@@ -5,8 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from farm.errors import UnreadableJobError
+
+from .exports import read_exports
+from .order import Full, JobOrder, Terms
 from .request import RenderRequest
+from .shots import Shot
 from .stored import StoredRequest
+from .submission import Submission
 
 
 class JobState(StrEnum):
@@ -48,7 +54,8 @@ class AttemptState(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     SUPERSEDED = "superseded"
-    """It was committed, but what it made was damaged or went lost later, and is made again."""
+    """It was committed, but another result stands in its place: what it made was damaged or went lost later and is made
+    again, or another take of its section is better."""
 
 
 class FailureKind(StrEnum):
@@ -57,6 +64,8 @@ class FailureKind(StrEnum):
     TASK = "task"
     INPUT = "input"
     """What the user brought can't be used, now or ever: the job fails at once."""
+    PLUGIN = "plugin"
+    """A plug-in's own code failed, and would again: the job fails at once."""
     REPLICA = "replica"
     RESOURCES = "resources"
     DAMAGED = "damaged"
@@ -69,11 +78,16 @@ class FailureKind(StrEnum):
     NEVER_STARTED = "never_started"
 
 
+HOPELESS = frozenset({FailureKind.INPUT, FailureKind.PLUGIN})
+"""After these a task is not tried again by itself."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A committed file. ``key`` is its path inside the artifact store, ``name`` unique within the job.
 
-    Names: ``image``, ``conditioning``, ``latents-000``, ``frames-000``, ``video``, ``contact_sheet``, ``manifest``.
+    Names: ``image``, ``conditioning``, ``latents-000``, ``frames-000``, ``video``, ``video-1``,
+    ``contact_sheet``, ``manifest``, ``manifest-1``.
     """
 
     name: str
@@ -85,10 +99,12 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Task:
-    """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``decode-000`` or ``export``.
+    """One node of a job's graph. ``name``: ``encode``, ``section-000``, ``section-000-take-1``, ``decode-000``,
+    ``export`` or ``export-1``.
 
     ``work``: seconds that it would take on a device of speed 1; ``chain``: those of the longest chain from its start to
     the job's end. ``not_before``: it waits until then, after a failure. ``key``: its content address (``jobs.keys``).
+    ``chosen``: of a section that was judged, the take that it is; it is rendered by that one should its file be lost.
     """
 
     id: str
@@ -104,6 +120,7 @@ class Task:
     chain: float = 1.0
     not_before: datetime | None = None
     key: str = ""
+    chosen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,8 +150,9 @@ class Attempt:
 class Job:
     """``family``: of the model. ``stored``: what was asked for, as the row has it; ``plan``: what ``plan_facts`` says
     of it, empty for a job of an early version. ``parent``: the job that this is a take of, whose sections ``kept`` are
-    as they were. ``deadline``: when it should be done; ``mixing``: several kinds of devices may render it; ``labels``:
-    all that a node must have to work for it."""
+    as they were. ``name`` to ``preset`` are the terms of its order (``jobs.order``), ``stored_exports`` what its video
+    is exported as, ``stored_full`` what a draft is a draft of, both as the row has them. ``shots``: of a film, whose
+    request is that of the first, and ``storyboard`` what it was made of; none otherwise."""
 
     id: str
     stored: StoredRequest
@@ -156,13 +174,67 @@ class Job:
     deadline: datetime | None = None
     mixing: bool = False
     labels: tuple[str, ...] = ()
+    preset: str = ""
+    batch: str = ""
+    stored_full: dict[str, Any] = field(default_factory=dict)
+    stored_exports: tuple[dict[str, Any], ...] = ({},)
+    shots: tuple[Shot, ...] = ()
+    storyboard: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    """Tasks per state, and under ``steps_done`` / ``steps_total`` the denoising steps."""
+    """Tasks per state; besides ``steps_done`` and ``steps_total``, ``sections_done`` and ``sections_total``."""
+    idle_since: datetime | None = None
+    """Since when nothing of it starts, as it is paused or has ended."""
+    idle_seconds: float = 0.0
+    """Breaks before: pauses, and the times between an end and another try."""
+
+    def took(self, now: datetime) -> float | None:
+        """Seconds from its start to its end, or to now, without the breaks; None before it has begun."""
+        if self.started_at is None:
+            return None
+        until = self.idle_since or self.finished_at or now
+        return max(0.0, (until - self.started_at).total_seconds() - self.idle_seconds)
 
     @property
     def request(self) -> RenderRequest:
-        """What was asked for; UnreadableJobError when this version can't read it."""
+        """What decides its video; UnreadableJobError when this version can't read it."""
         return self.stored.request
+
+    @property
+    def parts(self) -> tuple[Shot, ...]:
+        """Its shots; of a job that is no film, the whole as the only one."""
+        layout, fps = str(self.plan.get("layout", "")), int(self.plan.get("fps", 0))
+        whole = Shot(self.name, self.stored, self.counts.get("sections_total", 0), 0, self.plan_digest, layout, fps)
+        return self.shots or (whole,)
+
+    @property
+    def draft(self) -> bool:
+        """Whether it was rendered as a draft."""
+        return bool(self.stored_full)
+
+    @property
+    def full(self) -> Full | None:
+        """What a draft is rendered with when it is promoted."""
+        return Full.model_construct(**self.stored_full) if self.stored_full else None
+
+    @property
+    def job_order(self) -> JobOrder:
+        """Who asks, and what for; UnreadableJobError as above."""
+        terms = {name: getattr(self, name) for name in Terms.model_fields}
+        return JobOrder.model_construct(**terms, exports=read_exports(self.stored_exports))
+
+    @property
+    def submission(self) -> Submission:
+        """Both, as a user would send them; UnreadableJobError as above."""
+        return Submission.of(self.request, self.job_order)
+
+    @property
+    def trouble(self) -> str:
+        """Why this version can't read it; empty when it can."""
+        try:
+            self.submission  # noqa: B018 - read for its error
+        except UnreadableJobError as error:
+            return str(error)
+        return ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +255,13 @@ class AttemptSpec:
 
     ``inputs`` maps artifact names to keys in the artifact store; ``output_prefix`` is the attempt's private folder
     there, in which the replica writes; the coordinator publishes what it wrote when the attempt commits.
-    ``hashes`` maps the same names to the sha256 that the inputs were committed with.
+    ``hashes`` maps the same names to the sha256 that the inputs were committed with. ``created_at``: when the job was
+    submitted, by the head's clock and in its zone. ``layout`` and ``fps`` are what its plan needs of the family, so
+    that no weights need be there for it; without them the family is asked. ``take``: which one of its section.
+
+    In a film, ``request``, ``section``, ``plan_digest`` and the names of ``inputs`` are those of one shot by itself,
+    number ``shot``, whose sections begin with the film's section ``first``; an export has all ``shots`` and the film's
+    own names.
     """
 
     attempt_id: str
@@ -192,10 +270,18 @@ class AttemptSpec:
     kind: TaskKind
     section: int | None
     request: RenderRequest
+    job_order: JobOrder
     plan_digest: str
     inputs: dict[str, str]
     output_prefix: str
+    created_at: datetime
     hashes: dict[str, str] = field(default_factory=dict)
+    layout: str = ""
+    fps: int = 0
+    take: int = 0
+    shot: int = 0
+    first: int = 0
+    shots: tuple[Shot, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""What a user asks for: one frozen, validated record with the field names users know."""
+"""What a video is made from: one frozen, validated record with the field names users know."""
 
-import re
-import unicodedata
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
@@ -9,16 +8,19 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from farm.errors import unknown_name
-from farm.texts import is_visible, one_line, plain
-from model.choices import CACHES, MAX_LORAS, MAX_WEIGHT, SAMPLERS, Lora
+from farm.texts import is_visible, one_line
+from model.choices import CACHES, MAX_LORAS, MAX_WEIGHT, SAMPLERS, Fit, FitKind, Lora
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from model.plan.make import BLEND_SECTIONS
+from model.quality.gate import MOST_TAKES
 
-from .labels import Labels
+from .fields import ONE_LINE, PLAIN, Sha256
 
 MAX_PROMPT = 2000
 MAX_SECONDS = 3600.0
 MAX_KEYFRAMES = 32
+RANDOM_SEEDS = 2**31
+"""Drawn seeds lie in 0 to 2**31 - 1, the range that the known user interfaces accept."""
 
 UNKNOWN_NAME = "unknown_name"
 """Type of pydantic's error for a name that is none of a list; its message is whole."""
@@ -75,9 +77,6 @@ def visible(text: str) -> str:
     return text
 
 
-PLAIN = AfterValidator(plain)
-"""Of text with any number of lines: no control characters. Comes after limits of length, whose errors are clearer."""
-ONE_LINE = AfterValidator(one_line)
 OneLora = Annotated[Lora, BeforeValidator(read_lora), AfterValidator(within_range)]
 Loras = Annotated[tuple[OneLora, ...], Field(max_length=MAX_LORAS), AfterValidator(each_once)]
 Sampler = Annotated[
@@ -86,8 +85,25 @@ Sampler = Annotated[
 Cache = Annotated[str, BeforeValidator(one_of("cache", CACHES)), Field(json_schema_extra={"enum": list(CACHES)})]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Threshold = Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Ratio = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+
+
+GATE = ("quality_gate", "retakes")
+"""Fields that say what becomes of a section that is outside its limits; they decide pixels only where it is rendered
+again."""
+LATER = frozenset({"image_fit", "image_position", *GATE})
+"""Fields that requests did not always have: at their defaults they are no part of the digest, which so stays that of
+earlier requests."""
+
+
+GateKind = Literal["off", "warn", "stop", "retake"]
+GATES: Mapping[str, str] = {
+    "off": "sections are not judged while others are rendered",
+    "warn": "the job's history says which section is outside which limit",
+    "stop": "the job is paused at the first section that is outside",
+    "retake": "such a section is rendered again with other seeds, and the best take goes into the video",
+}
+"""What becomes of a section that is outside its limits, by ``quality_gate``."""
 
 
 class Keyframe(BaseModel):
@@ -100,19 +116,22 @@ class Keyframe(BaseModel):
 
 
 class RenderRequest(BaseModel):
-    """A render job as asked for, after a preset's values were merged in at the door.
+    """All that decides a video's pixels, and nothing else: equal requests give equal videos.
 
     Unknown keys are an error, never dropped. Names and ranges follow FramePack and FramePack-Studio.
     Pictures and video travel beside it, as bytes (``model.footage.media.Media``); the ``sha256`` fields name them.
+    ``image_fit`` and ``image_position`` say how they come into the size of the video (``model.choices.Fit``).
+    ``quality_gate``: one of ``GATES``; ``retakes``: other takes of a section, each with a seed of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT), PLAIN, AfterValidator(visible)]
     n_prompt: Annotated[str, Field(max_length=MAX_PROMPT), PLAIN] = ""
-    name: Annotated[str, Field(max_length=120), ONE_LINE] = ""
     prompt_blend_sections: Annotated[int, Field(ge=0, le=10)] = BLEND_SECTIONS
     image_sha256: Sha256 | None = None
+    image_fit: FitKind = "crop"
+    image_position: Share = 0.5
     latent_type: Literal["noise", "white", "black", "green"] = "noise"
     end_image_sha256: Sha256 | None = None
     end_image_strength: Annotated[float, Field(ge=0.05, le=1, allow_inf_nan=False)] = 1.0
@@ -122,7 +141,6 @@ class RenderRequest(BaseModel):
     extend_output: Literal["joined", "extension"] = "joined"
     num_cleaned_frames: Annotated[int, Field(ge=1, le=19)] = 5
     model_type: Annotated[str, ONE_LINE] = "puppet"
-    preset: Annotated[str, ONE_LINE] = "Default"
     total_second_length: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)] = 5.0
     exact_length: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 31337
@@ -147,14 +165,20 @@ class RenderRequest(BaseModel):
     resolution: Annotated[int | None, Field(ge=32, le=4096)] = None
     motion_bias: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
     consistency_boost: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
-    output_fps: Annotated[int | None, Field(ge=1, le=120)] = None
-    frame_interpolation: Literal["repeat", "motion"] = "repeat"
     vae_tiling: Literal["auto", "on", "off"] = "auto"
-    exporter: Annotated[str, ONE_LINE] = "mp4"
-    mp4_crf: Annotated[int, Field(ge=0, le=51)] = 16
-    owner: Annotated[str, Field(max_length=80), ONE_LINE] = "local"
-    priority: Annotated[int, Field(ge=0, le=100)] = 50
-    labels: Labels = ()
+    quality_gate: GateKind = "off"
+    retakes: Annotated[int, Field(ge=1, le=MOST_TAKES)] = 2
+
+    @property
+    def digest(self) -> str:
+        """Names the video: SHA-256 of the fields, in hex."""
+        fields = {name for name in RenderRequest.model_fields if name not in LATER or self._says(name)}
+        return hashlib.sha256(self.model_dump_json(include=fields).encode()).hexdigest()
+
+    @property
+    def fit(self) -> Fit:
+        """How its pictures and video come into the size of the video."""
+        return Fit(self.image_fit, self.image_position)
 
     @property
     def given(self) -> Given:
@@ -185,8 +209,7 @@ class RenderRequest(BaseModel):
         numbered = {keyframe_name(i): keyframe.image_sha256 for i, keyframe in enumerate(self.keyframes)}
         return {name: sha256 for name, sha256 in (single | numbered).items() if sha256 is not None}
 
-
-def slug(text: str, limit: int = 40) -> str:
-    """Form of a name that is safe in file names, in whatever script it is written."""
-    words = unicodedata.normalize("NFC", text).lower()
-    return re.sub(r"[\W_]+", "-", words).strip("-")[:limit].strip("-") or "video"
+    def _says(self, name: str) -> bool:
+        if name in GATE:
+            return self.quality_gate == "retake"
+        return bool(getattr(self, name) != RenderRequest.model_fields[name].default)

@@ -11,11 +11,16 @@ from pydantic import ValidationError
 
 from farm.errors import UnreadableJobError
 
+from .exports import FileFields
+from .order import Terms
 from .request import RenderRequest
 
-REQUEST_VERSION = 1
+REQUEST_VERSION = 2
 """Of the requests that this version writes."""
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+_OF_ORDERS = frozenset(Terms.model_fields) | frozenset(FileFields.model_fields)
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda fields: {name: value for name, value in fields.items() if name not in _OF_ORDERS},
+}
 """By version, what brings a request's fields to the next one. Whoever renames or removes a field adds one."""
 
 
@@ -28,7 +33,7 @@ class StoredRequest:
 
     @classmethod
     def of(cls, request: RenderRequest) -> "StoredRequest":
-        return cls(request.model_dump_json())
+        return cls(request.model_dump_json(include=set(RenderRequest.model_fields)))
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -64,12 +69,3 @@ class StoredRequest:
                 f"its request can't be read: {name} is {what}; use the version of the farm that it was submitted to, "
                 "or submit it again."
             ) from None
-
-    @property
-    def trouble(self) -> str:
-        """Why it can't be read; empty when it can."""
-        try:
-            self.request  # noqa: B018 - read for its error
-        except UnreadableJobError as error:
-            return str(error)
-        return ""

@@ -24,6 +24,7 @@ from farm.settings import Settings
 from farm.tokens import put_token
 
 from .card import Card, Cluster
+from .fetching import Fetcher
 from .head import Head, HeadGoneError
 from .ports import Ports
 from .raylet import ENVIRONMENT, Raylet, node_options, short_scratch
@@ -37,6 +38,9 @@ GRACE_SECONDS = 25.0
 """After SIGTERM a section may be finished for so long; then it is handed back. Spot machines get 30 s and more."""
 LEAVE_SECONDS = 8.0
 PAUSES = (1.0, 2.0, 5.0, 10.0)
+"""Before the tries to come into a farm that refuses it."""
+AWAY_SECONDS = 1.0
+"""Before each look for a head that does not answer: the farm is to be whole soon after it is back."""
 
 JOINING, JOINED, AWAY, LEAVING, FAILED = "joining", "joined", "away", "leaving", "failed"
 
@@ -119,17 +123,20 @@ class Agent:
 
     def run(self) -> int:
         sweep()
+        fetcher = Fetcher(self._settings, self._head, self._host)
+        fetcher.start()
         tries = 0
         while not self._leaving.is_set():
             try:
-                if self._be_in(self._card()):
-                    tries = 0
+                tries = 0 if self._be_in(self._card()) else tries + 1
             except HeadGoneError as error:
                 self._say(AWAY, str(error))
+                tries = 0
             except FarmError as error:
                 self._say(FAILED if isinstance(error, AuthError) else AWAY, str(error))
-            self._leaving.wait(PAUSES[min(tries, len(PAUSES) - 1)])
-            tries += 1
+                tries += 1
+            self._leaving.wait(PAUSES[min(tries, len(PAUSES)) - 1] if tries else AWAY_SECONDS)
+        fetcher.stop()
         self._say(LEAVING, "it left the farm")
         node_path(self._settings).unlink(missing_ok=True)
         return 0

@@ -1,5 +1,6 @@
 """What the head tells a machine that joins, and the file from which the head's API knows it."""
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -8,10 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from farm.cluster.looking import processor
 from farm.files import written_aside
 from farm.settings import Settings
 
 from .versions import Versions
+
+SECTION = "section-"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Cluster:
 class Card:
     """``cluster``: None while nobody can join; ``ray_token``: the secret of its processes; ``artifacts_url``: of a
     store that every machine reaches by itself, empty when they come from the head; ``section``: see
-    ``section_digest``, empty until it is known; ``clock``: its seconds since 1970."""
+    ``section.Calibration``, empty until it is known; ``clock``: its seconds since 1970."""
 
     versions: Versions
     cluster: Cluster | None
@@ -65,8 +69,9 @@ def cluster_path(settings: Settings) -> Path:
 
 
 def section_path(settings: Settings) -> Path:
-    """Where the head keeps the digest of its section."""
-    return settings.run_dir / "section"
+    """Where the head keeps the digest of its section: other code or another processor has another one."""
+    made_by = json.dumps([asdict(Versions.here()), processor()])
+    return settings.run_dir / f"{SECTION}{hashlib.sha256(made_by.encode()).hexdigest()[:16]}"
 
 
 def _section(settings: Settings) -> str:

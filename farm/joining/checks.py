@@ -18,6 +18,10 @@ from .versions import Versions
 GB = 10**9
 LEAST_DISK = 5 * GB
 SKEW_SECONDS = 5.0
+SECTION_SECONDS, ASK_SECONDS = 60.0, 0.5
+"""For how long a head that has no section yet is asked for it, and how often."""
+VERSIONS = "versions"
+"""The check that nobody may pass over: a machine of another version would make other videos."""
 
 
 @dataclass
@@ -66,12 +70,12 @@ def _versions(joining: Joining) -> Check:
     here = Versions.here()
     unlike = here.differences(joining.told().versions)
     if not unlike:
-        return Check("versions", State.OK, f"farm {here.farm} ({here.code}), Python {here.python}, torch {here.torch}")
+        return Check(VERSIONS, State.OK, f"farm {here.farm} ({here.code}), Python {here.python}, torch {here.torch}")
     found = "; ".join(f"{name} {mine} here, {theirs} there" for name, (mine, theirs) in unlike.items())
     remedy = (
         "install the same versions on both, such as from the same checkout with `make setup`; results depend on them"
     )
-    return Check("versions", State.FAILED, found, remedy)
+    return Check(VERSIONS, State.FAILED, found, remedy)
 
 
 def _clock(joining: Joining) -> Check:
@@ -153,14 +157,23 @@ def _devices(joining: Joining) -> Check:
 
 def _section(joining: Joining) -> Check:
     """A section of the bundled model renders, with the same bits as on the head."""
-    from .section import section_digest
+    from .section import calibrate
 
-    mine = joining.section = section_digest()
-    theirs = joining.told().section
+    mine = joining.section = calibrate(joining.settings.ensure_home()).digest
+    theirs = _of_head(joining)
     if theirs and mine != theirs:
         remedy = "its CPU replicas are a class of their own, and no video is rendered by both; nothing needs to be done"
         return Check("a section", State.WARNING, f"rendered {mine[:12]}, the head {theirs[:12]}: other bits", remedy)
     return Check("a section", State.OK, f"rendered {mine[:12]}" + (", as on the head" if theirs else ""))
+
+
+def _of_head(joining: Joining) -> str:
+    """The digest of the head's section; one that has just started is still rendering it."""
+    deadline = time.monotonic() + SECTION_SECONDS
+    while not joining.told().section and time.monotonic() < deadline:
+        time.sleep(ASK_SECONDS)
+        joining.card = joining.head.card()
+    return joining.told().section
 
 
 def own_address(head: Head, given: str) -> str:
@@ -170,7 +183,7 @@ def own_address(head: Head, given: str) -> str:
 
 CHECKS: dict[str, Callable[[Joining], Check]] = {
     "head": _head,
-    "versions": _versions,
+    VERSIONS: _versions,
     "clock": _clock,
     "ports of the head": _there,
     "ports here": _here,

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from farm.errors import AuthError, ClusterError, ConflictError, StorageError
+from farm.processes import start_service
 from farm.settings import Settings
 from farm.tokens import put_token
 
@@ -94,14 +95,7 @@ def start(settings: Settings, options: NodeOptions) -> NodeState:
     node_path(settings).unlink(missing_ok=True)
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     log = settings.logs_dir / "agent.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farm.joining.agent", options.to_json()],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start_service("farm.joining.agent", [options.to_json()], log)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         state = read_node(settings)

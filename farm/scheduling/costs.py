@@ -122,7 +122,8 @@ class Recent:
 
 
 class MeasuredCosts:
-    """By what finished attempts took, per kind of task, family and device class.
+    """By what finished attempts took, per kind of task, family and device class; a seat of another pace than its class
+    takes as many times more or less.
 
     What was not measured on a class yet takes the estimate by size over the class's speed, times what the same kind
     of task and family took more than estimated on other classes.
@@ -174,7 +175,8 @@ class MeasuredCosts:
         return runs + loads
 
     def observe(self, kind: TaskKind, family: str, device_class: str, work: float, seconds: float) -> None:
-        """A task of ``work`` units took so long, loading and moving not counted. Senseless values are ignored."""
+        """A task of ``work`` units took so long on a seat of the class's own pace, loading and moving not counted.
+        Senseless values are ignored."""
         if _sensible(work) and _sensible(seconds) and _sensible(seconds / work):
             self._runs.setdefault((kind, family), {}).setdefault(device_class, Recent()).add(seconds / work)
             self._known.clear()
@@ -247,6 +249,7 @@ class MeasuredCosts:
     def _blend(self, task: TaskView, on: Group) -> Rate:
         """Seconds of the task."""
         measured, share, more = self._knowledge(task.kind, task.needs.family, on.device_class)
+        measured = measured and measured.times(1 / on.pace)
         if measured is not None and share == 1:
             return measured.times(task.work)
         low, high = self._prior.range(task, on)

@@ -65,7 +65,7 @@ def plan(view: FarmView, now: float, scale: Scale, nodes: Collection[str], memor
     )
     extra = max(0, math.ceil(_seats_wanted(view, now, scale, speed) / scale.seats) - new)
     tired = [node for node, since in idle.items() if now - since >= scale.idle_seconds or node in memory.spare]
-    there = len(nodes) - len(memory.spare & idle.keys())
+    there = len(nodes) - len(memory.spare & idle.keys() - seated)  # the seats of those that still have some count
     wanted = there + extra if extra else len(nodes) - len(tired)
     target = max(scale.least, min(scale.most, wanted))
     rose = now if target > memory.target else memory.rose
@@ -100,17 +100,20 @@ def _seats_wanted(view: FarmView, now: float, scale: Scale, speed: float) -> int
 
 
 def _startable(view: FarmView, now: float) -> list[tuple[Lane, TaskView]]:
-    """Ready tasks that their owners' limits let start, each with its lane, whoever failed it."""
+    """Ready tasks that the limits of owners and models let start, each with its lane, whoever failed it."""
     left = {
         name: math.inf if owner.limit is None else owner.limit - view.holdings.tasks(name)
         for name, owner in view.owners.items()
     }
+    models = {name: float(limit - view.holdings.model_tasks(name)) for name, limit in view.model_limits.items()}
     found = []
     for task in sorted(view.tasks.values(), key=lambda task: (task.since, task.id)):
         job = view.jobs.get(task.job_id)
-        if job is None or task.not_before > now or left.get(job.owner, math.inf) <= 0:
+        family = task.needs.family
+        if job is None or task.not_before > now or left.get(job.owner, math.inf) <= 0 or models.get(family, 1) <= 0:
             continue
         left[job.owner] = left.get(job.owner, math.inf) - 1
+        models[family] = models.get(family, math.inf) - 1
         found.append((_lane(task, job), task))
     return found
 

@@ -9,7 +9,8 @@ MICRO = 1_000_000
 
 
 class Holdings:
-    """Tasks at a time and their work, per owner. What is held for an unknown job counts once the job is known."""
+    """Tasks at a time and their work, per owner; tasks per model. What is held for an unknown job counts once it is
+    known."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
@@ -17,6 +18,11 @@ class Holdings:
         self._work: Counter[str] = Counter()
         self._owner_tasks: Counter[str] = Counter()
         self._owner_work: Counter[str] = Counter()
+        self._models: Counter[str] = Counter()
+
+    def model_tasks(self, family: str) -> int:
+        """How many that need this model are in seats' hands, as far as their records are known."""
+        return self._models[family]
 
     def tasks(self, owner: str) -> int:
         """How many the owner's jobs have in seats' hands, those held ahead included."""
@@ -51,6 +57,8 @@ class Holdings:
         if hold is None:
             return
         work = sign * round(hold.task.work * MICRO) if hold.task else 0
+        if hold.task:
+            self._models[hold.task.needs.family] += sign
         self._tasks[hold.job_id] += sign
         self._work[hold.job_id] += work
         if not self._tasks[hold.job_id]:

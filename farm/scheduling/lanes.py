@@ -31,7 +31,7 @@ class Lane:
     def order(self) -> tuple[object, ...]:
         """For sorting, the same in every process."""
         needs = self.needs
-        named = (sorted(needs.features), sorted(self.failed_on))
+        named = (sorted(needs.features), sorted(needs.assets), sorted(self.failed_on))
         return (self.kind, self.device_class, needs.family, needs.memory, needs.host, *named)
 
     def fits(self, group: Group) -> bool:
@@ -40,6 +40,7 @@ class Lane:
             (self.kind in group.takes or self.kind in group.spares)
             and self.needs.fit(group.memory, group.on_cpu)
             and self.needs.features <= group.features
+            and self.needs.found_in(group.assets)
             and self.device_class in ("", group.device_class)
         )
 

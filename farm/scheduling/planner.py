@@ -5,6 +5,7 @@ Owners take turns by their shares (``shares``); the order of an owner's tasks is
 nearly done.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,13 +26,13 @@ from .view import FarmView
 from .window import WINDOW_TASKS, Candidate, Window
 
 
-def decide(view: FarmView, now: float, costs: Costs) -> Decisions:
+def decide(view: FarmView, now: float, costs: Costs, most: int | None = None) -> Decisions:
     """What to start, where, and what to take back. Reads the view and changes nothing.
 
     The answer is the same for every order in which the records were put in. Its cost follows the number of groups of
-    seats and of tasks that can start, not tasks times seats.
+    seats and of tasks that can start, not tasks times seats. ``most``: so many starts are enough for now.
     """
-    round_ = Round(view, now, costs)
+    round_ = Round(view, now, costs, most)
     round_.serve(free_supply(round_.suitability, (), spare=False))
     round_.serve(free_supply(round_.suitability, round_.taken, spare=True))
     round_.serve(AheadSupply(round_.suitability, now, round_.taken))
@@ -41,17 +42,18 @@ def decide(view: FarmView, now: float, costs: Costs) -> Decisions:
 class Round:
     """One decision while it is made."""
 
-    def __init__(self, view: FarmView, now: float, costs: Costs) -> None:
+    def __init__(self, view: FarmView, now: float, costs: Costs, most: int | None = None) -> None:
         self.starts: list[Start] = []
         self.waits: list[Wait] = []
         self.taken: set[str] = set()
-        self.suitability = Suitability(view)
+        self._limits = Limits(view)
+        self.suitability = Suitability(view, self._limits)
         self._view, self._now, self._costs = view, now, costs
+        self._most = sys.maxsize if most is None else most
         self._spoken: set[str] = set()
         self._settled: set[str] = set()
         self._classes: dict[str, str] = {}
         self._patience: Counter[str] = Counter()
-        self._limits = Limits(view)
         self._turns = Turns(view)
         self._pressure = Pressure.of(now, view.backlog, view.section_speeds())
         self._placement = Placement(view, costs, self.suitability, now, self._spoken, self._pressure)
@@ -61,6 +63,8 @@ class Round:
         scarce = supply.scarce_kinds() if supply else frozenset()
         windows: dict[str, Window] = {}
         for owner in self._turns.around() if supply else ():
+            if len(self.starts) >= self._most:
+                return
             if owner not in windows:
                 windows[owner] = Window(self._view, owner, self._pressure, supply, scarce, self._settled)
             units = self._next(owner, windows[owner], supply, scarce)
@@ -124,7 +128,7 @@ class Round:
                 return False
         self.taken.add(seat_id)
         self.starts.append(Start(task.id, seat_id, place.seconds, ahead))
-        self._limits.start(candidate.job.owner)
+        self._limits.start(candidate.job.owner, task.needs.family)
         if task.kind is TaskKind.SECTION and not job.mixing:
             self._classes[job.id] = self._view.seats[seat_id].device_class
         return True

@@ -5,12 +5,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
+from .codes import MISSING, Code, Reason
 from .decisions import Wait
+from .lacking import lacking
 from .lanes import Lane
 from .machine import Scale
 from .shares import standing
@@ -20,43 +20,6 @@ from .view import FarmView, Group, JobView, Needs, SeatState, SeatView, TaskView
 GB = 10**9
 NAMED = 2
 """So many names are told, of more how many there are."""
-
-
-class Code(StrEnum):
-    NO_SEAT = "no_seat"
-    """There is no replica, or none is free."""
-    WRONG_KIND = "wrong_kind"
-    """No replica takes tasks of the kind."""
-    NO_MODEL = "no_model"
-    NO_MEMORY = "no_memory"
-    NO_FEATURE = "no_feature"
-    DEVICE_CLASS = "device_class"
-    """The video began on another device class."""
-    STARTING = "starting"
-    RESTING = "resting"
-    DRAINING = "draining"
-    FAILED_BEFORE = "failed_before"
-    LIMIT = "limit"
-    OVER_SHARE = "over_share"
-    BEHIND = "behind"
-    PAUSED = "paused"
-    WAITS_FOR = "waits_for"
-    NEXT = "next"
-
-
-MISSING = frozenset(
-    {Code.NO_SEAT, Code.WRONG_KIND, Code.NO_MODEL, Code.NO_MEMORY, Code.NO_FEATURE, Code.DEVICE_CLASS, Code.DRAINING}
-)
-"""What another machine could be the answer to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """``text``: one line for a person; ``details``: the same as numbers and names."""
-
-    code: Code
-    text: str
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +36,14 @@ class Facts:
     """What the view doesn't say.
 
     ``names``: jobs' names for people; ``until``, ``troubles``: when resting and quarantined seats are asked again, and
-    why they are; ``weights``: per family the nodes that have its weights, None when that is unknown; ``waits``: of the
-    newest decision, by task; ``closed``: nodes that have no replica just now, and why; ``coming``: what machines have
-    that were asked for.
+    why they are; ``hosts``: nodes' names for people; ``waits``: of the newest decision, by task; ``closed``: nodes that
+    have no replica just now, and why; ``coming``: what machines have that were asked for.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     until: Mapping[str, float] = field(default_factory=dict)
     troubles: Mapping[str, str] = field(default_factory=dict)
-    weights: Mapping[str, frozenset[str]] | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)
     waits: Mapping[str, Wait] = field(default_factory=dict)
     closed: Sequence[str] = ()
     coming: Scale | None = None
@@ -141,7 +103,7 @@ class Reasons:
         seats = self._suiting[lane]
         if isinstance(seats, Reason):
             return seats
-        return self._failed(task, seats) or self._limited(job) or self._in_turn(task, job, lane, seats)
+        return self._failed(task, seats) or self._limited(task, job) or self._in_turn(task, job, lane, seats)
 
     def _hopeful(self, lane: Lane, found: list[SeatView] | Reason) -> list[SeatView] | Reason:
         """What is missing may be on its way."""
@@ -162,22 +124,15 @@ class Reasons:
         seats = [seat for seat in seats if lane.kind in seat.takes or lane.kind in seat.spares]
         if not seats:
             return Reason(Code.WRONG_KIND, f"No replica takes {lane.kind} tasks. Start one that does.")
-        nodes = (self._facts.weights or {}).get(lane.needs.family, frozenset())
-        if lane.needs.family and self._facts.weights is not None:
-            seats = [seat for seat in seats if seat.node in nodes]
-        if not seats:
-            family = lane.needs.family
-            text = f"No replica has the weights of {family}. Download them where one is."
-            return Reason(Code.NO_MODEL, text, {"family": family})
-        return self._large(lane, seats)
-
-    def _large(self, lane: Lane, seats: list[SeatView]) -> list[SeatView] | Reason:
         labelled = [seat for seat in seats if lane.needs.features <= seat.features]
         if not labelled:
             return _unlabelled(lane.needs.features, seats)
-        able = [seat for seat in labelled if seat.suits(lane.needs)]
+        large = [seat for seat in labelled if lane.needs.fit(seat.memory, seat.on_cpu)]
+        if not large:
+            return too_large(lane.needs, labelled)
+        able = [seat for seat in large if lane.needs.found_in(seat.assets)]
         if not able:
-            return _too_large(lane.needs, labelled)
+            return lacking(lane.needs.assets, large, self._facts.hosts)
         bound = [seat for seat in able if lane.fits(Group.of(seat))]
         if not bound:
             began = lane.device_class
@@ -221,7 +176,18 @@ class Reasons:
         text = f"It failed on {_listed(failed)} and waits for another replica, free in {about(wait)}."
         return Reason(Code.FAILED_BEFORE, text, {"failed_on": failed, "free_in": wait})
 
-    def _limited(self, job: JobView) -> Reason | None:
+    def _limited(self, task: TaskView, job: JobView) -> Reason | None:
+        return self._limited_owner(job) or self._limited_model(task.needs.family)
+
+    def _limited_model(self, family: str) -> Reason | None:
+        limit = self._view.model_limits.get(family)
+        held = self._view.holdings.model_tasks(family)
+        if limit is None or held < limit:
+            return None
+        text = f"{_count(limit, 'task', 'tasks')} at a time may use {family} on this farm, and do. Wait for one to end."
+        return Reason(Code.LIMIT, text, {"model": family, "limit": limit, "held": held})
+
+    def _limited_owner(self, job: JobView) -> Reason | None:
         owner = self._view.owners.get(job.owner)
         if owner is None or owner.limit is None:
             return None
@@ -312,7 +278,7 @@ def _unlabelled(wanted: frozenset[str], seats: Sequence[SeatView]) -> Reason:
     return Reason(Code.NO_FEATURE, text, {"missing": missing})
 
 
-def _too_large(needs: Needs, seats: Sequence[SeatView]) -> Reason:
+def too_large(needs: Needs, seats: Sequence[SeatView]) -> Reason:
     """Told by GPUs, which such a model is for, where there is one."""
     cards = [seat for seat in seats if not seat.on_cpu]
     wanted, largest = needs.memory if cards else needs.host, max(seat.memory for seat in cards or seats)

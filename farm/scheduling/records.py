@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from farm.jobs.assets import NOTHING, Assets
 from farm.jobs.records import TaskKind
 
 ALL_KINDS = frozenset(TaskKind)
@@ -26,16 +27,22 @@ class SeatState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a device must have for a task. ``family``: of the model, "" for none; ``memory`` in bytes; ``host``: the
-    same where a CPU does it, which holds the whole model; ``features``: such as labels of its node."""
+    same where a CPU does it, which holds the whole model; ``features``: such as labels of its node; ``assets``: on its
+    disk."""
 
     family: str = ""
     memory: float = 0.0
     features: frozenset[str] = frozenset()
     host: float = 0.0
+    assets: Assets = NOTHING
 
     def fit(self, memory: float, on_cpu: bool) -> bool:
         """Whether so much memory is enough."""
         return (self.host if on_cpu else self.memory) <= memory
+
+    def found_in(self, assets: Assets | None) -> bool:
+        """Whether a node with these has all that is needed; one of which nobody knows is taken to."""
+        return assets is None or self.assets <= assets
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +104,10 @@ class Hold:
 class SeatView:
     """A place that works on one task at a time: a replica on a device, or a CPU seat.
 
-    ``speed``: units a second; ``memory`` in bytes, of the host where ``on_cpu``; ``features``: what its node has;
-    ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only while it has nothing of its own;
-    ``models``: families in its memory; ``running``, ``ahead``: what it does, and what then.
+    ``speed``: units a second, ``pace`` times those of its class; ``memory`` in bytes, of the host where ``on_cpu``;
+    ``features``: what its node has; ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only
+    while it has nothing of its own; ``models``: families in its memory; ``running``, ``ahead``: what it does, and what
+    then; ``assets``: what its node has on its disk, None when nobody knows.
     """
 
     id: str
@@ -115,6 +123,8 @@ class SeatView:
     state: SeatState = SeatState.READY
     running: Hold | None = None
     ahead: Hold | None = None
+    assets: Assets | None = None
+    pace: float = 1.0
 
     @property
     def free(self) -> bool:
@@ -129,7 +139,8 @@ class SeatView:
 
     def suits(self, needs: Needs) -> bool:
         """Whether a device like this can hold the task at all."""
-        return needs.fit(self.memory, self.on_cpu) and needs.features <= self.features
+        fits = needs.fit(self.memory, self.on_cpu) and needs.features <= self.features
+        return fits and needs.found_in(self.assets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +166,11 @@ class Group:
     takes: frozenset[TaskKind]
     spares: frozenset[TaskKind]
     models: frozenset[str]
+    assets: Assets | None = None
+    pace: float = 1.0
 
     @classmethod
     def of(cls, seat: SeatView) -> "Group":
         has = (seat.memory, seat.features, seat.on_cpu)
-        return cls(seat.device_class, seat.speed, *has, seat.takes, seat.spares, seat.models)
+        kinds = (seat.takes, seat.spares)
+        return cls(seat.device_class, seat.speed, *has, *kinds, seat.models, seat.assets, seat.pace)

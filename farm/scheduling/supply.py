@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from farm.jobs.records import TaskKind
 
 from .lanes import Lane
+from .limits import Limits
 from .urgency import job_key
 from .view import FarmView, Group, JobView, SeatState, SeatView
 from .window import Candidate
@@ -53,6 +54,7 @@ class Suitability:
     """Which seats may do what, in one state of the farm."""
 
     view: FarmView
+    limits: Limits
     _helped: dict[Lane, bool] = field(default_factory=dict)
     _avoided: dict[Lane, frozenset[str]] = field(default_factory=dict)
 
@@ -110,6 +112,8 @@ class Supply:
         return self._fitting[lane]
 
     def alive(self, lane: Lane) -> bool:
+        if not self._suitability.limits.allow_model(lane.needs.family):
+            return False
         avoid = self.avoid(lane)
         return any(pool.first(avoid) if avoid else pool.entries for pool in self.fitting(lane))
 
@@ -130,7 +134,7 @@ class Supply:
 
     def take(self, pool: Pool, entry: Entry) -> None:
         pool.take(entry)
-        if not pool.entries or self._suitability.avoiding:
+        if not pool.entries or self._suitability.avoiding or self._suitability.view.model_limits:
             self.exhausted += 1
 
     def __contains__(self, seat_id: str) -> bool:

@@ -4,16 +4,15 @@ A *seat* is a place, such as a device of a node, not the process in it: a sick d
 replaced. Everything is decided by kinds of failure; messages are only passed on to people.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
-from types import MappingProxyType
 
-from farm.jobs.records import FailureKind
+from farm.jobs.records import HOPELESS, FailureKind
 
 from .lanes import Lane
+from .verdicts import Again, End, Ended, Fails, History, Pause, Quarantine, Rest, Seats
 from .view import FarmView, Group, JobView, SeatState, TaskView
 
 DISTINCT_SEATS = 3
@@ -30,105 +29,16 @@ PROVEN_TASKS = 2
 """... and one that fails so many in a row which another seat finished then."""
 FIRST_REST, LONGEST_REST = 0.5, 60.0
 FIRST_PROBE, LONGEST_PROBE = 60.0, 1800.0
-REMEMBERED_OUTCOMES = 20
-"""Of a seat."""
-REMEMBERED_FAILURES = 60
-"""Of a task."""
-REMEMBERED_TASKS, REMEMBERED_SEATS = 20_000, 20_000
 
 SCARCE = frozenset({FailureKind.RESOURCES, FailureKind.REPLICA})
 """What a person may have to mend."""
 DEATHS = frozenset({FailureKind.LOST, FailureKind.DEVICE})
 """What ended a process, by the task's fault or not."""
-INNOCENT_SEAT = frozenset({FailureKind.INPUT, FailureKind.INTERRUPTION})
+INNOCENT_SEAT = HOPELESS | {FailureKind.INTERRUPTION}
 PASSING = DEATHS | {FailureKind.NEVER_STARTED, FailureKind.DAMAGED, FailureKind.INTERRUPTION}
 """Attempts that say nothing of what the task would have met."""
 NO_REST = INNOCENT_SEAT | {FailureKind.TASK, FailureKind.DAMAGED}
 """After these a seat takes its next task at once."""
-
-Seats = AbstractSet[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An attempt that ended. ``kind``: None when it was committed."""
-
-    task_id: str
-    job_id: str
-    seat: str
-    node: str
-    kind: FailureKind | None
-    at: float
-    message: str = ""
-
-
-History = Sequence[Ended]
-"""Of a task or of a seat, the oldest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The task is tried again, not before that moment, and on none of these seats."""
-
-    not_before: float
-    avoid: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Fails:
-    """The task fails, and its job with it."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """The job waits for a person."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """The seat gets nothing until then."""
-
-    until: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantine:
-    """The seat gets one ordinary task at ``probe_at``, and others once that is done. ``probes``: failed so far."""
-
-    reason: str
-    probe_at: float
-    probes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The seat's process is ended and replaced; then the seat rests or is quarantined."""
-
-    reason: str
-    then: Rest | Quarantine | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an attempt's end leads to.
-
-    ``task``: None when it is done; ``charges``: failures that count against the task now; ``seat``: what becomes of its
-    seat; ``others``: seats whose quarantine begins with this attempt, or ends (None), its own after a success too.
-    """
-
-    task: Again | Fails | None = None
-    job: Pause | None = None
-    seat: Rest | Quarantine | End | None = None
-    charges: int = 0
-    others: Mapping[str, Quarantine | None] = field(default_factory=dict)
-
-
-# Tasks
 
 
 def could_take(task: TaskView, job: JobView, view: FarmView) -> frozenset[str]:
@@ -170,7 +80,7 @@ def judge_task(history: History, quarantined: Seats, able: Seats) -> Again | Fai
         able: seats that could take it, whether busy or not, quarantined ones too; see ``could_take``.
     """
     last = history[-1]
-    if last.kind is FailureKind.INPUT:
+    if last.kind in HOPELESS:
         return Fails(last.message)
     charged = charges(history, quarantined, able)
     seats = {ended.seat for ended in charged}
@@ -283,115 +193,6 @@ def judge_seat(
 def _probe_again(last: Ended, before: Quarantine, blamed: bool) -> Quarantine:
     probes = before.probes + blamed
     return Quarantine(before.reason, last.at + _doubling(FIRST_PROBE, probes + 1, LONGEST_PROBE), probes)
-
-
-# All together
-
-
-class Ledger:
-    """The troubles so far: who failed what, and which seats are quarantined. Bounded, and rebuilt from attempts.
-
-    A coordinator tells it of every attempt that ended and does what the verdict says.
-    """
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, list[Ended]] = {}
-        self._seats: dict[str, deque[Ended]] = {}
-        self._quarantined: dict[str, Quarantine] = {}
-
-    @classmethod
-    def from_rows(cls, rows: Iterable[Ended], seats: Seats) -> "Ledger":
-        """As after these attempts, the oldest first, on a farm of these seats."""
-        ledger = cls()
-        for ended in rows:
-            ledger.settle(ended, seats)
-        return ledger
-
-    @property
-    def quarantined(self) -> Mapping[str, Quarantine]:
-        return MappingProxyType(self._quarantined)
-
-    def settle(self, ended: Ended, able: Collection[str]) -> Verdict:
-        """Note an attempt's end and judge. ``able``: seats that could take its task, see ``judge_task``."""
-        could = frozenset(able)
-        if ended.kind is FailureKind.INTERRUPTION:
-            again = Again(ended.at, self.avoid(ended.task_id, could))
-            return Verdict(again, charges=self.charged(ended.task_id, could))
-        self._note(ended)
-        if ended.kind is None:
-            forgiven = {ended.seat: None} if self._quarantined.pop(ended.seat, None) else {}
-            return Verdict(others={**forgiven, **self._judge_others(ended)})
-        others = self._judge_others(ended)
-        seat = self._judge_seat(ended, could)
-        history, sick = self.failures(ended.task_id), self._quarantined.keys()
-        return Verdict(
-            judge_task(history, sick, could),
-            judge_job(history, sick, could),
-            seat,
-            self.charged(ended.task_id, could),
-            others,
-        )
-
-    def failures(self, task_id: str) -> list[Ended]:
-        """Of the task, without interruptions."""
-        return [ended for ended in self._tasks.get(task_id, ()) if ended.kind is not None]
-
-    def charged(self, task_id: str, able: Collection[str]) -> int:
-        """How many of them count against it."""
-        return len(charges(self.failures(task_id), self._quarantined.keys(), frozenset(able)))
-
-    def avoid(self, task_id: str, able: Collection[str]) -> frozenset[str]:
-        """Seats that the task should not go to now. Ask again when seats come and go."""
-        return avoided(self.failures(task_id), self._quarantined.keys(), frozenset(able))
-
-    def forget_job(self, job_id: str) -> None:
-        """A person started the job again, or deleted it: its failures count against nobody any more."""
-        for task_id in [task_id for task_id, history in self._tasks.items() if history[0].job_id == job_id]:
-            del self._tasks[task_id]
-        for seat, outcomes in self._seats.items():
-            kept = [ended for ended in outcomes if ended.kind is None or ended.job_id != job_id]
-            self._seats[seat] = deque(kept, REMEMBERED_OUTCOMES)
-
-    def forget_seat(self, seat: str) -> None:
-        """The seat is gone for good, or a person says that it is mended."""
-        self._seats.pop(seat, None)
-        self._quarantined.pop(seat, None)
-
-    def _note(self, ended: Ended) -> None:
-        self._seats.setdefault(ended.seat, deque(maxlen=REMEMBERED_OUTCOMES)).append(ended)
-        if ended.kind is None and ended.task_id not in self._tasks:
-            return  # finished at once: it will never tell anything about a seat
-        history = self._tasks.setdefault(ended.task_id, [])
-        history.append(ended)
-        del history[:-REMEMBERED_FAILURES]
-        if len(self._tasks) > REMEMBERED_TASKS:
-            del self._tasks[next(iter(self._tasks))]
-        if len(self._seats) > REMEMBERED_SEATS:
-            self.forget_seat(next(iter(self._seats)))
-
-    def _blames(self, seat: str) -> list[Blame]:
-        return blames(self._seats.get(seat, ()), self._tasks, self._quarantined.keys())
-
-    def _judge_seat(self, ended: Ended, able: Seats) -> Rest | Quarantine | End | None:
-        before = self._quarantined.get(ended.seat)
-        alone = not able - self._quarantined.keys() - {ended.seat}
-        verdict = judge_seat(self._seats[ended.seat], self._blames(ended.seat), before, alone)
-        then = verdict.then if isinstance(verdict, End) else verdict
-        if isinstance(then, Quarantine):
-            self._quarantined[ended.seat] = then
-        return verdict
-
-    def _judge_others(self, ended: Ended) -> dict[str, Quarantine | None]:
-        """Seats that failed the same task: it was finished elsewhere, or it fails everywhere."""
-        changed: dict[str, Quarantine | None] = {}
-        for seat in sorted({other.seat for other in self._tasks.get(ended.task_id, ())} - {ended.seat}):
-            why, before = sickness(self._blames(seat)), self._quarantined.get(seat)
-            if ended.kind is None and why and before is None:
-                self._quarantined[seat] = changed[seat] = Quarantine(why, ended.at + FIRST_PROBE)
-            elif ended.kind is not None and not why and before is not None and not before.probes:
-                del self._quarantined[seat]
-                changed[seat] = None
-        return changed
 
 
 def _sound(quarantined: Seats, able: Seats, last: str) -> Seats:

@@ -70,6 +70,8 @@ class FarmView:
         self._backlog = 0
         self.holdings = Holdings()
         """What owners have in seats' hands."""
+        self.model_limits: Mapping[str, int] = {}
+        """Most tasks at a time that need a model, by its family."""
 
     @property
     def jobs(self) -> Mapping[str, JobView]:

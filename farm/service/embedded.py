@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from farm.errors import ClusterError, ConflictError, NotFoundError, StorageError
-from farm.intake.queue import queue_job
+from farm.intake.films import AcceptedFilm
+from farm.intake.queue import queue_film, queue_job
 from farm.intake.request import Accepted
 from farm.jobs.events import EventKind
-from farm.jobs.names import EXPORTS
+from farm.jobs.names import files_of
 from farm.jobs.records import (
     ENDED,
     Job,
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 
 SETTLED = (*ENDED, JobState.PAUSED)
 OnUpdate = Callable[[Job, list[Task]], None]
+OnPhase = Callable[[str], None]
 
 
 def embedded_settings(settings: Settings) -> Settings:
@@ -55,19 +58,22 @@ def embedded_settings(settings: Settings) -> Settings:
 
 
 def render(
-    accepted: Accepted,
+    accepted: Accepted | AcceptedFilm,
     media: Media | bytes,
     settings: Settings,
     on_update: OnUpdate = lambda job, tasks: None,
     *,
+    on_phase: OnPhase = lambda phase: None,
     replicas: int | None = None,
 ) -> Job:
     """Render one job to its end and return it, completed or failed.
 
     Args:
-        accepted, media: what to render; the same pair resumes its unfinished job and returns its finished one.
+        accepted, media: what to render, a film with its own files; the same pair resumes its unfinished job and returns
+            its finished one.
         settings: the home to use.
         on_update: called about ten times a second with the job and its tasks.
+        on_phase: told what it is at before work begins, such as "loading puppet on 2 replicas"; then an empty text.
         replicas: use no more than that many; default: one per GPU, or per CPU core.
 
     Raises:
@@ -87,7 +93,7 @@ def render(
         if job.state is JobState.COMPLETED:
             return job
         with _only_once(settings.home / "embedded" / f"{job.id}.lock"):
-            job = _run_to_the_end(own, store, job, on_update, replicas)
+            job = _run_to_the_end(own, store, job, on_update, on_phase, replicas)
         if job.state is JobState.COMPLETED:
             tidy(store, open_store(own), job.id)
         return job
@@ -95,19 +101,24 @@ def render(
         store.close()
 
 
-def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, media: Media | bytes) -> Job:
+def prepare_job(
+    store: JobStore, artifacts: ArtifactStore, accepted: Accepted | AcceptedFilm, media: Media | bytes
+) -> Job:
     """The job of this request and its files, ready to run: a new one, or the one begun earlier."""
-    media = Media.of(media)
-    digest = hashlib.sha256(accepted.request.model_dump_json(exclude={"labels"}).encode())
-    digest.update(accepted.family.checkpoint_sha256.encode())
-    job_id = digest.hexdigest()[:16]
+    job_id = _digest(accepted)[:16]
+
+    def queued() -> Job:
+        if isinstance(accepted, AcceptedFilm):
+            return queue_film(store, artifacts, accepted, job_id)
+        return queue_job(store, artifacts, accepted, Media.of(media), job_id)
+
     try:
         job = store.get_job(job_id)
     except NotFoundError:
-        return queue_job(store, artifacts, accepted, media, job_id)
-    if job.state is JobState.COMPLETED and not _is_whole(store, artifacts, job_id):
+        return queued()
+    if job.state is JobState.COMPLETED and not _is_whole(store, artifacts, job):
         store.delete_job(job_id)
-        return queue_job(store, artifacts, accepted, media, job_id)
+        return queued()
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         job = store.retry_job(job_id)
     if job.state is JobState.PAUSED:
@@ -115,9 +126,22 @@ def prepare_job(store: JobStore, artifacts: ArtifactStore, accepted: Accepted, m
     return job
 
 
-def _is_whole(store: JobStore, artifacts: ArtifactStore, job_id: str) -> bool:
-    known = store.artifacts(job_id)
-    return all(artifacts.exists(known[name].key) for name in EXPORTS)
+def _digest(accepted: Accepted | AcceptedFilm) -> str:
+    """Of all that decides the files."""
+    shots = accepted.shots if isinstance(accepted, AcceptedFilm) else ()
+    first = shots[0].accepted if shots else accepted
+    assert isinstance(first, Accepted)
+    digest = hashlib.sha256(first.request.digest.encode())
+    digest.update(accepted.job_order.model_dump_json(include={"name", "exports"}).encode())
+    digest.update(first.family.checkpoint_sha256.encode())
+    for shot in shots:
+        digest.update(f"{shot.name} {shot.fade} {shot.accepted.request.digest}".encode())
+    return digest.hexdigest()
+
+
+def _is_whole(store: JobStore, artifacts: ArtifactStore, job: Job) -> bool:
+    known = store.artifacts(job.id)
+    return all(artifacts.exists(known[name].key) for name in files_of(len(job.stored_exports)))
 
 
 def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
@@ -143,12 +167,15 @@ def fetch(settings: Settings, job: Job, targets: Mapping[str, Path]) -> None:
             aside.unlink(missing_ok=True)
 
 
-def _run_to_the_end(settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None) -> Job:
+def _run_to_the_end(
+    settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, on_phase: OnPhase, replicas: int | None
+) -> Job:
     """Run the job on a Ray of its own, and on another one should that die."""
     for left in reversed(range(RAYS)):
         try:
+            on_phase("starting Ray")
             with local_ray(settings, replicas) as ray:
-                return _run(settings, store, job, on_update, replicas, ray)
+                return _run(settings, store, job, on_update, on_phase, replicas, ray)
         except RayLostError as error:
             if not left:
                 raise ClusterError(f"{error} Run the same command again, finished sections are kept.") from error
@@ -158,19 +185,28 @@ def _run_to_the_end(settings: Settings, store: JobStore, job: Job, on_update: On
 
 
 def _run(
-    settings: Settings, store: JobStore, job: Job, on_update: OnUpdate, replicas: int | None, local: LocalRay
+    settings: Settings,
+    store: JobStore,
+    job: Job,
+    on_update: OnUpdate,
+    on_phase: OnPhase,
+    replicas: int | None,
+    local: LocalRay,
 ) -> Job:
     import ray
 
     from farm.cluster.coordinator import start_coordinator
 
+    on_phase("starting the coordinator")
     coordinator = start_coordinator(settings, job.id, replicas)
+    since, before = datetime.now(UTC), _progress_of(job)
     watch = _Heartbeat(coordinator, local)
     try:
         while job.state not in SETTLED:
             time.sleep(POLL_SECONDS)
             watch.check()
             job = store.get_job(job.id)
+            on_phase("" if _progress_of(job) != before else _awaited(store, job, since))
             on_update(job, store.tasks(job.id))
         if job.state is JobState.PAUSED:
             reasons = [
@@ -184,6 +220,23 @@ def _run(
         with suppress(ray.exceptions.RayError):  # what it can't record is found out by the next render of this job
             ray.get(coordinator.stop.remote(), timeout=20)
         raise
+
+
+def _progress_of(job: Job) -> tuple[int, int]:
+    """What changes as soon as anything is rendered."""
+    return job.counts.get("done", 0), job.counts.get("steps_done", 0)
+
+
+def _awaited(store: JobStore, job: Job, since: datetime) -> str:
+    """What has to come before anything is rendered."""
+    there = [replica for replica in store.replicas() if replica.started_at >= since]
+    if not any(attempt.started_at >= since for attempt in store.attempts(job.id)):
+        return "starting replicas" if not there else f"starting {_replicas(len(there))}"
+    return f"loading {job.family} on {_replicas(len(there))}"
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica{'' if count == 1 else 's'}"
 
 
 class _Heartbeat:

@@ -4,8 +4,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +12,7 @@ import psutil
 
 from farm.errors import ClusterError, ConflictError
 from farm.joining.tokens import ensure_node_token
-from farm.processes import sweep
+from farm.processes import start_service, sweep
 from farm.settings import Settings
 
 from .state import FAILED, READY, ServiceOptions, ServiceState, is_running, last_state, read_state, state_path
@@ -34,14 +32,7 @@ def start(
     """
     _make_way(settings, options, on_phase)
     log_path = settings.logs_dir / "service.log"
-    with log_path.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farm.service.supervisor", options.to_json()],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start_service("farm.service.supervisor", [options.to_json()], log_path)
     deadline = time.monotonic() + START_SECONDS
     phase = ""
     try:
@@ -83,7 +74,7 @@ def _make_way(settings: Settings, options: ServiceOptions, on_phase: Callable[[s
     ensure_node_token(settings)
     _require_free_port(options.host, options.port, "--port")
     if options.dashboard_command:
-        _require_free_port(options.dashboard_host, options.dashboard_port, "--dashboard-port")
+        _require_free_port("127.0.0.1", options.dashboard_port, "--dashboard-port")
     last = last_state(settings)
     if last is not None and last.state == FAILED:
         on_phase(f"the last farm stopped: {last.error}")

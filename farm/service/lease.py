@@ -29,6 +29,7 @@ class DatabaseLease:
         self._holder = ensure_token(settings.farm_id_path)[:40]
         self._about = f"that of {settings.home} on {socket.gethostname()}"[:200]
         self._ended = threading.Event()
+        self._migrated = False
         self.trouble = ""
 
     def __enter__(self) -> "DatabaseLease":
@@ -46,7 +47,9 @@ class DatabaseLease:
 
     def _take(self) -> None:
         try:
-            self._store.migrate()
+            if not self._migrated:
+                self._store.migrate()
+                self._migrated = True
             self._store.take_lease(self._holder, self._about)
         except ConflictError as error:
             self.trouble = str(error)

@@ -19,6 +19,7 @@ from farm.processes import FAMILY, OWNER, end_family, mark_of_owner, remove_with
 from farm.settings import Settings
 
 from .ray_environment import own_ray
+from .unneeded import HOOK, leave_out
 
 CONNECT_SECONDS = 180.0
 STARTS = 10
@@ -62,21 +63,25 @@ def open_ray(
     ports: Ports,
     replicas: int | None = None,
     on_wait: Callable[[str], None] = lambda why: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Iterator[LocalRay]:
     """Ray on this machine, at ``address``, as the head of others that may join it with the farm's token.
+
+    ``meanwhile`` is called while its processes start.
 
     Raises:
         ClusterError: it does not start.
     """
     own_ray(settings, open_to_others=True)
-    import ray
-
-    _reread_environment()
     sweep()
     folder = short_scratch()
     try:
         options = head_options(address, ports, replicas or usable_cores(), folder)
-        with Raylet(options, {}, settings.logs_dir / "ray.log") as processes:
+        with Raylet(options, {"RAY_START_HOOK": HOOK}, settings.logs_dir / "ray.log") as processes:
+            import ray
+
+            _reread_environment()
+            meanwhile()
             _connect(processes, f"{address}:{ports.gcs}", settings.logs_dir / "ray.log", on_wait)
             write_cluster(settings, Cluster(f"{address}:{ports.gcs}", ports.first, uuid4().hex))
             try:
@@ -95,6 +100,7 @@ def _connect(processes: Raylet, address: str, log: Path, on_wait: Callable[[str]
 
     host, _, port = address.rpartition(":")
     deadline = time.monotonic() + CONNECT_SECONDS
+    on_wait("waiting for its processes")
     while True:
         if not processes.alive:
             raise ClusterError(f"can't start Ray at {address}: {processes.last_words}. The log is {log}.")
@@ -106,8 +112,7 @@ def _connect(processes: Raylet, address: str, log: Path, on_wait: Callable[[str]
             if time.monotonic() > deadline:
                 reason = " ".join(str(error).split())[:300]
                 raise ClusterError(f"can't start Ray at {address}: {reason}") from error
-            time.sleep(0.5)
-            on_wait("waiting for its processes")
+            time.sleep(0.1)
 
 
 @contextmanager
@@ -171,6 +176,7 @@ def _start_ray(folder: Path, cores: int, on_wait: Callable[[str], None]) -> None
     """Start Ray; it gives up after 30 s, which a machine busy with something else may need more than once."""
     import ray
 
+    leave_out()
     for attempt in range(1, STARTS + 1):
         try:
             ray.init(

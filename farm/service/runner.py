@@ -10,27 +10,23 @@ import logging
 import os
 import queue
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from farm.errors import ClusterError, ConflictError, FarmError
-from farm.files import written_aside
-from farm.joining.card import section_path
-from farm.joining.ports import Ports
 from farm.processes import FAMILY, OWNER, end_owner
 from farm.scheduling.machine import Scale
 from farm.settings import Settings
 
+from .chosen_ray import CannotJoinError, chosen_ray, leave_cluster
 from .lease import DatabaseLease
-from .local_ray import LocalRay, keep_logs, local_ray, open_ray
-from .ray_environment import joined_ray
+from .local_ray import LocalRay
 from .state import ServiceOptions
 
 CHECK_SECONDS = 1.0
@@ -51,10 +47,6 @@ SUPERVISOR = os.environ.get(OWNER, "")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class CannotJoinError(ClusterError):
-    """The Ray cluster that was named is not there, or refuses; asking again would not help."""
 
 
 def main() -> int:
@@ -115,25 +107,28 @@ def _run_with(
     settings: Settings, options: ServiceOptions, orders: "queue.Queue[str]", say: Any, lease: DatabaseLease
 ) -> None:
     say(phase="starting Ray")
-    with _ray(settings, options, say) as (address, own):
+    with chosen_ray(settings, options, lambda why: say(phase=f"starting Ray: {why}")) as (address, own):
         import ray
 
         from farm.api.serve import run
         from farm.cluster.coordinator import start_coordinator
 
-        say(phase="starting the coordinator")
+        say(phase="starting the coordinator and the API")
         scale = Scale.parse(options.autoscale) if options.autoscale else None
-        coordinator = _while_it_lives(own, lambda: start_coordinator(settings, None, options.replicas, scale))
+        coordinator = _while_it_lives(own, _begin(lambda: start_coordinator(settings, None, options.replicas, scale)))
         polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
+        serve = partial(run, settings, options.host, options.port)
         try:
-            status = _while_it_lives(own, lambda: ray.get(coordinator.status.remote(), timeout=START_SECONDS))
-            if status["farm"] != str(settings.home):
-                polite = False
-                raise ConflictError(
-                    f"this Ray cluster is used by another farm, that of {status['farm']}; use another cluster."
-                )
-            say(phase="starting the API")
-            _while_it_lives(own, lambda: run(settings, options.host, options.port))
+            with _early_api(settings, options):
+                api = _begin(serve) if own else None  # on a cluster of others only when it is known not to be taken
+                asked = coordinator.status.remote()
+                status = _while_it_lives(own, _begin(lambda: ray.get(asked, timeout=START_SECONDS)))
+                if status["farm"] != str(settings.home):
+                    polite = False
+                    raise ConflictError(
+                        f"this Ray cluster is used by another farm, that of {status['farm']}; use another cluster."
+                    )
+                _while_it_lives(own, api or _begin(serve))
             say(ready=address)
             _watch(coordinator, own, orders, say, lease)
             polite = True
@@ -145,11 +140,21 @@ def _run_with(
                 with suppress(ray.exceptions.RayError, TimeoutError):
                     ray.get(coordinator.stop.remote(), timeout=20)
                 if options.address:
-                    _leave_cluster()
+                    leave_cluster()
 
 
-def _while_it_lives(own: LocalRay | None, call: Callable[[], T]) -> T:
-    """What ``call`` gives. Ray may let it wait for minutes after it has died itself; ClusterError says so at once."""
+def _early_api(settings: Settings, options: ServiceOptions) -> AbstractContextManager[None]:
+    """What machines that join can ask until Ray Serve is up; nothing where none can join."""
+    if not options.open_at:
+        return nullcontext()
+    from farm.api.early import early_api
+    from farm.api.serve import Nudge
+
+    return early_api(settings, options.host, options.port, Nudge())
+
+
+def _begin(call: Callable[[], T]) -> "Future[T]":
+    """Have ``call`` made in a thread of its own, which ends with the process at the latest."""
     result: Future[T] = Future()
 
     def work() -> None:
@@ -159,6 +164,11 @@ def _while_it_lives(own: LocalRay | None, call: Callable[[], T]) -> T:
             result.set_exception(error)
 
     threading.Thread(target=work, name="start", daemon=True).start()
+    return result
+
+
+def _while_it_lives(own: LocalRay | None, result: "Future[T]") -> T:
+    """What a call gives. Ray may let it wait for minutes after it has died itself; ClusterError says so at once."""
     while not wait([result], timeout=CHECK_SECONDS).done:
         if own is not None:
             own.check()
@@ -200,81 +210,6 @@ def _watch(coordinator: Any, own: LocalRay | None, orders: "queue.Queue[str]", s
         if time.monotonic() - heard > SILENCE_SECONDS:
             raise ClusterError(f"the coordinator has not answered for {SILENCE_SECONDS:.0f} s.")
         say(beat=True)
-
-
-def _note_section(settings: Settings) -> None:
-    """Have the digest of a section of this machine for those that join; made once for each code and processor."""
-    command = [sys.executable, "-m", "farm.joining.section"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
-    if done.returncode == 0:
-        with written_aside(section_path(settings)) as aside:
-            aside.write_text(done.stdout.strip())
-
-
-@contextmanager
-def _ray(settings: Settings, options: ServiceOptions, say: Any) -> Iterator[tuple[str, LocalRay | None]]:
-    """The Ray to run on: its address and, if it is our own, itself. That one ends here, and its logs are kept."""
-    if options.open_at:
-        with open_ray(
-            settings,
-            options.open_at,
-            Ports(options.ray_port),
-            options.replicas,
-            lambda why: say(phase=f"starting Ray: {why}"),
-        ) as own:
-            threading.Thread(target=_note_section, args=(settings,), name="a section", daemon=True).start()
-            try:
-                yield own.address, own
-            finally:
-                keep_logs(own.folder / "session_latest" / "logs", settings.logs_dir / "ray")
-        return
-    if not options.address:
-        with local_ray(settings, options.replicas, lambda why: say(phase=f"starting Ray: {why}")) as own:
-            try:
-                yield own.address, own
-            finally:
-                keep_logs(own.folder / "session_latest" / "logs", settings.logs_dir / "ray")
-        return
-    joined_ray()
-    import ray
-
-    try:
-        host, _, port = options.address.rpartition(":")
-        if port.isdecimal():  # Ray itself would try for minutes
-            socket.create_connection((host, int(port)), timeout=5).close()
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
-    except Exception as error:  # Ray raises plain ConnectionErrors and others
-        raise CannotJoinError(f"can't join the Ray cluster at {options.address}: {_reason(error)}") from error
-    try:
-        yield options.address, None
-    finally:
-        ray.shutdown()
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    if "auth" in text.lower():
-        text += " Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the cluster's token."
-    return text
-
-
-def _leave_cluster() -> None:
-    """End the coordinator and replicas on a cluster that goes on without us."""
-    import ray
-    from ray import serve
-
-    from farm.api.serve import APP_NAME
-    from farm.cluster.calls import COORDINATOR, NAMESPACE, REPLICA_PREFIX
-
-    if set(serve.status().applications) <= {APP_NAME}:
-        serve.shutdown()
-    else:
-        serve.delete(APP_NAME)
-    for actor in ray.util.list_named_actors(all_namespaces=True):
-        name = actor["name"]
-        if actor["namespace"] == NAMESPACE and (name == COORDINATOR or name.startswith(REPLICA_PREFIX)):
-            with suppress(ValueError):
-                ray.kill(ray.get_actor(name, namespace=NAMESPACE))
 
 
 if __name__ == "__main__":

@@ -21,15 +21,14 @@ STARTING, READY, REBUILDING, FAILED = "starting", "ready", "rebuilding", "failed
 class ServiceOptions:
     """What `farm up` was asked for. ``address``: of a Ray cluster to join; empty: a Ray of its own.
 
-    ``dashboard_command`` is the dashboard's command line, empty for none. ``autoscale``: see
-    ``Scale.parse``, empty for none; ``open_at``: this machine's address for
+    ``dashboard_command`` is the dashboard's command line, empty for none; it listens on loopback, at
+    ``dashboard_port``. ``autoscale``: see ``Scale.parse``, empty for none; ``open_at``: this machine's address for
     others that join, empty for none; ``ray_port``: the first of Ray's ports then.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     dashboard_port: int = 8501
-    dashboard_host: str = "127.0.0.1"
     dashboard_command: tuple[str, ...] = ()
     address: str = ""
     replicas: int | None = None
@@ -43,6 +42,7 @@ class ServiceOptions:
 
     @property
     def dashboard_url(self) -> str:
+        """Where the dashboard itself listens; people open it under ``url``."""
         return f"http://127.0.0.1:{self.dashboard_port}" if self.dashboard_command else ""
 
     def to_json(self) -> str:

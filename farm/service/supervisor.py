@@ -81,7 +81,9 @@ def supervise(settings: Settings, options: ServiceOptions) -> int:
 class _Supervisor:
     def __init__(self, settings: Settings, options: ServiceOptions, stopping: threading.Event) -> None:
         self._settings, self._options, self._stopping = settings, options, stopping
-        self._state = ServiceState(STARTING, os.getpid(), options.url, options.dashboard_url, phase="starting")
+        self._state = ServiceState(
+            STARTING, os.getpid(), options.url, options.url if options.dashboard_command else "", phase="starting"
+        )
         self._dashboard: Child | None = None
         self._dashboard_log: IO[bytes] | None = None
 
@@ -119,7 +121,8 @@ class _Supervisor:
     def _run_once(self) -> Trouble | None:
         """One runner from its start to its end: why it ended, or None when the farm was to stop."""
         command = [sys.executable, "-m", "farm.service.runner", self._options.to_json()]
-        with Child(command, STOP_SECONDS, stderr=sys.stderr.buffer) as runner:
+        front = {"FARM_DASHBOARD_URL": self._options.dashboard_url}
+        with Child(command, STOP_SECONDS, environment=front, stderr=sys.stderr.buffer) as runner:
             self._note(runner=runner.process.pid)
             words: queue.Queue[dict[str, object] | None] = queue.Queue()
             threading.Thread(target=_hear, args=(runner.stdout, words), name="runner's words", daemon=True).start()

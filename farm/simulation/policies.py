@@ -10,6 +10,7 @@ from farm.errors import unknown_name
 from farm.scheduling.costs import Costs
 from farm.scheduling.decisions import Decisions, Start, Wait
 from farm.scheduling.lanes import Lane
+from farm.scheduling.limits import Limits
 from farm.scheduling.placement import Place, Placement
 from farm.scheduling.planner import decide
 from farm.scheduling.supply import Entry, Pool, Suitability, Supply, free_supply
@@ -135,7 +136,7 @@ def _candidate(view: FarmView, task_id: str) -> Candidate:
 
 
 def _begin(view: FarmView, now: float, costs: Costs) -> tuple[Supply, Placement]:
-    suitability = Suitability(view)
+    suitability = Suitability(view, Limits(view))
     return free_supply(suitability, (), spare=False), Placement(view, costs, suitability, now, set(), _calm(now))
 
 

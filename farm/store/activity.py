@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from farm.jobs.records import RUNNABLE, AttemptState, JobState, TaskKind
 
 from . import tables as t
-from .reuse import REUSED
+from .transitions import REUSED
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Integer, bindparam, case, delete, func, inser
 from farm.errors import ConflictError, NotFoundError, StaleAttemptError
 from farm.jobs.events import EventKind
 from farm.jobs.records import (
+    HOPELESS,
     RUNNABLE,
     Artifact,
     Attempt,
@@ -24,12 +25,12 @@ from farm.jobs.records import (
 
 from . import rows
 from . import tables as t
+from .gate import pass_gate
 from .transitions import (
     add_event,
     complete_if_done,
     end_attempt,
     end_tasks,
-    free_tasks,
     lock_job,
     set_job_state,
     touch_job,
@@ -69,7 +70,6 @@ _OF_TASK = t.tasks.c.id == bindparam("of_task")
 _OF_ATTEMPT = t.attempts.c.id == bindparam("attempt")
 _TASK = select(t.tasks).where(_OF_TASK)
 _ATTEMPT = select(t.attempts).where(_OF_ATTEMPT)
-_JOB_OF_TASK = select(t.tasks.c.job_id).where(_OF_TASK)
 _JOB_OF = select(t.attempts.c.job_id).where(_OF_ATTEMPT)
 _TAKE = update(t.tasks).where(_OF_TASK, t.tasks.c.state == TaskState.READY).values(state=TaskState.RUNNING, reason="")
 _DONE = update(t.tasks).where(_OF_TASK, t.tasks.c.state == TaskState.RUNNING).values(state=TaskState.DONE, reason="")
@@ -102,18 +102,19 @@ _ATTEMPT_AND_TASK = (
 
 def start_attempt(connection: Connection, attempt_id: str, task_id: str, replica: str, device: str = "") -> Attempt:
     """Give a ready task to a replica."""
-    job_id = connection.execute(_JOB_OF_TASK, {"of_task": task_id}).scalar()
-    if job_id is None:
+    task = connection.execute(_TASK, {"of_task": task_id}).first()
+    if task is None:
         raise NotFoundError(f"there is no task {task_id!r}.")
+    job_id = task.job_id
     job = lock_job(connection, job_id)
     again = connection.execute(_ATTEMPT, {"attempt": attempt_id}).first()
     if again is not None:  # the first run of this transaction did commit, only its answer was lost
         return rows.attempt(again)
-    task = connection.execute(_TASK, {"of_task": task_id}).one()
     if job.state not in RUNNABLE:
         raise ConflictError(f"{task.name} of job {job_id} can't start: the job is {job.state}.")
     if connection.execute(_TAKE, {"of_task": task_id}).rowcount != 1:
-        raise ConflictError(f"{task.name} of job {job_id} can't start: it is {task.state}, not ready.")
+        state = connection.execute(_TASK, {"of_task": task_id}).one().state
+        raise ConflictError(f"{task.name} of job {job_id} can't start: it is {state}, not ready.")
     moment, number = rows.now(), next_number(connection, task_id)
     begun = {"started_at": moment, "step": 0, "steps": 0, "message": "", "state": AttemptState.RUNNING}
     told = {"task_id": task_id, "job_id": job_id, "number": number, "replica": replica, "device": device}
@@ -157,7 +158,7 @@ def commit_attempt(connection: Connection, result: Result) -> list[str]:
     job_id = _job_of(connection, attempt_id)
     if job_id is None:
         raise StaleAttemptError(f"attempt {attempt_id} is unknown, its job was deleted; nothing was written.")
-    lock_job(connection, job_id)
+    job = lock_job(connection, job_id)
     row = _attempt_and_task(connection, attempt_id)
     if row.state == AttemptState.COMMITTED:
         return []
@@ -174,7 +175,7 @@ def commit_attempt(connection: Connection, result: Result) -> list[str]:
             f"{row.task_name} of job {job_id} is {row.task_state}, not running; nothing was written."
         )
     put_files(connection, job_id, result.artifacts)
-    ready = free_tasks(connection, job_id, dependants_of=row.task_id)
+    ready = pass_gate(connection, job, row.task_id, facts)
     add_event(
         connection,
         job_id,
@@ -260,7 +261,7 @@ def fail_attempt(
 
 def _judge(connection: Connection, row: rows.AnyRow, kind: FailureKind) -> Judgement:
     """The rules for a farm of one replica, on which nothing can be tried elsewhere."""
-    if kind is FailureKind.INPUT:
+    if kind in HOPELESS:
         return Judgement(MAX_TASK_FAILURES, "")
     charged = kind is FailureKind.TASK or (kind is FailureKind.LOST and _losses(connection, row.task_id) > FREE_LOSSES)
     failures = row.failures + charged

@@ -4,13 +4,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Concatenate
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from farm.errors import InputError
+from farm.jobs.assets import NOTHING, Asset, Assets
 from farm.jobs.events import EventKind
+from farm.jobs.listing import EVERYTHING, JobFilter, JobSort
 from farm.jobs.nodes import Drain, Node, NodeChange, NodeFacts
-from farm.jobs.order import OrderChange
+from farm.jobs.order import JobOrder, OrderChange
 from farm.jobs.owners import OwnerChange
 from farm.jobs.records import (
     RUNNABLE,
@@ -26,20 +28,28 @@ from farm.jobs.records import (
     TaskState,
 )
 from farm.jobs.request import RenderRequest
+from farm.jobs.shots import Shot
 
 from . import (
     activity,
     attempts,
+    audit,
     files,
     glance,
     lease,
     lifecycle,
+    listing,
+    moving,
     nodes,
+    outbox,
+    pushes,
     queue,
     reconcile,
     remake,
     reuse,
     rows,
+    showing,
+    takes,
     transitions,
 )
 from . import tables as t
@@ -47,6 +57,7 @@ from .attempts import Judgement, Reached, Result
 from .database import Database, P, R
 from .nodes import Wishes
 from .owners import Owner, load_owners, put_owners
+from .pushes import Push
 from .reuse import Donor
 
 _TASKS = select(t.tasks).where(t.tasks.c.id.in_(bindparam("of_tasks", expanding=True)))
@@ -83,6 +94,7 @@ class JobStore:
         tasks: Sequence[Task],
         files: Sequence[Artifact],
         *,
+        order: JobOrder | None = None,
         job_id: str | None = None,
         idempotency_key: str | None = None,
         notes: Sequence[str] = (),
@@ -90,10 +102,14 @@ class JobStore:
         parent: str = "",
         kept: Sequence[int] = (),
         needs: Mapping[str, float] | None = None,
+        assets: Assets = NOTHING,
+        shots: Sequence[Shot] = (),
+        storyboard: Mapping[str, Any] | None = None,
     ) -> Job:
         """Create a job with its tasks, whose ``dependencies`` are names of other tasks of the job, and its ``files``;
         ``notes`` become lines of its history; ``plan`` is what ``plan_facts`` says of its plan; a
-        take of the job ``parent`` has its sections ``kept``; ``needs``: bytes of a ``card`` or ``host`` for its model.
+        take of the job ``parent`` has its sections ``kept``; ``needs``: bytes of a ``card`` or ``host`` for its model;
+        ``assets``: what nodes need on their disks; ``shots``: of a film, with its ``storyboard``.
 
         The job's id is ``job_id`` or, without one, the ``job_id`` of the tasks. The same ``idempotency_key`` (or id)
         gives the same job, whatever else is passed.
@@ -103,6 +119,7 @@ class JobStore:
         work = (
             job_id or tasks[0].job_id,
             request,
+            order or JobOrder(),
             plan_digest,
             tasks,
             files,
@@ -112,6 +129,9 @@ class JobStore:
             parent,
             kept,
             needs,
+            assets,
+            shots,
+            storyboard,
         )
         try:
             return self._database.write(lifecycle.create_job, *work)
@@ -131,7 +151,30 @@ class JobStore:
         offset: int = 0,
     ) -> tuple[list[Job], int]:
         """The newest jobs first and how many there are in all. ``text`` is looked for in id, name and prompt."""
-        return self._database.read(_list_jobs, state, owner, text, limit, offset)
+        wanted = JobFilter((state,) if state else (), owner, text)
+        return self.page(wanted, limit=limit, offset=offset)
+
+    def page(
+        self,
+        wanted: JobFilter = EVERYTHING,
+        *,
+        sort: JobSort = JobSort.CREATED,
+        descending: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+        places: Mapping[str, int] | None = None,
+    ) -> tuple[list[Job], int]:
+        """A page of these jobs, and how many there are in all. ``places``: in the queue, for ``JobSort.PLACE``."""
+        if sort is not JobSort.PLACE:
+            return self._database.read(listing.list_jobs, wanted, sort, descending, limit, offset)
+        ids = listing.in_queue(self._database.read(listing.job_ids, wanted), places or {})
+        if descending:
+            ids.reverse()
+        return self._database.read(listing.jobs_of, ids[offset : offset + limit]), len(ids)
+
+    def move_job(self, job_id: str, to: str, ahead: Sequence[str] = ()) -> Job:
+        """See ``farm.store.moving``; ConflictError when there is no such place."""
+        return self._database.write(moving.move, job_id, to, ahead)
 
     def cancel_job(self, job_id: str) -> Job:
         """End a pending, running or paused job; ConflictError in any other state."""
@@ -192,6 +235,18 @@ class JobStore:
         """What tells whether anything about these jobs has changed; those that don't exist are left out."""
         return self._database.read(glance.glance, job_ids)
 
+    def summary(self) -> showing.Summary:
+        """How many jobs there are, and whether anything about any has changed."""
+        return self._database.read(showing.summary)
+
+    def hosts(self, job_ids: Collection[str]) -> dict[str, list[str]]:
+        """The machines that work for each of these jobs now; jobs that none works for are left out."""
+        return self._database.read(showing.hosts, job_ids)
+
+    def shown_files(self, job_ids: Collection[str]) -> dict[str, dict[str, Artifact]]:
+        """Of each of these jobs, the files that a person could look at, by name."""
+        return self._database.read(showing.shown_files, job_ids)
+
     # The queue
 
     def queued(self, job_ids: Collection[str] | None = None) -> list[queue.QueuedJob]:
@@ -202,8 +257,8 @@ class JobStore:
         """The jobs that may run."""
         return self._database.read(queue.runnable)
 
-    def changes(self, after: int) -> queue.Changes:
-        """Which jobs something was written about after that line of history."""
+    def changes(self, after: int) -> dict[int, str]:
+        """The lines of any history after that one, each with its job."""
         return self._database.read(queue.changes, after)
 
     def newest_change(self) -> int:
@@ -268,9 +323,9 @@ class JobStore:
         """Forget a node."""
         self._database.write(nodes.remove_node, host)
 
-    def note_seen(self, hosts: Collection[str], replicas: Collection[str]) -> None:
-        """That these were there a moment ago."""
-        self._database.write(nodes.note_seen, hosts, replicas)
+    def note_look(self) -> None:
+        """That nodes and replicas are as their rows say: all that are up, or were heard, were there a moment ago."""
+        self._database.write(nodes.note_look)
 
     def forget_gone(self) -> None:
         """Remove nodes that have long been gone and that nobody has set anything for."""
@@ -309,10 +364,45 @@ class JobStore:
         """Finish a task with copies of another job's files; ConflictError when it has begun."""
         self._database.write(reuse.adopt, lifecycle.new_id(), donor, files)
 
-    def takes(self, job_id: str) -> list[Job]:
-        """The jobs that are takes of this one, the oldest first."""
-        query = select(t.jobs).where(t.jobs.c.parent == job_id).order_by(t.jobs.c.created_at, t.jobs.c.id)
-        return self._database.read(rows.load_jobs, query)
+    def family(self, job_id: str) -> list[Job]:
+        """All takes of the video that this job belongs to, itself and the first one among them, the oldest first."""
+        return self._database.read(takes.family, job_id)
+
+    # What people are told
+
+    def collect_events(self, kinds: Sequence[str], deliveries: Callable[[outbox.Happened], outbox.Wanted]) -> None:
+        """Put what is new in jobs' histories into the outbox; ``deliveries``: which rules want what of it."""
+        if self._database.read(outbox.has_news):
+            self._database.write(outbox.collect_events, kinds, deliveries)
+
+    def put_deliveries(self, wanted: outbox.Wanted) -> None:
+        """Put these into the outbox: names of rules with what each is told."""
+        self._database.write(outbox.put_deliveries, wanted)
+
+    def due_deliveries(self, limit: int) -> list[outbox.Delivery]:
+        """What should be sent now."""
+        return self._database.read(outbox.due_deliveries, limit)
+
+    def newest_deliveries(self, limit: int = 50) -> list[outbox.Delivery]:
+        """What was or is to be told, the newest first."""
+        return self._database.read(outbox.newest_deliveries, limit)
+
+    def note_delivery(self, key: str, failure: str, final: bool = False) -> None:
+        """Note that it was sent, or why it was not; it is tried again unless that is ``final``."""
+        self._database.write(outbox.note_delivery, key, failure, final)
+
+    def put_audit(self, who: str, role: str, what: str, status: int) -> None:
+        """Note who asked for a change, and what it was answered with."""
+        self._database.write(audit.put_line, who, role, what, status)
+
+    def audit(self, limit: int = 100, who: str | None = None) -> list[audit.AuditLine]:
+        """What was asked for, the newest first."""
+        return self._database.read(audit.newest_lines, limit, who)
+
+    def forget_old(self) -> None:
+        """Remove lines of the audit and notices that nobody keeps any longer."""
+        self._database.write(audit.forget_old)
+        self._database.write(outbox.forget_old)
 
     # Tasks and their attempts
 
@@ -414,6 +504,24 @@ class JobStore:
             mended += self._database.write(reconcile.mend, job_id)
         return mended
 
+    # What is brought to nodes
+
+    def push(self, hosts: Sequence[str], asset: Asset) -> None:
+        """Have nodes fetch an asset; one that was stopped or failed is begun again."""
+        self._database.write(pushes.put, hosts, asset)
+
+    def pushes(self, host: str | None = None) -> list[Push]:
+        """What was to be brought to a node, or to any, and how far that is."""
+        return self._database.read(pushes.load, host)
+
+    def note_push(self, push: Push) -> bool:
+        """Note how far a node is; False when it is not wanted any more."""
+        return self._database.write(pushes.note, push)
+
+    def stop_push(self, asset: Asset) -> None:
+        """Have nodes stop fetching it; what has arrived stays."""
+        self._database.write(pushes.stop, asset)
+
     # Replicas
 
     def upsert_replica(
@@ -445,8 +553,7 @@ class JobStore:
 
     def replicas(self) -> list[Replica]:
         """All known replicas by node and device."""
-        query = select(t.replicas).order_by(t.replicas.c.node, t.replicas.c.device, t.replicas.c.id)
-        return [rows.replica(row) for row in self._rows(query)]
+        return self._database.read(nodes.load_replicas)
 
     def remove_replica(self, id: str) -> None:
         """Forget a replica; its attempts stay in the history."""
@@ -479,21 +586,6 @@ def _bound(
 
 def _reached(attempt_id: str, step: int, steps: int) -> Reached:
     return Reached(attempt_id, step, steps, None if steps else rows.now())
-
-
-def _list_jobs(
-    connection: Connection, state: JobState | None, owner: str | None, text: str | None, limit: int, offset: int
-) -> tuple[list[Job], int]:
-    where = []
-    if state is not None:
-        where.append(t.jobs.c.state == state)
-    if owner is not None:
-        where.append(t.jobs.c.owner == owner)
-    if text:
-        where.append((t.jobs.c.id + "\n" + t.jobs.c.name + "\n" + t.jobs.c.prompt).icontains(text, autoescape=True))
-    total = connection.execute(select(func.count()).select_from(t.jobs).where(*where)).scalar_one()
-    query = select(t.jobs).where(*where).order_by(t.jobs.c.created_at.desc(), t.jobs.c.id).limit(limit).offset(offset)
-    return rows.load_jobs(connection, query), total
 
 
 def _ready_tasks(connection: Connection, limit: int) -> list[tuple[Task, Job]]:

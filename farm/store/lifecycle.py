@@ -1,6 +1,5 @@
 """What users do with a job: create, cancel, pause, resume, retry, delete. Each function is one transaction."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -8,12 +7,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, delete, insert, select, update
 
 from farm.errors import ConflictError, InputError
+from farm.jobs.assets import NOTHING, Assets, assets_to_json
+from farm.jobs.bulk import FITTING, Action
 from farm.jobs.events import EventKind
-from farm.jobs.order import OrderChange
+from farm.jobs.order import JobOrder, OrderChange
 from farm.jobs.records import (
-    ACTIVE,
-    ENDED,
-    RUNNABLE,
     Artifact,
     Job,
     JobState,
@@ -22,6 +20,7 @@ from farm.jobs.records import (
     TaskState,
 )
 from farm.jobs.request import RenderRequest
+from farm.jobs.shots import Shot, shots_to_json
 from farm.jobs.stored import REQUEST_VERSION, StoredRequest
 
 from . import tables as t
@@ -37,6 +36,7 @@ def create_job(
     connection: Connection,
     job_id: str,
     request: RenderRequest,
+    order: JobOrder,
     plan_digest: str,
     tasks: Sequence[Task],
     files: Sequence[Artifact],
@@ -46,6 +46,9 @@ def create_job(
     parent: str = "",
     kept: Sequence[int] = (),
     needs: Mapping[str, float] | None = None,
+    assets: Assets = NOTHING,
+    shots: Sequence[Shot] = (),
+    storyboard: Mapping[str, Any] | None = None,
 ) -> Job:
     """Write the job, its tasks and its files; InputError for a graph that can't be executed."""
     same = t.jobs.c.id == job_id
@@ -60,18 +63,18 @@ def create_job(
         insert(t.jobs).values(
             id=job_id,
             state=JobState.PENDING,
-            owner=request.owner,
-            name=request.name,
+            **terms_of(order),
             prompt=request.prompt,
-            priority=request.priority,
             request=StoredRequest.of(request).text,
             request_version=REQUEST_VERSION,
             family=request.model_type,
             plan=dict(plan or {}),
             parent=parent,
             kept=list(kept),
-            labels=list(request.labels),
             needs=dict(needs or {}),
+            assets=assets_to_json(assets),
+            shots=shots_to_json(shots),
+            storyboard=dict(storyboard or {}),
             plan_digest=plan_digest,
             idempotency_key=idempotency_key,
             error="",
@@ -99,9 +102,20 @@ def create_job(
     return load_job(connection, job_id)
 
 
+def terms_of(order: JobOrder) -> dict[str, Any]:
+    """An order as columns."""
+    values = {name: getattr(order, name) for name in JobOrder.model_fields}
+    return {
+        **values,
+        "labels": list(order.labels),
+        "full": order.full.model_dump() if order.full else {},
+        "exports": [export.model_dump(mode="json") for export in order.exports],
+    }
+
+
 def cancel_job(connection: Connection, job_id: str) -> Job:
     """End a job that has not ended; what its attempts still do will be refused."""
-    _require(lock_job(connection, job_id).state, ACTIVE, job_id, "cancelled")
+    _require(lock_job(connection, job_id).state, Action.CANCEL, job_id, "cancelled")
     end_tasks(connection, job_id, "the job was cancelled")
     set_job_state(connection, job_id, JobState.CANCELLED)
     add_event(connection, job_id, EventKind.JOB_CANCELLED, "cancelled")
@@ -110,7 +124,7 @@ def cancel_job(connection: Connection, job_id: str) -> Job:
 
 def pause_job(connection: Connection, job_id: str) -> Job:
     """Start no more tasks of the job; running attempts finish and commit."""
-    _require(lock_job(connection, job_id).state, RUNNABLE, job_id, "paused")
+    _require(lock_job(connection, job_id).state, Action.PAUSE, job_id, "paused")
     set_job_state(connection, job_id, JobState.PAUSED)
     add_event(connection, job_id, EventKind.JOB_PAUSED, "paused; running sections finish, no new ones start")
     return load_job(connection, job_id)
@@ -119,7 +133,7 @@ def pause_job(connection: Connection, job_id: str) -> Job:
 def resume_job(connection: Connection, job_id: str) -> Job:
     """Undo a pause."""
     row = lock_job(connection, job_id)
-    _require(row.state, (JobState.PAUSED,), job_id, "resumed")
+    _require(row.state, Action.RESUME, job_id, "resumed")
     set_job_state(connection, job_id, JobState.RUNNING if row.started_at else JobState.PENDING)
     add_event(connection, job_id, EventKind.JOB_RESUMED, "resumed")
     return load_job(connection, job_id)
@@ -127,7 +141,7 @@ def resume_job(connection: Connection, job_id: str) -> Job:
 
 def retry_job(connection: Connection, job_id: str) -> Job:
     """Start a failed or cancelled job again: finished tasks stay finished, others get a fresh retry budget."""
-    _require(lock_job(connection, job_id).state, (JobState.FAILED, JobState.CANCELLED), job_id, "retried")
+    _require(lock_job(connection, job_id).state, Action.RETRY, job_id, "retried")
     connection.execute(
         update(t.tasks)
         .where(t.tasks.c.job_id == job_id, t.tasks.c.state != TaskState.DONE)
@@ -145,13 +159,9 @@ def change_order(connection: Connection, job_id: str, change: OrderChange) -> Jo
     row = lock_job(connection, job_id)
     values = change.values
     if set(values) - {"name"}:
-        _require(row.state, ACTIVE, job_id, "changed")
+        _require(row.state, Action.CHANGE, job_id, "changed")
     if values:
-        fields = StoredRequest(row.request, row.request_version).fields
-        written = {name: value for name, value in values.items() if name in fields}
-        stored = json.dumps({**fields, **written}, ensure_ascii=False) if written else row.request
-        same = t.jobs.c.id == job_id
-        connection.execute(update(t.jobs).where(same).values(**values, request=stored, updated_at=now()))
+        connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(**values, updated_at=now()))
         said = ", ".join(f"{name} {_said(value)}" for name, value in values.items())
         add_event(
             connection,
@@ -169,13 +179,13 @@ def _said(value: object) -> str:
 
 def delete_job(connection: Connection, job_id: str) -> None:
     """Remove all rows of a job that has ended."""
-    _require(lock_job(connection, job_id).state, ENDED, job_id, "deleted", " Cancel it first.")
+    _require(lock_job(connection, job_id).state, Action.DELETE, job_id, "deleted", " Cancel it first.")
     connection.execute(delete(t.jobs).where(t.jobs.c.id == job_id))
 
 
-def _require(state: str, legal: Sequence[JobState], job_id: str, done: str, hint: str = "") -> None:
-    if state not in legal:
-        names = " or ".join(each.value for each in legal)
+def _require(state: str, action: Action, job_id: str, done: str, hint: str = "") -> None:
+    if state not in FITTING[action]:
+        names = " or ".join(each.value for each in FITTING[action])
         raise ConflictError(f"job {job_id} is {state}, so it can't be {done}; only a {names} job can.{hint}")
 
 

@@ -1,13 +1,14 @@
 """Nodes: what people want of them, by the host's name, and what each is. Each function is one transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, null, select, text, update
 
 from farm.errors import NotFoundError, unknown_name
+from farm.jobs.assets import NodeReport
 from farm.jobs.nodes import Drain, Hours, Node, NodeChange, NodeFacts, NodeSettings, NodeState
 from farm.jobs.owners import OwnerChange
 from farm.jobs.records import Replica
@@ -16,6 +17,8 @@ from . import rows
 from . import tables as t
 from .owners import Owner, load_owners
 
+LOOK = "coordinator"
+"""The name of the row that says when all nodes and replicas that are there were last seen."""
 FORGOTTEN_AFTER = timedelta(days=7)
 """A node that is gone for so long is forgotten, unless somebody has set something for it."""
 
@@ -34,7 +37,8 @@ NO_WISHES = Wishes()
 
 def load_nodes(connection: Connection) -> list[Node]:
     """All by name, those that are gone too."""
-    return [_node(row) for row in connection.execute(select(t.nodes).order_by(t.nodes.c.host)).all()]
+    looked = last_look(connection)
+    return [_node(row, looked) for row in connection.execute(select(t.nodes).order_by(t.nodes.c.host)).all()]
 
 
 def wishes(connection: Connection, after: int) -> Wishes:
@@ -62,20 +66,28 @@ def undrain(connection: Connection, name: str, seat: str = "") -> Node:
     return _drain(connection, name, seat, None)
 
 
+def load_replicas(connection: Connection) -> list[Replica]:
+    """All known replicas by node and device."""
+    looked, replica = last_look(connection), t.replicas.c
+    query = select(t.replicas).order_by(replica.node, replica.device, replica.id)
+    return [rows.replica(row, looked) for row in connection.execute(query).all()]
+
+
 def find_replica(connection: Connection, replica_id: str) -> Replica:
     """The replica with that id; NotFoundError suggests another."""
     found = connection.execute(select(t.replicas).where(t.replicas.c.id == replica_id)).first()
     if found is None:
         raise no_such("replica", replica_id, connection.execute(select(t.replicas.c.id)).scalars().all())
-    return rows.replica(found)
+    return rows.replica(found, last_look(connection))
 
 
 def put_facts(connection: Connection, known: Sequence[NodeFacts]) -> None:
-    """Note what nodes are; what people want of them stays."""
+    """Note what nodes are; what people want of them stays. One that went was there at the last look."""
     moment = rows.now()
+    looked = last_look(connection) or moment
     for facts in known:
-        values = {**vars(facts), "devices": list(facts.devices)}
-        seen = {"seen_at": moment} if facts.state is NodeState.UP else {}
+        values = {**vars(facts), "devices": list(facts.devices), "report": facts.report.to_json()}
+        seen = {"seen_at": moment if facts.state is NodeState.UP else looked}
         here = update(t.nodes).where(t.nodes.c.host == facts.host).values(**values, **seen)
         if connection.execute(here).rowcount == 0:
             connection.execute(insert(t.nodes).values(**values, seen_at=moment))
@@ -86,13 +98,17 @@ def remove_node(connection: Connection, host: str) -> None:
     connection.execute(delete(t.nodes).where(t.nodes.c.host == host))
 
 
-def note_seen(connection: Connection, hosts: Collection[str], replicas: Collection[str]) -> None:
-    """That these were there a moment ago."""
+def note_look(connection: Connection) -> None:
+    """That nodes and replicas are as their rows say: all that are up, or were heard, were there a moment ago."""
     moment = rows.now()
-    for some in rows.batches(sorted(hosts)):
-        connection.execute(update(t.nodes).where(t.nodes.c.host.in_(some)).values(seen_at=moment))
-    for some in rows.batches(sorted(replicas)):
-        connection.execute(update(t.replicas).where(t.replicas.c.id.in_(some)).values(seen_at=moment))
+    known = connection.execute(update(t.looks).where(t.looks.c.name == LOOK).values(at=moment))
+    if known.rowcount == 0:
+        connection.execute(insert(t.looks).values(name=LOOK, at=moment))
+
+
+def last_look(connection: Connection) -> datetime | None:
+    """When that was noted last."""
+    return connection.execute(select(t.looks.c.at).where(t.looks.c.name == LOOK)).scalar()
 
 
 def forget_gone(connection: Connection) -> None:
@@ -141,7 +157,7 @@ def _locked(connection: Connection, name: str) -> Node:
     found = connection.execute(select(t.nodes).where((t.nodes.c.host == name) | (t.nodes.c.id == name))).first()
     if found is None:
         raise no_such("node", name, connection.execute(select(t.nodes.c.host)).scalars().all())
-    return _node(found)
+    return _node(found, last_look(connection))
 
 
 def _lock(connection: Connection) -> None:
@@ -156,7 +172,7 @@ def _next_mark(connection: Connection) -> int:
     return max(mark or 0 for mark in marks) + 1
 
 
-def _node(row: rows.AnyRow) -> Node:
+def _node(row: rows.AnyRow, looked: datetime | None = None) -> Node:
     settings = NodeSettings(
         row.host,
         Drain.of_json(row.drain) if row.drain else None,
@@ -174,5 +190,7 @@ def _node(row: rows.AnyRow) -> Node:
         row.cores,
         row.memory,
         tuple(row.devices),
+        NodeReport.of_json(row.report),
     )
-    return Node(settings, facts, row.seen_at)
+    there = facts.state is NodeState.UP
+    return Node(settings, facts, rows.later(row.seen_at, looked) if there else row.seen_at)

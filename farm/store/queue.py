@@ -9,20 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, select
 
+from farm.jobs.assets import NOTHING, Assets, assets_of
 from farm.jobs.facts import seconds_of
 from farm.jobs.records import RUNNABLE, AttemptState, TaskKind, TaskState
 
 from . import tables as t
-from .reuse import REUSED
 from .rows import batches
+from .transitions import REUSED
 
 _OPEN = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING)
 _COUNTS = (AttemptState.RUNNING, AttemptState.COMMITTED)
-_CHANGES = (
-    select(t.events.c.job_id, func.max(t.events.c.id))
-    .where(t.events.c.id > bindparam("after"))
-    .group_by(t.events.c.job_id)
-)
+_CHANGES = select(t.events.c.id, t.events.c.job_id).where(t.events.c.id > bindparam("after"))
 _THESE = t.jobs.c.id.in_(bindparam("of_jobs", expanding=True))
 _RUNNABLE = select(t.jobs.c.id).where(t.jobs.c.state.in_(RUNNABLE))
 _NEWEST = select(func.max(t.events.c.id))
@@ -48,7 +45,7 @@ class QueuedJob:
 
     ``left``: by kind of task, the work of those that are not done, and the longest chain of one; ``device``: the kind
     of device that its sections were or are rendered on, empty while there is none. ``labels``: that a node must have;
-    ``needs``: bytes that its model takes at least on a ``card`` or ``host``.
+    ``needs``: bytes that its model takes at least on a ``card`` or ``host``; ``assets``: that its tasks read on a disk.
     """
 
     id: str
@@ -63,6 +60,8 @@ class QueuedJob:
     device: str
     labels: Sequence[str] = ()
     needs: Mapping[str, float] = field(default_factory=dict)
+    assets: Assets = NOTHING
+    rank: float = 0.0
     ready: tuple[QueuedTask, ...] = field(default=())
 
     @property
@@ -71,21 +70,12 @@ class QueuedJob:
         return sum(work for work, _ in self.left.values())
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Jobs about which something was written, and the newest line of any history: where to go on."""
-
-    jobs: frozenset[str]
-    newest: int
-
-
-def changes(connection: Connection, after: int) -> Changes:
-    """What was written after the history line ``after``.
+def changes(connection: Connection, after: int) -> dict[int, str]:
+    """The lines of history after the line ``after``, each with the job that it is about.
 
     On PostgreSQL a line can appear after one with a higher number; whoever follows asks again from some seconds back.
     """
-    rows = connection.execute(_CHANGES, {"after": after}).all()
-    return Changes(frozenset(row[0] for row in rows), max((row[1] for row in rows), default=after))
+    return {row[0]: row[1] for row in connection.execute(_CHANGES, {"after": after})}
 
 
 def newest_change(connection: Connection) -> int:
@@ -113,7 +103,17 @@ class _Reads:
         runnable = and_(t.jobs.c.state.in_(RUNNABLE), *([_THESE] if some else []))
         job, task, attempt = t.jobs.c, t.tasks.c, t.attempts.c
         tasks = t.tasks.join(t.jobs, job.id == task.job_id)
-        order = (job.name, job.owner, job.priority, job.deadline, job.mixing, job.labels, job.needs)
+        order = (
+            job.name,
+            job.owner,
+            job.priority,
+            job.deadline,
+            job.mixing,
+            job.labels,
+            job.needs,
+            job.assets,
+            job.rank,
+        )
         self.jobs = select(job.id, *order, job.family, job.created_at.label("submitted")).where(runnable)
         self.left = (
             select(task.job_id, task.kind, func.sum(task.work), func.max(task.chain))
@@ -155,7 +155,7 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
         ready[job_id].append(QueuedTask(id, name, TaskKind(kind), *facts))
     return [
         QueuedJob(
-            **row._asdict(),
+            **{**row._asdict(), "assets": assets_of(row.assets)},
             left=left[row.id],
             device=devices.get(row.id, ""),
             ready=tuple(ready[row.id]),

@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
 from farm.errors import ConflictError
 from farm.jobs.events import EventKind
-from farm.jobs.names import maker_of, section_name
+from farm.jobs.names import maker_of, output_of, section_name
 from farm.jobs.records import (
     RUNNABLE,
     Artifact,
@@ -20,11 +20,10 @@ from farm.jobs.records import (
 from . import rows
 from . import tables as t
 from .attempts import next_number, put_files
-from .transitions import add_event, complete_if_done, free_tasks, lock_job, touch_job
+from .gate import choose, pass_gate
+from .transitions import REUSED, add_event, complete_if_done, free_tasks, lock_job, touch_job
 
 SECTION = section_name(0).rstrip("0")
-REUSED = "reused"
-"""Stands for the replica in attempts that took a result over."""
 
 _MINE, _THEIRS = t.tasks.alias(), t.tasks.alias()
 _EQUAL = (
@@ -37,6 +36,9 @@ _EQUAL = (
         _THEIRS.c.id.label("source"),
         _THEIRS.c.job_id.label("source_job"),
         _THEIRS.c.name.label("source_name"),
+        _THEIRS.c.chosen,
+        _THEIRS.c.state.label("source_state"),
+        t.jobs.c.parent,
         t.attempts.c.device,
         t.attempts.c.device_class,
         t.attempts.c.facts,
@@ -52,16 +54,21 @@ _EQUAL = (
         | ((_MINE.c.state == TaskState.WAITING) & _MINE.c.name.in_(bindparam("waiting", expanding=True))),
         _MINE.c.key != "",
         t.jobs.c.state.in_(RUNNABLE),
-        _THEIRS.c.job_id != bindparam("of_job"),
-        _THEIRS.c.state == TaskState.DONE,
+        _THEIRS.c.id != _MINE.c.id,
+        _THEIRS.c.state.in_((TaskState.DONE, TaskState.WAITING)),
         t.attempts.c.state == AttemptState.COMMITTED,
     )
     .order_by(t.attempts.c.finished_at.desc())
 )
 _EQUAL_ON = _EQUAL.where(t.attempts.c.device == bindparam("on_device"))
+_RENDERED = exists(
+    select(1).where(t.attempts.c.task_id == t.tasks.c.id, t.attempts.c.state == AttemptState.COMMITTED)
+).correlate(t.tasks)
 _MADE = select(t.tasks.c.key).where(
-    t.tasks.c.key.in_(bindparam("of_keys", expanding=True)), t.tasks.c.state == TaskState.DONE
+    t.tasks.c.key.in_(bindparam("of_keys", expanding=True)),
+    (t.tasks.c.state == TaskState.DONE) | ((t.tasks.c.state == TaskState.WAITING) & _RENDERED),
 )
+"""Such a task that waits is a section that was rendered, and waits for its other takes."""
 _FILES = select(t.artifacts).where(t.artifacts.c.job_id.in_(bindparam("of_jobs", expanding=True)))
 
 
@@ -69,7 +76,7 @@ _FILES = select(t.artifacts).where(t.artifacts.c.job_id.in_(bindparam("of_jobs",
 class Donor:
     """A finished task ``source`` (of the job ``source_job``) whose result the ready task ``task_id`` (called ``task``,
     of the job ``job_id``) can have; ``device``: the kind that it was made on; ``kept``: the job is a
-    take, which has this section as it is."""
+    take, which has this section as it is; ``chosen``: of its section, None where that waits for others."""
 
     task_id: str
     task: str
@@ -79,6 +86,7 @@ class Donor:
     device: str
     device_class: str
     kept: bool = False
+    chosen: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     files: tuple[Artifact, ...] = ()
 
@@ -96,11 +104,13 @@ def donors(
     found: dict[str, Any] = {}
     asked = {"of_job": job_id, "waiting": list(waiting)}
     query = _EQUAL if device is None else _EQUAL_ON
-    for row in connection.execute(query, asked if device is None else {**asked, "on_device": device}):
-        if not row.remade or _is_kept(
-            row
-        ):  # what was taken over may be what was damaged; a kept one has no other source
-            found.setdefault(row.task_id, row)
+    rows_found = connection.execute(query, asked if device is None else {**asked, "on_device": device}).all()
+    for row in sorted(rows_found, key=lambda row: _is_kept(row) and row.source_job != row.parent):
+        if row.remade and not _is_kept(row):  # what was taken over may be what was damaged; a kept one has no other
+            continue
+        if _is_kept(row) and row.source_state != TaskState.DONE:  # it waits for its other takes, which may be better
+            continue
+        found.setdefault(row.task_id, row)
     files = _files(connection, {row.source_job for row in found.values()})
     return [
         Donor(
@@ -112,11 +122,12 @@ def donors(
             row.device,
             row.device_class,
             _is_kept(row),
+            row.chosen,
             dict(row.facts),
             tuple(files[row.source_job, row.source_name]),
         )
         for row in found.values()
-        if files[row.source_job, row.source_name]
+        if output_of(row.source_name) in {file.name for file in files[row.source_job, row.source_name]}
     ]
 
 
@@ -165,7 +176,11 @@ def adopt(connection: Connection, attempt_id: str, donor: Donor, files: Sequence
         )
     )
     put_files(connection, donor.job_id, files)
-    ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
+    if donor.kept:
+        choose(connection, donor.task_id, donor.chosen)
+        ready = free_tasks(connection, donor.job_id, dependants_of=donor.task_id)
+    else:
+        ready = pass_gate(connection, job, donor.task_id, donor.facts, donor.chosen)
     text = f"{donor.task} taken over from job {donor.source_job}"
     data = {"task": donor.task, "attempt": attempt_id, "source": donor.source_job, "ready": ready}
     add_event(connection, donor.job_id, EventKind.TASK_REUSED, text, **data)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, select
 
 from farm.errors import NotFoundError
+from farm.jobs.names import take_pattern
 from farm.jobs.records import (
     Artifact,
     Attempt,
@@ -21,6 +22,7 @@ from farm.jobs.records import (
     TaskKind,
     TaskState,
 )
+from farm.jobs.shots import Shot, shots_from_json
 from farm.jobs.stored import StoredRequest
 
 from . import tables as t
@@ -35,13 +37,15 @@ _NEEDS = (
     .where(t.dependencies.c.task_id.in_(bindparam("of_tasks", expanding=True)))
     .order_by(_NEEDED.c.position)
 )
+_SECTION = (t.tasks.c.kind == TaskKind.SECTION) & t.tasks.c.name.not_like(take_pattern())
+"""Other takes of a section are no sections of the video."""
 _IN_JOBS = t.tasks.c.job_id.in_(bindparam("of_jobs", expanding=True))
 _STATES = (
     select(
         t.tasks.c.job_id,
         t.tasks.c.state,
         func.count(),
-        func.sum(case((t.tasks.c.kind == TaskKind.SECTION, 1), else_=0)),
+        func.sum(case((_SECTION, 1), else_=0)),
     )
     .where(_IN_JOBS)
     .group_by(t.tasks.c.job_id, t.tasks.c.state)
@@ -49,7 +53,7 @@ _STATES = (
 _STEPS = (
     select(t.attempts.c.job_id, func.sum(t.attempts.c.step))
     .join(t.tasks, t.tasks.c.id == t.attempts.c.task_id)
-    .where(_IN_JOBS, t.attempts.c.state == AttemptState.RUNNING, t.tasks.c.kind == TaskKind.SECTION)
+    .where(_IN_JOBS, t.attempts.c.state == AttemptState.RUNNING, _SECTION)
     .group_by(t.attempts.c.job_id)
 )
 
@@ -107,6 +111,7 @@ def load_tasks(connection: Connection, query: Select[Any], bound: Mapping[str, A
             chain=row.chain,
             not_before=row.not_before,
             key=row.key,
+            chosen=row.chosen,
         )
         for row in rows
     ]
@@ -139,8 +144,17 @@ def event(row: AnyRow) -> Event:
     return Event(row.id, row.job_id, row.at, row.kind, row.message, row.data)
 
 
-def replica(row: AnyRow) -> Replica:
-    return Replica(**row._asdict())
+def replica(row: AnyRow, looked: datetime | None = None) -> Replica:
+    """``looked``: when all that were heard were seen last."""
+    values = row._asdict()
+    if values.pop("heard"):
+        values["seen_at"] = later(row.seen_at, looked)
+    return Replica(**values)
+
+
+def later(one: datetime, other: datetime | None) -> datetime:
+    """The later of both moments, if there is another."""
+    return max(one, other) if other else one
 
 
 def no_job(job_id: str) -> NotFoundError:
@@ -149,12 +163,12 @@ def no_job(job_id: str) -> NotFoundError:
 
 def _job(row: AnyRow, counts: dict[str, int]) -> Job:
     stored = StoredRequest(row.request, row.request_version)
-    steps = stored.fields.get("steps", 0)
-    steps = steps if isinstance(steps, int) else 0
-    counts["steps_done"] = min(
-        counts.pop("running_steps") + counts.pop("sections_done") * steps, counts["sections"] * steps
-    )
-    counts["steps_total"] = counts.pop("sections") * steps
+    shots = shots_from_json(row.shots)
+    counts["sections_total"] = counts.pop("sections")
+    steps = _steps_of(stored, shots)
+    counts["steps_total"] = round(counts["sections_total"] * steps)
+    done = counts.pop("running_steps") + round(counts["sections_done"] * steps)
+    counts["steps_done"] = min(done, counts["steps_total"])
     return Job(
         id=row.id,
         stored=stored,
@@ -168,6 +182,8 @@ def _job(row: AnyRow, counts: dict[str, int]) -> Job:
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        idle_since=row.idle_since,
+        idle_seconds=row.idle_seconds,
         error=row.error,
         plan_digest=row.plan_digest,
         plan=row.plan,
@@ -176,8 +192,22 @@ def _job(row: AnyRow, counts: dict[str, int]) -> Job:
         deadline=row.deadline,
         mixing=row.mixing,
         labels=tuple(row.labels),
+        preset=row.preset,
+        batch=row.batch,
+        stored_full=row.full,
+        stored_exports=tuple(row.exports),
+        shots=shots,
+        storyboard=row.storyboard,
         counts=counts,
     )
+
+
+def _steps_of(stored: StoredRequest, shots: Sequence[Shot]) -> float:
+    """Of a section, on average."""
+    parts = [(shot.stored, shot.sections) for shot in shots] or [(stored, 1)]
+    known = [(each.fields.get("steps", 0), sections) for each, sections in parts]
+    total = sum(steps * sections for steps, sections in known if isinstance(steps, int))
+    return total / sum(sections for _, sections in known)
 
 
 def _counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -55,6 +55,8 @@ jobs = Table(
     Column("name", String(120), nullable=False),
     Column("prompt", Text, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("batch", String(80), nullable=False, server_default=""),
+    Column("rank", Float, nullable=False, server_default="0"),
     Column("request", Text, nullable=False),
     Column("request_version", Integer, nullable=False, server_default="1"),
     Column("family", String(80), nullable=False, server_default=""),
@@ -65,6 +67,12 @@ jobs = Table(
     Column("mixing", Boolean, nullable=False, server_default=false()),
     Column("labels", JSON, nullable=False, server_default="[]"),
     Column("needs", JSON, nullable=False, server_default="{}"),
+    Column("preset", String(80), nullable=False, server_default=""),
+    Column("full", JSON, nullable=False, server_default="{}"),
+    Column("exports", JSON, nullable=False, server_default="[{}]"),
+    Column("shots", JSON, nullable=False, server_default="[]"),
+    Column("storyboard", JSON, nullable=False, server_default="{}"),
+    Column("assets", JSON, nullable=False, server_default="[]"),
     Column("plan_digest", String(64), nullable=False),
     Column("idempotency_key", String(200), unique=True),
     Column("error", Text, nullable=False),
@@ -72,9 +80,12 @@ jobs = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
+    Column("idle_since", UtcDateTime),
+    Column("idle_seconds", Float, nullable=False, server_default="0"),
     Index("ix_jobs_state", "state", "priority", "created_at"),
     Index("ix_jobs_created", "created_at"),
     Index("ix_jobs_parent", "parent"),
+    Index("ix_jobs_batch", "batch"),
 )
 
 tasks = Table(
@@ -92,6 +103,7 @@ tasks = Table(
     Column("work", Float, nullable=False, server_default="1"),
     Column("chain", Float, nullable=False, server_default="1"),
     Column("key", String(64), nullable=False, server_default=""),
+    Column("chosen", Integer),
     Column("not_before", UtcDateTime),
     Column("reason", Text, nullable=False),
     UniqueConstraint("job_id", "name", name="uq_tasks_name"),
@@ -193,8 +205,23 @@ nodes = Table(
     Column("cores", Integer, nullable=False, server_default="0"),
     Column("memory", BigInteger, nullable=False, server_default="0"),
     Column("devices", JSON, nullable=False, server_default="[]"),
+    Column("report", JSON, nullable=False, server_default="{}"),
     Column("seen_at", UtcDateTime),
     Index("ix_nodes_changed", "changed"),
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("host", String(200), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("digest", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 leases = Table(
@@ -206,6 +233,52 @@ leases = Table(
     Column("fence", BigInteger, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""Up to where somebody has read something, and since when."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("rule", String(60), nullable=False),
+    Column("notice", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Index("ix_deliveries_due", "state", "due_at"),
+    Index("ix_deliveries_created", "created_at"),
+)
+"""What people are told, see ``outbox``."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("what", String(300), nullable=False),
+    Column("status", Integer, nullable=False),
+    Index("ix_audit_at", "at"),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""When somebody last looked at all of something, in one row however many they are."""
 
 replicas = Table(
     "replicas",
@@ -219,6 +292,7 @@ replicas = Table(
     Column("data", JSON, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("heard", Boolean, nullable=False, server_default=false()),
     Column("host", String(200), nullable=False, server_default=""),
     Column("seat", String(100), nullable=False, server_default=""),
     Column("wanted", String(16), nullable=False, server_default="active"),

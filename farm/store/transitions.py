@@ -8,19 +8,24 @@ Statements that every task needs are built once, with bound parameters: building
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
 from farm.jobs.events import EventKind
-from farm.jobs.records import ACTIVE, AttemptState, FailureKind, JobState, TaskState
+from farm.jobs.records import ACTIVE, RUNNABLE, AttemptState, FailureKind, JobState, TaskState
 
 from . import tables as t
 from .rows import AnyRow, no_job, now
 
+REUSED = "reused"
+"""Stands for the replica in attempts that took a result over."""
+
 _OF_JOB = t.jobs.c.id == bindparam("of_job")
 _LOCKED = select(t.jobs).where(_OF_JOB).with_for_update()
 _CHANGE = update(t.jobs).where(_OF_JOB)
+_CLOCK = select(t.jobs.c.started_at, t.jobs.c.finished_at, t.jobs.c.idle_since, t.jobs.c.idle_seconds).where(_OF_JOB)
 _UNFINISHED = select(1).where(t.tasks.c.job_id == bindparam("of_job"), t.tasks.c.state != TaskState.DONE).limit(1)
 _END = update(t.attempts).where(t.attempts.c.id == bindparam("attempt"), t.attempts.c.state == AttemptState.RUNNING)
 _EVENT = insert(t.events)
@@ -35,11 +40,22 @@ def lock_job(connection: Connection, job_id: str) -> AnyRow:
 
 
 def set_job_state(connection: Connection, job_id: str, state: JobState, **values: Any) -> None:
-    """Move the job to ``state``; ended states get a finishing time, others lose it."""
+    """Move the job to ``state``; ended states get a finishing time, others lose it. Its clock stops and goes on."""
     moment = now()
     finished = None if state in ACTIVE else moment
-    values = {"state": state, "updated_at": moment, "finished_at": finished, **values}
+    clock = _clock(connection.execute(_CLOCK, {"of_job": job_id}).one(), state in RUNNABLE, moment)
+    values = {"state": state, "updated_at": moment, "finished_at": finished, **clock, **values}
     connection.execute(_CHANGE, {"of_job": job_id, **values})
+
+
+def _clock(row: AnyRow, goes: bool, moment: datetime) -> dict[str, Any]:
+    """Since when a job is idle, and the seconds of earlier breaks; what it takes is what is left (``Job.took``)."""
+    since = row.idle_since or row.finished_at
+    if not goes:
+        return {"idle_since": since or moment}
+    if since is None or row.started_at is None:
+        return {"idle_since": None}
+    return {"idle_since": None, "idle_seconds": row.idle_seconds + (moment - since).total_seconds()}
 
 
 def touch_job(connection: Connection, job_id: str) -> None:

@@ -8,17 +8,14 @@ from typing import Any
 
 import torch
 
-from model.transformer import SectionInputs, SectionMemo
-
-from .sizes import diffusers_keywords
+from model.transformer import SectionMemo
 
 Forward = Callable[[torch.Tensor, float], torch.Tensor]
 """From noisy latents and a timestep to the flow."""
 
 
-def through_diffusers(transformer: Any, inputs: SectionInputs) -> Callable[[Sequence[float]], Forward]:
-    """A section through diffusers' class, which works everything out at every step."""
-    keywords = diffusers_keywords(inputs)
+def through_diffusers(transformer: Any, keywords: Mapping[str, Any]) -> Callable[[Sequence[float]], Forward]:
+    """A section through diffusers' class, which is given ``keywords`` and works everything out at every step."""
 
     def begin(timesteps: Sequence[float]) -> Forward:
         def forward(x: torch.Tensor, timestep: float) -> torch.Tensor:
@@ -30,7 +27,7 @@ def through_diffusers(transformer: Any, inputs: SectionInputs) -> Callable[[Sequ
     return begin
 
 
-def through_ours(transformer: Any, inputs: SectionInputs, memo: bool = True) -> Callable[[Sequence[float]], Forward]:
+def through_ours(transformer: Any, inputs: Any, memo: bool = True) -> Callable[[Sequence[float]], Forward]:
     """A section through ours. Without ``memo`` everything is worked out at every step, as in the official program."""
 
     def begin(timesteps: Sequence[float]) -> Forward:

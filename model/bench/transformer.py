@@ -2,7 +2,7 @@
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,8 +16,9 @@ from farm.errors import unknown_name
 from model.device import open_device
 from model.transformer.acceleration import accelerate
 
-from .sizes import build, build_diffusers, find_size, noise, section_inputs, working_dtype
-from .steps import Times, take_turns, through_diffusers, through_ours
+from .kits import find_kit
+from .sizes import working_dtype
+from .steps import Forward, Times, take_turns, through_ours
 
 VARIANTS = {
     "diffusers": "diffusers' class",
@@ -59,7 +60,7 @@ def compare(
     """Time the variants in one process, a step of each in turn; then the memory of each in a process of its own.
 
     Args:
-        size: a name of ``SIZES``.
+        size: a name that ``find_kit`` knows.
         device: torch's name of it.
         steps: denoising steps of a section.
         variants: names of ``VARIANTS``; the first one is the reference.
@@ -69,7 +70,7 @@ def compare(
     Raises:
         InputError: a name is unknown, or torch has no such device.
     """
-    find_size(size)
+    find_kit(size)
     open_device(device)
     for variant in variants:
         if variant not in VARIANTS:
@@ -110,15 +111,15 @@ def time_variants(
     """Time the variants in this process: TFLOP of a step, times and attention backend of each."""
     torch.set_num_threads(threads)
     device = open_device(device_name)
-    dtype, facts = working_dtype(device), find_size(size)
-    inputs, x = section_inputs(facts, device, dtype), noise(facts, device, dtype)
-    weights = build_diffusers(facts, device, dtype)
-    tflop = count_tflop(weights, x, inputs)
+    dtype, kit = working_dtype(device), find_kit(size)
+    inputs, x = kit.inputs(device, dtype), kit.noise(device, dtype)
+    weights = kit.build_diffusers(device, dtype)
+    tflop = count_tflop(kit.through_diffusers(weights, inputs), x)
     runs, attention = {}, {}
     for variant in variants:
-        made = weights if variant == "diffusers" else build(facts, device, dtype, like=weights)
+        made = weights if variant == "diffusers" else kit.build(device, dtype, like=weights)
         attention[variant] = _accelerate(variant, made, device, dtype)
-        runs[variant] = (through_diffusers if variant == "diffusers" else through_ours)(made, inputs)
+        runs[variant] = (kit.through_diffusers if variant == "diffusers" else through_ours)(made, inputs)
     times = take_turns(runs, x, steps, rounds)
     for found in times.values():
         assert found.flow is not None
@@ -142,11 +143,11 @@ def peak_memory(variant: str, size: str, device_name: str, threads: int = 1) -> 
     """GB that two steps take in this process: on a GPU those of tensors, on a CPU those of the process."""
     torch.set_num_threads(threads)
     device = open_device(device_name)
-    dtype, facts = working_dtype(device), find_size(size)
-    made = (build_diffusers if variant == "diffusers" else build)(facts, device, dtype)
+    dtype, kit = working_dtype(device), find_kit(size)
+    made = (kit.build_diffusers if variant == "diffusers" else kit.build)(device, dtype)
     _accelerate(variant, made, device, dtype)
-    inputs, x = section_inputs(facts, device, dtype), noise(facts, device, dtype)
-    forward = (through_diffusers if variant == "diffusers" else through_ours)(made, inputs)([1000.0, 500.0])
+    inputs, x = kit.inputs(device, dtype), kit.noise(device, dtype)
+    forward = (kit.through_diffusers if variant == "diffusers" else through_ours)(made, inputs)([1000.0, 500.0])
     forward(x, 1000.0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -156,12 +157,12 @@ def peak_memory(variant: str, size: str, device_name: str, threads: int = 1) -> 
 
 
 @torch.no_grad()
-def count_tflop(transformer: Any, x: torch.Tensor, inputs: Any) -> float:
-    """Floating-point operations of one step through diffusers' class, in units of 10**12."""
+def count_tflop(begin: Callable[[Sequence[float]], Forward], x: torch.Tensor) -> float:
+    """Floating-point operations of one step, in units of 10**12. ``begin``: a section, as in ``steps``."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        through_diffusers(transformer, inputs)([1000.0])(x, 1000.0)
+        begin([1000.0])(x, 1000.0)
     return float(counter.get_total_flops()) / 1e12
 
 

@@ -23,16 +23,18 @@ from PIL import Image
 from farm.errors import InputError, ProcessLostError
 from farm.processes import Child, scratch_folder
 
+from ..choices import CENTRED, Fit
 from ..plan.anchors import Given
 from .buckets import Bucket
 from .footage import FileFacts, Footage
-from .limits import MAX_PIXELS, MEMORY, SECONDS
+from .limits import MAX_PIXELS, MEMORY, RATE, SAMPLE, SECONDS
 from .media import Media
 
 Pixels = npt.NDArray[np.uint8]
 
 HEADER = struct.Struct(">cII")
-"""Of a message: ``J`` with the length of its JSON, or ``P`` with width and height of a picture, whose RGB follows."""
+"""Of a message: ``J`` with the length of its JSON, ``P`` with width and height of a picture, whose RGB follows, or
+``S`` with the length of a piece of sound."""
 MAX_JSON = 1 << 20
 WORKERS = 2
 """Children of this process at a time; others wait for their turn."""
@@ -42,7 +44,15 @@ _turn = threading.BoundedSemaphore(WORKERS)
 
 
 def open_apart(
-    media: Media, buckets: Sequence[Bucket], *, given: Given, fps: int, blank: str = "noise", seed: int = 0
+    media: Media,
+    buckets: Sequence[Bucket],
+    *,
+    given: Given,
+    fps: int,
+    blank: str = "noise",
+    seed: int = 0,
+    fit: Fit = CENTRED,
+    pieces: tuple[int, int] | None = None,
 ) -> Footage:
     """``opening.open_footage``, in a child.
 
@@ -50,8 +60,8 @@ def open_apart(
         InputError: a file can't be used, or takes too much memory or time to be decoded.
         ProcessLostError: the child was killed from outside; it can be tried again.
     """
-    request = {"media": media, "buckets": tuple(buckets), "given": given, "fps": fps, "blank": blank, "seed": seed}
-    with _turn, _decoding("footage", request) as messages:
+    options = {"given": given, "fps": fps, "blank": blank, "seed": seed, "fit": fit, "pieces": pieces}
+    with _turn, _decoding("footage", {"media": media, "buckets": tuple(buckets), **options}) as messages:
         facts = {name: FileFacts(**found) for name, found in _expect(messages, dict)["facts"].items()}
         anchors: dict[str, list[Image.Image]] = {}
         start = _expect(messages, Image.Image)
@@ -70,14 +80,38 @@ def open_image_apart(data: bytes, what: str = "", side: int | None = None) -> tu
 
 
 @contextmanager
-def frames_apart(data: bytes, fps: int, bucket: Bucket) -> Iterator[tuple[FileFacts, Iterator[Pixels]]]:
-    """The facts of a video, and its pictures at ``fps``, [height, width, 3] uint8, as the bucket cuts them.
+def frames_apart(
+    data: bytes, fps: int, bucket: Bucket | None = None, fit: Fit = CENTRED
+) -> Iterator[tuple[FileFacts, Iterator[Pixels]]]:
+    """The facts of a video, and its pictures at ``fps``, [height, width, 3] uint8, as they come into the bucket, or in
+    their own size.
 
     Raises what ``open_apart`` does.
     """
-    with _decoding("frames", {"data": data, "fps": fps, "bucket": bucket}) as messages:
+    with _decoding("frames", {"data": data, "fps": fps, "bucket": bucket, "fit": fit}) as messages:
         facts = FileFacts(**_expect(messages, dict))
         yield facts, (np.asarray(_expect(messages, Image.Image)) for _ in range(facts.frames))
+
+
+def sound_apart(data: bytes, *, track: bool = False) -> Iterator[bytes]:
+    """``sound.read_sound``, in a child. Raises what ``open_apart`` does."""
+    with _decoding("sound", {"data": data, "track": track}) as messages:
+        for message in messages:
+            if not isinstance(message, bytes):
+                return
+            yield message
+
+
+def texts_apart(path: Path) -> dict[str, str]:
+    """``texts.read_texts``, in a child. Raises what ``open_apart`` does."""
+    with _turn, _decoding("texts", {"path": str(path.resolve())}) as messages:
+        return {str(name): str(text) for name, text in _expect(messages, dict).items()}
+
+
+def sound_seconds_apart(data: bytes) -> float:
+    """Length of a sound track, which is decoded whole in a child. Raises what ``open_apart`` does."""
+    with _turn:
+        return sum(map(len, sound_apart(data, track=True))) / SAMPLE / RATE
 
 
 def _expect(messages: Iterator[Any], kind: type) -> Any:
@@ -115,20 +149,22 @@ def _messages(child: Child) -> Iterator[Any]:
         yield message
 
 
-def _read(stream: IO[bytes]) -> "dict[str, Any] | Image.Image | None":
+def _read(stream: IO[bytes]) -> "dict[str, Any] | Image.Image | bytes | None":
     """The next message; None when there is none, or none that makes sense."""
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
         return None
     kind, first, second = HEADER.unpack(header)
-    size = first if kind == b"J" else first * second * 3
-    if kind not in (b"J", b"P") or size > (MAX_JSON if kind == b"J" else 3 * MAX_PIXELS):
+    size = first * second * 3 if kind == b"P" else first
+    if kind not in (b"J", b"P", b"S") or size > (3 * MAX_PIXELS if kind == b"P" else MAX_JSON):
         return None
     body = stream.read(size)
     if len(body) < size:
         return None
     if kind == b"P":
         return Image.frombytes("RGB", (first, second), body)
+    if kind == b"S":
+        return body
     try:
         said = json.loads(body)
     except ValueError:

@@ -13,7 +13,9 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from .limits import SCALER_THREADS
 
 PQ, HLG = 16, 18
 """Codes of the transfer functions, ITU-T H.273 table 3."""
@@ -48,12 +50,13 @@ class ToneMap:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._scaler = folder, VideoReformatter()
         self._graphs: dict[tuple[int, int, int], tuple[Any, Any, Any]] = {}
 
     def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """RGB [height, width, 3] of a frame."""
-        wide = frame.reformat(format="rgb48le", src_colorspace=BT2020, src_color_range=frame.color_range or None)
+        options = {"src_colorspace": BT2020, "src_color_range": frame.color_range or None}
+        wide = self._scaler.reformat(frame, format="rgb48le", threads=SCALER_THREADS, **options)
         wide.color_range = ColorRange.JPEG
         key = (int(frame.color_trc), frame.width, frame.height)
         if key not in self._graphs:

@@ -10,12 +10,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from farm.errors import InputError
 
 from .colour import to_rgb
+from .footage import FileFacts
 from .limits import MAX_PIXELS, MIN_SIDE, megapixels
 
 pillow_heif.register_heif_opener(thumbnails=False)
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF", "JPEG2000", "PPM")
 USUAL = "a PNG, JPEG, WebP, HEIC or AVIF file"
+
+_LOOK, _BITS = 64, 4
+"""Side of the small picture whose colours are counted, and the bits of each channel that tell them apart."""
 
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\x0a", "a JPEG XL picture"),
@@ -49,6 +53,13 @@ def open_image(data: bytes, what: str = "") -> Image.Image:
         return _decode(data)
     except InputError as error:
         raise InputError(f"{what}: {error}" if what else str(error)) from None
+
+
+def facts_of_picture(picture: Image.Image) -> FileFacts:
+    """Of a picture from ``open_image``."""
+    small = picture.resize((_LOOK, _LOOK))
+    ground = max(count for count, _ in ImageOps.posterize(small, _BITS).getcolors(_LOOK**2) or ()) / _LOOK**2
+    return FileFacts(picture.width, picture.height, str(picture.info["file_format"]), round(ground, 3))
 
 
 def _decode(data: bytes) -> Image.Image:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
 from farm.errors import InputError
@@ -24,6 +24,7 @@ from .limits import (
     MAX_VIDEO_PIXELS,
     MAX_VIDEO_SECONDS,
     MIN_SIDE,
+    SCALER_THREADS,
     megapixels,
 )
 from .upright import display_of
@@ -172,6 +173,7 @@ def _frames(container: InputContainer, fps: int, tone_map: ToneMap) -> Iterator[
     _check_length(declared)
     rate = float(stream.average_rate or fps)
     begin = end = 0.0
+    scaler = VideoReformatter()
     for index, frame in enumerate(container.decode(stream)):
         time = index / rate if frame.time is None else float(frame.time)
         begin = time if index == 0 else begin
@@ -181,18 +183,18 @@ def _frames(container: InputContainer, fps: int, tone_map: ToneMap) -> Iterator[
         display = display_of(frame, stream.sample_aspect_ratio)
         size = display.size(frame.width, frame.height)
         _check_size(*size)
-        yield _Moment(time - begin, end, size, lambda f=frame, d=display: d.show(_rgb(f, tone_map)))  # type: ignore[misc]
+        yield _Moment(time - begin, end, size, lambda f=frame, d=display: d.show(_rgb(f, scaler, tone_map)))  # type: ignore[misc]
     if 0 < end < declared - LOST_SECONDS:
         raise InputError(f"the video is cut short: {end:.1f} of {declared:.1f} s can be read; copy it again.")
 
 
-def _rgb(frame: av.VideoFrame, tone_map: ToneMap) -> Image.Image:
+def _rgb(frame: av.VideoFrame, scaler: VideoReformatter, tone_map: ToneMap) -> Image.Image:
     if is_hdr(frame):
         return Image.fromarray(tone_map(frame))
     options: dict[str, Any] = {}
     if int(frame.colorspace) == UNSPECIFIED and frame.height >= HD_LINES:
         options["src_colorspace"] = Colorspace.ITU709
-    pixels = frame.reformat(format="rgb24", **options).to_ndarray()
+    pixels = scaler.reformat(frame, format="rgb24", threads=SCALER_THREADS, **options).to_ndarray()
     return Image.fromarray(pixels.astype(np.uint8, copy=False))
 
 

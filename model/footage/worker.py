@@ -11,6 +11,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
@@ -18,7 +19,7 @@ from PIL import Image
 from farm.errors import InputError
 from farm.processes import die_with_parent, limit_resources
 
-from .apart import HEADER
+from .apart import HEADER, MAX_JSON
 
 FILE_BYTES = 16_000_000
 """A table of colours is the only file that is ever written."""
@@ -60,24 +61,39 @@ def _footage(answer: IO[bytes], *, media: Any, buckets: Any, **options: Any) -> 
 
 
 def _picture(answer: IO[bytes], *, data: bytes, what: str, side: int | None) -> None:
-    from .footage import FileFacts
-    from .pictures import open_image
+    from .pictures import facts_of_picture, open_image
 
     image = open_image(data, what)
-    _say(answer, asdict(FileFacts(image.width, image.height, str(image.info["file_format"]))))
+    _say(answer, asdict(facts_of_picture(image)))
     if side is not None and max(image.size) > side:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     _show(answer, image)
 
 
-def _frames(answer: IO[bytes], *, data: bytes, fps: int, bucket: Any) -> None:
+def _frames(answer: IO[bytes], *, data: bytes, fps: int, bucket: Any, fit: Any) -> None:
     from .buckets import crop_to_bucket
     from .opening import facts_of_video
     from .video import read_video
 
     _say(answer, asdict(facts_of_video(data, fps)))
     for picture in read_video(data, fps):
-        _show(answer, crop_to_bucket(picture, bucket))
+        _show(answer, crop_to_bucket(picture, bucket, fit) if bucket else picture)
+
+
+def _sound(answer: IO[bytes], *, data: bytes, track: bool) -> None:
+    from .sound import read_sound
+
+    for piece in read_sound(data, track=track):
+        for start in range(0, len(piece), MAX_JSON):
+            part = piece[start : start + MAX_JSON]
+            answer.write(HEADER.pack(b"S", len(part), 0) + part)
+    _say(answer, {"end": True})
+
+
+def _texts(answer: IO[bytes], *, path: str) -> None:
+    from .texts import read_texts
+
+    _say(answer, read_texts(Path(path)))
 
 
 def _say(answer: IO[bytes], message: dict[str, Any]) -> None:
@@ -92,7 +108,13 @@ def _show(answer: IO[bytes], picture: Image.Image) -> None:
     answer.flush()
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {"footage": _footage, "picture": _picture, "frames": _frames}
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "footage": _footage,
+    "picture": _picture,
+    "frames": _frames,
+    "sound": _sound,
+    "texts": _texts,
+}
 
 if __name__ == "__main__":
     main()

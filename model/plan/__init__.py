@@ -6,17 +6,17 @@ from .make import make_plan
 from .orders import find_order, order_names
 from .picture import plan_svg
 from .plan import Plan, Section
-from .table import plan_table
+from .rules import Rules
 
 __all__ = [
     "Anchor",
     "Given",
     "Layout",
     "Plan",
+    "Rules",
     "Section",
     "find_order",
     "make_plan",
     "order_names",
     "plan_svg",
-    "plan_table",
 ]

@@ -96,8 +96,16 @@ def keyframe_name(index: int) -> str:
     return f"keyframe-{index + 1}"
 
 
-def place_anchors(given: Given, count: int, window: int, seconds_per_section: float) -> tuple[Anchor, ...]:
+def place_anchors(
+    given: Given, count: int, window: int, seconds_per_section: float, start_in_history: bool = False
+) -> tuple[Anchor, ...]:
     """The anchors of a video of ``count`` sections by boundary.
+
+    Args:
+        given: what they stand for.
+        count, window: sections, and latent frames of each.
+        seconds_per_section: of the video.
+        start_in_history: a start image is an anchor, too: it stands before the first section and is not shown.
 
     Raises:
         InputError: two contradict each other, a keyframe lies outside the video or on a boundary that is taken.
@@ -105,6 +113,8 @@ def place_anchors(given: Given, count: int, window: int, seconds_per_section: fl
     placed: list[tuple[str, int, int, float]] = []
     if given.extend == "end":
         placed.append((SOURCE_VIDEO, 0, given.context_latents, 1.0))
+    elif start_in_history and given.start_image:
+        placed.append((START_IMAGE, 0, 1, 1.0))
     placed += [
         (keyframe_name(i), _boundary(second, count, seconds_per_section), 1, 1.0)
         for i, second in enumerate(given.keyframes)

@@ -10,8 +10,9 @@ from .anchors import Gap, Given, gaps_between, place_anchors
 from .context import MAX_GAP_SECTIONS, Context, place_context
 from .layout import Layout
 from .orders import Link, Order, ancestors, find_order
-from .plan import FRAMES_PER_LATENT, Plan, Section, frames_of
+from .plan import LoneSection, Plan, Section, frames_of
 from .prompts import section_prompts
+from .rules import CONTINUOUS, Rules
 
 MAX_PLAN_SECONDS = 3600.0
 BLEND_SECTIONS = 4
@@ -31,6 +32,7 @@ def make_plan(
     exact_length: bool = False,
     given: Given | None = None,
     blend_sections: int = BLEND_SECTIONS,
+    rules: Rules = CONTINUOUS,
 ) -> Plan:
     """Plan a video.
 
@@ -44,6 +46,7 @@ def make_plan(
         exact_length: plan enough sections to cover ``seconds`` and trim the rest from the end.
         given: what the video starts from and leads to; default: a start image alone.
         blend_sections: sections over which a timed prompt is blended in.
+        rules: of the family.
 
     Raises:
         InputError: the length, frame rate, order, layout or prompt can't be used, anchors contradict each other, or the
@@ -54,24 +57,27 @@ def make_plan(
     if not 1 <= fps <= 120:
         raise InputError(f"fps {fps}: expected 1 to 120.")
     layout = Layout.parse(layout) if isinstance(layout, str) else layout
-    given = given or Given()
+    given = _as_history(given or Given(), layout, rules)
+    step = rules.section_frames(layout.window)
+    shows_start = given.shows_start and not rules.start_in_history
     chosen = find_order(order)
     _check_sides(layout, chosen, given)
     _check_end(given, exact_length)
-    count = section_count(seconds, fps, layout.window, exact_length, given.shows_start)
+    count = section_count(seconds, fps, step, exact_length, shows_start)
     if count > MAX_TAIL_SECTIONS and {layout.left_tail, layout.right_tail} != {"td"}:
         raise InputError(
             f"{seconds:g} s take {count} sections, but with the tails ta and tc {MAX_TAIL_SECTIONS} are possible; "
             "drop the tail (td) or make the video shorter."
         )
-    anchors = place_anchors(given, count, layout.window, FRAMES_PER_LATENT * layout.window / fps)
+    anchors = place_anchors(given, count, layout.window, step / fps, rules.start_in_history)
+    kind = LoneSection if rules.sections_alone else Section
     built: dict[int, Section] = {}
     for gap in gaps_between(anchors, count):
         for link, finished in ancestors(chosen.links_for(layout, gap.stop - gap.first)):
             index = gap.first + link.index
-            context = _context(layout, given, gap, link, finished)
+            context = _context(layout, given, gap, link, finished, rules)
             predecessors = _read_sections(layout, context)
-            built[index] = Section(
+            built[index] = kind(
                 index=index,
                 start=1 + index * layout.window,
                 stop=1 + (index + 1) * layout.window,
@@ -84,7 +90,19 @@ def make_plan(
                 images=gap.images(index),
             )
     sections = tuple(built[i] for i in range(count))
-    plan = Plan(chosen.name, layout, fps, sections, float(seconds), exact_length, anchors, given.shows_start)
+    noised = rules.start_in_history and given.start_image
+    plan = Plan(
+        chosen.name,
+        layout,
+        fps,
+        sections,
+        float(seconds),
+        exact_length,
+        anchors,
+        shows_start,
+        rules,
+        section_seed(seed, -1) if noised else None,
+    )
     longest = max(plan.seconds, plan.requested_seconds)
     spoken = section_prompts(prompt, [section.frames for section in sections], fps, longest, blend_sections)
     return replace(
@@ -92,13 +110,13 @@ def make_plan(
     )
 
 
-def section_count(seconds: float, fps: int, window: int, exact_length: bool = False, shows_start: bool = True) -> int:
-    """Sections of a video, at least 1.
+def section_count(seconds: float, fps: int, step: int, exact_length: bool = False, shows_start: bool = True) -> int:
+    """Sections of a video, at least 1, where each adds ``step`` pixel frames.
 
-    The reference's law, half to even: round(seconds * fps / (4 * window)), so 5 s at 30 fps give 4 sections, 145
-    frames. For an exact length it is rounded up, since frames can be trimmed but not added.
+    The reference's law, half to even: round(seconds * fps / step), so 5 s at 30 fps and 36 frames a section give 4
+    sections, 145 frames with the start image's. For an exact length it is rounded up, since frames can be trimmed but
+    not added.
     """
-    step = FRAMES_PER_LATENT * window
     if exact_length:
         return max(1, math.ceil((frames_of(seconds, fps) - shows_start) / step))
     return max(1, round(seconds * fps / step))
@@ -108,6 +126,13 @@ def section_seed(seed: int, index: int) -> int:
     """Seed of a section's noise: the first 63 bits of sha256 over the ASCII text ``"<job seed>:<section index>"``."""
     digest = hashlib.sha256(f"{seed}:{index}".encode("ascii")).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _as_history(given: Given, layout: Layout, rules: Rules) -> Given:
+    """What is given, where it stands in the history: a video fills all of that but the start slot."""
+    if not (rules.start_in_history and given.extend == "end"):
+        return given
+    return replace(given, context_latents=sum(group.frames for group in layout.left) - layout.has_start_slot)
 
 
 def _check_sides(layout: Layout, order: Order, given: Given) -> None:
@@ -132,7 +157,7 @@ def _check_end(given: Given, exact_length: bool) -> None:
         )
 
 
-def _context(layout: Layout, given: Given, gap: Gap, link: Link, finished: int) -> Context:
+def _context(layout: Layout, given: Given, gap: Gap, link: Link, finished: int, rules: Rules) -> Context:
     """The link's context: anchors and finished sections (a bit mask, counted from the gap's first).
 
     Elsewhere slots hold zeros and tails no frames.
@@ -168,7 +193,8 @@ def _context(layout: Layout, given: Given, gap: Gap, link: Link, finished: int) 
     def source(side: str, latent: int) -> int | None:
         """The latent or anchor's latent that is known at ``latent``, if any."""
         if side == "start" and latent == 0:
-            return 0
+            made_first = rules.start_in_history and not given.start_image
+            return (1 if finished & 1 else None) if made_first else 0
         anchor = gap.right if side == "future" else gap.left
         if anchor is not None:
             found = anchor.as_future(latent, window) if side == "future" else anchor.as_past(latent, window)

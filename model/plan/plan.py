@@ -4,15 +4,15 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from .anchors import Anchor
 from .context import ContextSlot
 from .layout import Layout
+from .rules import CONTINUOUS, FRAMES_PER_LATENT, Rules, pixel_frames
 
-FRAMES_PER_LATENT = 4
-"""Pixel frames per latent frame, except for latent 0, which gives one."""
+__all__ = ["FRAMES_PER_LATENT", "LoneSection", "Plan", "Section", "frames_of", "pixel_frames"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,23 @@ class Section:
 
 
 @dataclass(frozen=True)
+class LoneSection(Section):
+    """A section that is decoded alone: see ``Rules.sections_alone``. Latent 0 gives no frame."""
+
+    @property
+    def frames(self) -> range:
+        """The pixel frames that it makes."""
+        own = pixel_frames(self.stop - self.start)
+        return range(own * self.index, own * (self.index + 1))
+
+
+@dataclass(frozen=True)
 class Plan:
     """All sections of a video in viewer order. Built by ``make_plan``.
 
     ``requested_seconds`` is what was asked for; ``exact_length`` says that frames beyond it are trimmed at the end.
     ``anchors`` are what is given beside the start image; ``shows_start``: whether frame 0, the start image's, is shown.
+    ``rules``: of the family; ``given_seed``: of the noise that is laid over what is given, if the family does that.
     """
 
     order: str
@@ -67,6 +79,8 @@ class Plan:
     exact_length: bool = False
     anchors: tuple[Anchor, ...] = ()
     shows_start: bool = True
+    rules: Rules = CONTINUOUS
+    given_seed: int | None = None
 
     @property
     def latent_frames(self) -> int:
@@ -75,8 +89,8 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Pixel frames rendered: 36n + 1."""
-        return pixel_frames(self.latent_frames)
+        """Pixel frames rendered: 36n + 1, or 33n where sections are decoded alone."""
+        return self.sections[-1].frames.stop
 
     @property
     def output_frames(self) -> int:
@@ -86,8 +100,8 @@ class Plan:
 
     @property
     def first_frame(self) -> int:
-        """The first frame that is shown: 0, or 1 when the start image is not."""
-        return 0 if self.shows_start else 1
+        """The first frame that is shown: 0, or 1 when the start image is frame 0 and not shown."""
+        return 0 if self.shows_start or self.rules.sections_alone else 1
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
@@ -101,7 +115,7 @@ class Plan:
 
     def second_of(self, anchor: Anchor) -> float:
         """When the video meets an anchor."""
-        return FRAMES_PER_LATENT * self.layout.window * anchor.boundary / self.fps
+        return self.rules.section_frames(self.layout.window) * anchor.boundary / self.fps
 
     def anchors_of(self, section: Section) -> tuple[str, ...]:
         """Names of the anchors whose latents the section sees."""
@@ -185,6 +199,10 @@ class Plan:
             record["anchors"] = [[a.name, a.boundary, a.frames, a.first, a.strength] for a in self.anchors]
         if not self.shows_start:
             record["shows_start"] = False
+        if self.rules != CONTINUOUS:
+            record["rules"] = asdict(self.rules)
+        if self.given_seed is not None:
+            record["given_seed"] = self.given_seed
         return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @cached_property
@@ -209,11 +227,6 @@ def _unless_plain(section: Section) -> dict[str, object]:
     if section.images:
         record["images"] = section.images
     return record
-
-
-def pixel_frames(latent_frames: int) -> int:
-    """Pixel frames of so many latent frames: one of the first, four of every further one."""
-    return 1 + FRAMES_PER_LATENT * (latent_frames - 1)
 
 
 def frames_of(seconds: float, fps: int) -> int:

@@ -33,6 +33,12 @@ class TimedPrompt:
     stop: float | None
     text: str
 
+    @property
+    def written(self) -> str:
+        """As people write it."""
+        until = "" if self.stop is None else f"-{_exact(self.stop)}s"
+        return f"[{_exact(self.start)}s{until}: {self.text}]"
+
     def __str__(self) -> str:
         until = "" if self.stop is None else f"-{self.stop:g}s"
         return f"[{self.start:g}s{until}: {self.text[:30]}]"
@@ -64,7 +70,7 @@ def section_prompts(
         InputError: a bracket can't be read, is empty, overlaps another, lies beyond the end or reaches no section; or
             nothing holds for a section.
     """
-    base, timed = _parse(text)
+    base, timed = parse(text)
     if not timed:
         return [SectionPrompt(base)] * len(sections)
     _check(timed, seconds)
@@ -92,13 +98,22 @@ def goes_on(text: str, seconds: float) -> float | None:
         text: as the user wrote it.
         seconds: the video's length.
     """
-    base, timed = _parse(text)
+    base, timed = parse(text)
     last = timed[-1].stop if timed else None
     return last if not base and last is not None and last < seconds else None
 
 
-def _parse(text: str) -> tuple[str, list[TimedPrompt]]:
-    """The base and the timed prompts by start; brackets that name no time are part of the text."""
+def written(base: str, timed: Sequence[TimedPrompt]) -> str:
+    """The text that ``parse`` reads so; prompts are to be without brackets."""
+    return " ".join(filter(None, (base.strip(), *(prompt.written for prompt in timed))))
+
+
+def parse(text: str) -> tuple[str, list[TimedPrompt]]:
+    """The base and the timed prompts by start; brackets that name no time are part of the text.
+
+    Raises:
+        InputError: a bracket names a time and can't be read, or is empty.
+    """
     plain = text.translate(_PLAIN | _DIGITS)
     timed: list[TimedPrompt] = []
     rest, end = "", 0
@@ -118,6 +133,11 @@ def _parse(text: str) -> tuple[str, list[TimedPrompt]]:
         raise InputError(f"the prompt has {broken[0]!r}, which can't be read; {_EXPECTED}.")
     base = " ".join(rest.split()) if timed else text
     return base, sorted(timed, key=lambda prompt: prompt.start)
+
+
+def _exact(second: float) -> str:
+    """All digits of it, and none of an exponent."""
+    return f"{second:.6f}".rstrip("0").rstrip(".")
 
 
 def _names_time(time: str) -> bool:

@@ -6,7 +6,7 @@ same plan, sampler and codec as any job.
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from model.family import Renderer, SamplingParams
 from model.pace import time_step
 from model.pixels import to_bytes
-from model.plan import make_plan
+from model.plan import Plan, make_plan
 
 from .classifier import EVERY, LOOKS, MotionClassifier
 from .motions import MOTIONS
@@ -79,8 +79,13 @@ def render_sections(
         paced = replace(section, time_step=time_step(motion_bias, section.index, len(plan.sections)))
         made = renderer.denoise(paced, latents, conditioning, params, lambda done, steps: None)
         latents.update({section.start + i: made[:, i] for i in range(made.shape[1])})
+    yield from decode_sections(renderer, plan, latents)
+
+
+def decode_sections(renderer: Renderer, plan: Plan, latents: Mapping[int, Tensor]) -> Iterator[np.ndarray]:
+    """The frames [n, h, w, 3] uint8 of each section, in viewer order, from all latents of a video."""
     for section in plan.sections:
-        chunk = info.decoding.chunk(plan, section.index)
+        chunk = renderer.info.decoding.chunk(plan, section.index)
         decoded = renderer.decode(torch.stack([latents[i] for i in chunk.latents], dim=1))
         yield to_bytes(decoded[chunk.skip :][: len(chunk.frames)]).numpy()
 

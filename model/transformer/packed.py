@@ -1,19 +1,13 @@
 """The packed transformer: diffusers' FramePack block stack with a packing of any layout in front."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
 from diffusers import HunyuanVideoFramepackTransformer3DModel
 from diffusers.configuration_utils import register_to_config
-from diffusers.hooks import HookRegistry
-from diffusers.hooks.group_offloading import (
-    _GROUP_OFFLOADING,
-    _LAYER_EXECUTION_TRACKER,
-    _LAZY_PREFETCH_GROUP_OFFLOADING,
-)
 from torch import nn
 
 from farm.errors import InputError
@@ -23,13 +17,14 @@ from .fp8 import use_fp8
 from .inputs import ContextGroup, SectionInputs
 from .memo import SectionMemo, Step
 from .modulation import Modulations, brought_to
-from .patchify import RELEASED, average_pool, make_projections, own_kernel, pad_to
+from .patchify import RELEASED, average_pool, begin_released, make_projections, own_kernel, pad_to
+from .placing import Placeable
 
 Phases = tuple[torch.Tensor, torch.Tensor]
 """Cosines and sines [tokens, head dim] of RoPE."""
 
 
-class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
+class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
     """FramePack's transformer for any layout of the paper (arXiv 2504.12626).
 
     Weights, config and everything that diffusers does with a model are those of its superclass; state dicts load
@@ -44,7 +39,8 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
     """
 
     _repeated_blocks = ["HunyuanVideoTransformerBlock", "HunyuanVideoSingleTransformerBlock"]
-    _streamed_to: torch.device | None = None
+    constants = ("clean_x_embedder", "extra_x_embedders", "image_projection", "context_embedder", "time_text_embed")
+    clean_x_embedder: Any
 
     @register_to_config
     def __init__(
@@ -99,9 +95,14 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
     def add_kernels(self, names: Sequence[str]) -> None:
         """Give each kernel of ``names`` that has none patchify parameters, initialised from the base kernel's.
 
+        A transformer that was never packed gets those of all released kernels as soon as one of them is asked for.
+
         Raises:
             InputError: a name can't be read or its kernel can't have parameters.
         """
+        if self.clean_x_embedder is None and any(self._is_released(name) for name in names):
+            self.clean_x_embedder = begin_released(self.x_embedder.proj)
+            self.register_to_config(has_clean_x_embedder=True)
         missing = [name for name in names if name not in self.extra_x_embedders and not self._is_released(name)]
         if not missing:
             return
@@ -176,68 +177,14 @@ class PackedTransformer(HunyuanVideoFramepackTransformer3DModel):
         flow: torch.Tensor = tokens.flatten(6, 7).flatten(4, 5).flatten(2, 3)
         return flow
 
-    def place(self, device: torch.device | str, *, constants_on: torch.device | str | None = None) -> None:
-        """Move the weights to ``device``, but those that only work ahead of the steps to ``constants_on``, if given.
+    def absent(self) -> AbstractContextManager[None]:
+        """Inside the block the modulation layers are out of the way."""
+        return self._modulations.absent()
 
-        At 13B that leaves 18.15 of 25.75 GB in bf16 on the device. The transformer then needs a memo at every call:
-        with one it brings those weights over for the first step of a section, a layer at a time.
-        """
-        constant = dict(self._constant_modules())
-        with self._modulations.absent():
-            names = [name for name in constant if getattr(self, name, None) is not None]
-            for name in names:
-                setattr(self, name, None)
-            try:
-                self.to(device)
-            finally:
-                for name in names:
-                    setattr(self, name, constant[name])
-        for module in (*constant.values(), *self._modulations.layers):
-            module.to(device if constants_on is None else constants_on)
-
-    def stream_to(self, device: torch.device) -> None:
-        """Keep the weights on the host, in pinned memory; copy each block to ``device`` while the one before computes.
-
-        Done by diffusers' group offloading. What works ahead of the steps is brought over a layer at a time: offloading
-        knows nothing of it, so it has to be absent whenever its hooks run.
-        """
-        with self._modulations.absent():
-            if device.type == "cuda":
-                for weight in (*self.parameters(), *self.buffers()):  # one by one, for they would be there twice
-                    weight.data = weight.data.pin_memory()
-            self.enable_group_offload(
-                onload_device=device,
-                offload_device=torch.device("cpu"),
-                offload_type="block_level",
-                num_blocks_per_group=1,
-                use_stream=device.type == "cuda",
-            )
-        self._streamed_to = device
-
-    @contextmanager
-    def on_host(self) -> Iterator[None]:
-        """Inside the block a streamed transformer lies on the host without hooks, so that layers may join and leave."""
-        device, self._streamed_to = self._streamed_to, None
-        if device is not None:
-            hooks = HookRegistry.check_if_exists_or_initialize(self)
-            for name in (_GROUP_OFFLOADING, _LAYER_EXECUTION_TRACKER, _LAZY_PREFETCH_GROUP_OFFLOADING):
-                hooks.remove_hook(name, recurse=True)
-            self.to("cpu")
-        try:
-            yield
-        finally:
-            if device is not None:
-                self.stream_to(device)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """``forward``, around which hooks run; see there."""
-        with nullcontext() if self._streamed_to is None else self._modulations.absent():
-            return super().__call__(*args, **kwargs)
-
-    def _constant_modules(self) -> list[tuple[str, nn.Module]]:
-        """The modules beside the modulation layers that work once per section."""
-        names = ("clean_x_embedder", "extra_x_embedders", "image_projection", "context_embedder", "time_text_embed")
-        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+    def ahead_layers(self) -> list[nn.Module]:
+        """The modulation layers. With ``constants``, 3.8 of the released 12.9 billion weights work ahead of the
+        steps."""
+        return self._modulations.layers
 
     @cached_property
     def _modulations(self) -> Modulations:

@@ -68,6 +68,19 @@ def make_projections(names: Iterable[str], base: nn.Conv3d) -> dict[str, nn.Conv
     return projections
 
 
+def begin_released(base: nn.Conv3d) -> nn.Module:
+    """Diffusers' module with projections for the released kernels, each initialised from ``base``."""
+    from diffusers.models.transformers.transformer_hunyuan_video_framepack import HunyuanVideoHistoryPatchEmbed
+
+    weight = base.weight
+    with torch.device(weight.device):
+        embedder: nn.Module = HunyuanVideoHistoryPatchEmbed(base.in_channels, base.out_channels).to(weight.dtype)
+    if weight.device.type != "meta":
+        for name in RELEASED.values():
+            initialise(getattr(embedder, name), base)
+    return embedder.requires_grad_(weight.requires_grad)
+
+
 @torch.no_grad()
 def initialise(projection: nn.Conv3d, base: nn.Conv3d) -> None:
     """Make ``projection`` equal to average-pooling and then ``base``.

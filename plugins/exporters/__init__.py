@@ -1,5 +1,5 @@
 """Exporters: what turns a video's frames into a file."""
 
-from .base import Exporter, ExportInfo
+from .base import Exporter, ExportInfo, Options
 
-__all__ = ["ExportInfo", "Exporter"]
+__all__ = ["ExportInfo", "Exporter", "Options"]

@@ -3,18 +3,63 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from farm.errors import FarmError
 from farm.files import written_aside
 
-__all__ = ["ExportInfo", "Exporter", "Frame", "checked", "written_aside"]
+__all__ = [
+    "ExportInfo",
+    "Exporter",
+    "Frame",
+    "Moment",
+    "Options",
+    "SectionInfo",
+    "TimedPrompt",
+    "checked",
+    "chosen",
+    "written_aside",
+]
 
 Frame = npt.NDArray[np.uint8]
 """One picture, RGB, uint8 [height, width, 3]."""
+
+
+class Options(BaseModel):
+    """What an exporter's options are made from: fields with defaults, ranges and descriptions, which are its form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+@dataclass(frozen=True)
+class SectionInfo:
+    """A section of the video: its number from 0, the first of its frames in the file, how many, and its prompt."""
+
+    index: int
+    first_frame: int
+    frames: int
+    prompt: str
+
+
+@dataclass(frozen=True)
+class TimedPrompt:
+    """A prompt and the seconds of the file from which and to which it holds."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A picture that was given, and the second of the file at which it stands: ``keyframe-000``, ``end_image``."""
+
+    second: float
+    name: str
 
 
 @dataclass(frozen=True)
@@ -26,9 +71,15 @@ class ExportInfo:
         height: pixels.
         fps: frames per second.
         frames: how many frames the iterator yields.
-        crf: quality of lossy encoders, 0 (best) to 51, as in ``RenderRequest.mp4_crf``.
+        crf: quality of lossy encoders, 0 (best) to 51, as in ``Export.mp4_crf``; what an option called ``crf`` is
+            when it was not given.
+        options: an instance of the exporter's ``options``; None for one that has none.
         title: the job's name, may be empty.
         metadata: short facts to store inside the file, such as prompt and seed.
+        file_name: what the file is called when people fetch it; ``video_name``: the same of the job's first file.
+        sections, prompts, keyframes: what is seen when, in viewer order.
+        latents: files of the sections' latents (safetensors), in viewer order; to be read only.
+        sound: a file whose first audio stream belongs to the video, None without sound.
     """
 
     width: int
@@ -38,6 +89,14 @@ class ExportInfo:
     crf: int = 16
     title: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    options: Any = None
+    file_name: str = ""
+    video_name: str = ""
+    sections: tuple[SectionInfo, ...] = ()
+    prompts: tuple[TimedPrompt, ...] = ()
+    keyframes: tuple[Moment, ...] = ()
+    latents: tuple[Path, ...] = ()
+    sound: Path | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,6 +112,13 @@ class Exporter(Protocol):
         name: what users pick, lower case, such as ``mp4``.
         extension: with the dot, such as ``.mp4``.
         media_type: such as ``video/mp4``.
+
+    It may also have:
+        title: what it is, in one line, for people.
+        options: a class made from ``Options``.
+        carries_sound: True when it writes ``info.sound`` into the file.
+        reads_latents: True when it needs ``info.latents``, which are empty otherwise.
+        unavailable: why it can't be used on this machine, in one line; empty when it can.
     """
 
     name: str
@@ -69,6 +135,26 @@ class Exporter(Protocol):
             info: facts about the video.
         """
         ...
+
+
+Chosen = TypeVar("Chosen", bound=BaseModel)
+
+
+def chosen(model: type[Chosen], info: ExportInfo) -> Chosen:
+    """The options that ``info`` has, as ``model``; its field ``crf``, if it has one, is ``info.crf`` by default.
+
+    Raises:
+        FarmError: one is not what the model expects.
+    """
+    if isinstance(info.options, model):
+        return info.options
+    given = dict(info.options or {})
+    if "crf" in model.model_fields and given.get("crf") is None:
+        given["crf"] = info.crf
+    try:
+        return model.model_validate(given)
+    except ValueError as error:
+        raise FarmError(f"the options {given} can't be used: {' '.join(str(error).split())}") from None
 
 
 def checked(frames: Iterator[Any], info: ExportInfo) -> Iterator[Frame]:

@@ -1,15 +1,17 @@
 """Another frame rate for finished frames: the video keeps its length, whatever rate the model makes frames at."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice, repeat
 
 import av
 import numpy as np
 
-from .base import Frame
+from .base import ExportInfo, Frame
 
-REPEAT, MOTION = "repeat", "motion"
+REPEAT, MOTION, BLEND = "repeat", "motion", "blend"
+_MODES = {MOTION: "mci", BLEND: "blend"}
 
 
 def frame_count(frames: int, fps: int, output_fps: int) -> int:
@@ -25,15 +27,24 @@ def at_rate(frames: Iterator[Frame], count: int, fps: int, output_fps: int, meth
         count, fps: of ``frames``.
         output_fps: wanted.
         method: ``repeat`` shows at each moment the frame that is on screen then, so frames are dropped or doubled and
-            none is changed; ``motion`` computes what lies between frames along their motion (``minterpolate`` of
-            ffmpeg).
+            none is changed; ``motion`` computes what lies between frames along their motion, ``blend`` mixes
+            neighbours (``minterpolate`` of ffmpeg).
     """
     if fps == output_fps:
         return frames
     wanted = frame_count(count, fps, output_fps)
-    if method == MOTION:
-        return islice(_interpolated(frames, fps, output_fps), wanted)
+    if method in _MODES:
+        return islice(_interpolated(frames, fps, output_fps, _MODES[method]), wanted)
     return _held(frames, fps, output_fps, wanted)
+
+
+def slower(
+    frames: Iterator[Frame], info: ExportInfo, wanted: int | None, most: int
+) -> tuple[Iterator[Frame], ExportInfo]:
+    """The same video at ``wanted`` frames a second, or at its own, ``most`` at most."""
+    fps = min(wanted or info.fps, most)
+    shown = at_rate(frames, info.frames, info.fps, fps)
+    return shown, replace(info, fps=fps, frames=frame_count(info.frames, info.fps, fps))
 
 
 def _held(frames: Iterator[Frame], fps: int, output_fps: int, wanted: int) -> Iterator[Frame]:
@@ -50,7 +61,7 @@ def _held(frames: Iterator[Frame], fps: int, output_fps: int, wanted: int) -> It
         pass
 
 
-def _interpolated(frames: Iterator[Frame], fps: int, output_fps: int) -> Iterator[Frame]:
+def _interpolated(frames: Iterator[Frame], fps: int, output_fps: int, mode: str) -> Iterator[Frame]:
     """Without end: the filter holds back the last frames, so copies of the last one are sent after it."""
     first = next(frames)
     height, width = first.shape[:2]
@@ -59,7 +70,7 @@ def _interpolated(frames: Iterator[Frame], fps: int, output_fps: int) -> Iterato
     nodes = [
         source,
         graph.add("format", "yuv444p"),
-        graph.add("minterpolate", f"fps={output_fps}"),
+        graph.add("minterpolate", f"fps={output_fps}:mi_mode={mode}"),
         graph.add("format", "rgb24"),
         graph.add("buffersink"),
     ]

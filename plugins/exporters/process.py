@@ -10,36 +10,60 @@ import pickle
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import farm.errors
-from farm.errors import FarmError, PluginError, ProcessLostError
+from farm.errors import FarmError, PluginError, PluginFault, ProcessLostError
 from farm.processes import Child
 
-from ..manager import OfferedExporter
+from ..manager import OfferedExporter, OfferedPostProcessor
+from ..post.base import Shape
 from ..probe import ending
 from .base import ExportInfo, Frame
+from .written import Facts
 
 WORKER = "plugins.exporters.worker"
+NOTED = 8000
+"""Bytes of what an exporter printed last that are noted on its failure, for the log."""
+
+
+Step = tuple[OfferedPostProcessor, Mapping[str, Any]]
+"""A post-processor and the options that were given."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished export. ``file``: what it is, as a look at it said; ``shape``: of the frames that are in it."""
+
+    file: Facts
+    shape: Shape
 
 
 def export_apart(
-    exporter: OfferedExporter, frames: Iterator[Frame], path: Path, info: ExportInfo, seconds: float
-) -> None:
-    """Let ``exporter`` write ``path``; memory holds one frame.
+    exporter: OfferedExporter,
+    frames: Iterator[Frame],
+    path: Path,
+    info: ExportInfo,
+    seconds: float,
+    steps: Sequence[Step] = (),
+) -> Written:
+    """Let ``exporter`` write ``path``, look at what it wrote, and give what that is; memory holds one frame.
 
     Args:
         exporter: which one.
         frames: uint8 [height, width, 3] in viewer order.
         path: what to write; temporary files go to its folder, too.
-        info: facts about the video.
+        info: facts about ``frames``; ``options`` are those that differ from the exporter's own, by name.
         seconds: for how long it may do nothing.
+        steps: post-processors that the frames pass before, in that order and in the same process.
 
     Raises:
-        PluginError: it failed, crashed, or took no frame for ``seconds``; says which.
+        PluginFault: its own code failed, or wrote no whole file, and would again; says where.
+        PluginError: it could not be loaded, crashed, or took no frame for ``seconds``; says which.
         ProcessLostError: it was killed from outside.
         FarmError: another error of the farm that it raised, such as StorageError for a full disk.
         OSError, MemoryError: as it raised them.
@@ -53,7 +77,7 @@ def export_apart(
             answer = b""
             with suppress(BrokenPipeError):  # it ended early; its answer says why
                 with child.limited():
-                    pickle.dump((exporter, path, info), child.stdin)
+                    pickle.dump((exporter, path, info, tuple(steps)), child.stdin)
                     child.stdin.flush()
                 for frame in frames:
                     with child.limited():
@@ -69,11 +93,16 @@ def export_apart(
                 f"exporter {exporter.name!r} did nothing for {seconds:g} s and was stopped; "
                 "set FARM_EXPORTER_SECONDS higher if it needs longer."
             )
-        _judge(exporter.name, answer, child.process.returncode, noise)
+        try:
+            return _judge(exporter.name, answer, child.process.returncode, noise)
+        except Exception as error:
+            noise.seek(0)
+            error.add_note(f"What its process said:\n{noise.read()[-NOTED:].decode(errors='replace')}")
+            raise
 
 
-def _judge(name: str, answer: bytes, code: int, noise: IO[bytes]) -> None:
-    """Raise what the exporter's answer says, or why there is none."""
+def _judge(name: str, answer: bytes, code: int, noise: IO[bytes]) -> Written:
+    """What it wrote; raises what the exporter's answer says, or why there is none."""
     try:
         said: dict[str, Any] = json.loads(answer)
     except ValueError:
@@ -85,8 +114,12 @@ def _judge(name: str, answer: bytes, code: int, noise: IO[bytes]) -> None:
         how = f"was ended by {ending(code)}" if code < 0 else f"ended with {ending(code)}"
         raise PluginError(f"exporter {name!r} {how} in the middle of its work{last}.") from None
     if "error" not in said:
-        return
-    kind, message = said["error"], said["message"]
+        return Written(said["written"], Shape(**said["shape"]))
+    kind, message, where = said["error"], said["message"], said["where"]
+    at = f" ({where})" if where else ""
+    if said["hopeless"]:
+        spoken = kind in ("PluginError", "FarmError")
+        raise PluginFault(f"{message}{at}" if spoken else f"exporter {name!r} failed: {kind}: {message}{at}", where)
     ours = getattr(farm.errors, kind, None)
     if isinstance(ours, type) and issubclass(ours, FarmError):
         raise ours(message)
@@ -94,4 +127,4 @@ def _judge(name: str, answer: bytes, code: int, noise: IO[bytes]) -> None:
         raise OSError(said["errno"], message)
     if kind == "MemoryError":
         raise MemoryError(message)
-    raise PluginError(f"exporter {name!r} failed: {kind}: {message}")
+    raise PluginError(f"exporter {name!r} failed: {kind}: {message}{at}", where)

@@ -1,5 +1,7 @@
 import httpx
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from farm.client import FarmClient
 from farm.errors import FarmError, InputError
@@ -37,8 +39,26 @@ def test_orders_say_which_models_were_trained_for_them(client: FarmClient):
     assert {"vanilla", "inverted", "endpoints", "bisect", "fanout:k"} <= set(orders)
     model = client.models()[0]
     assert model["name"] == "puppet" and model["window"] == 9
+    assert orders.pop("auto")["trained_for"] == orders["vanilla"]["trained_for"]
     for name, order in orders.items():
         assert ("puppet" in order["trained_for"]) == (name in model["orders"])
+
+
+def test_an_order_is_chosen_for_the_devices_of_the_farm(farm: LiveFarm, client: FarmClient):
+    asked = {"prompt": "The puppet waves", "total_second_length": 9.6, "order": "auto"}
+    assert client.plan(seconds=9.6, order="auto")["order"] == "inverted"
+    for index in range(2):
+        farm.store.upsert_replica(f"r{index}", "n", "CPU", "idle", more={"seat": f"cpu-{index}"})
+    try:
+        preview = client.plan(seconds=9.6, order="auto")
+        job = client.submit(picture(), asked)
+        assert job["request"]["order"] == preview["order"] == "bisect"
+        (why,) = [note for note in job["notes"] if note.startswith("order bisect: on 2 devices")]
+        assert why in preview["notes"]
+        assert why in [event.message for event in farm.store.events(job["id"])]
+    finally:
+        for index in range(2):
+            farm.store.remove_replica(f"r{index}")
 
 
 def test_broken_checkpoint_is_reported_not_fatal(client: FarmClient, tmp_path, monkeypatch: pytest.MonkeyPatch):
@@ -60,7 +80,11 @@ def test_preset_file_saved_now_is_listed_and_usable_now(farm: LiveFarm, client: 
 
 
 def test_exporters_plugins_and_nodes_are_listed(farm: LiveFarm, client: FarmClient):
-    assert {"name": "mp4", "extension": ".mp4", "media_type": "video/mp4"} in client.exporters()
+    exporters = {exporter["name"]: exporter for exporter in client.exporters()}
+    mp4 = exporters["mp4"]
+    assert (mp4["extension"], mp4["media_type"], mp4["carries_sound"]) == (".mp4", "video/mp4", True)
+    crf = next(option for option in exporters["webm"]["options"] if option["name"] == "crf")
+    assert (crf["kind"], crf["minimum"], crf["maximum"], crf["default"]) == ("integer", 0, 63, None)
     assert any(p["name"] == "built-in" and p["enabled"] for p in client.plugins())
     farm.store.upsert_replica("r-1", "node-a", "cpu", "idle")
     (node,) = client.nodes()
@@ -115,8 +139,33 @@ def test_loras_are_listed_and_checked_at_the_door(client: FarmClient, farm_home)
     assert client.loras() == []
     (farm_home / "loras/people").mkdir(parents=True)
     (farm_home / "loras/people/dancer.safetensors").write_bytes(b"no weights")
-    assert client.loras() == [{"name": "people/dancer", "bytes": 10}]
+    assert [(lora["name"], lora["bytes"], lora["triggers"]) for lora in client.loras()] == [("people/dancer", 10, [])]
+    assert "cut short" in client.loras()[0]["error"]
+    save_file({"x": torch.zeros(1)}, farm_home / "loras/ink.safetensors", {"modelspec.trigger_phrase": "ink style"})
+    assert (client.loras()[0]["name"], client.loras()[0]["triggers"]) == ("ink", ["ink style"])
     with pytest.raises(InputError, match="Did you mean 'people/dancer'"):
         client.submit(picture(), {"prompt": "x", "loras": ["people/dancr"]})
     with pytest.raises(InputError, match="cut short or no safetensors file"):
         client.submit(picture(), {"prompt": "x", "loras": ["people/dancer:0.5"]})
+
+
+def test_a_plugin_that_was_just_saved_is_there_without_a_restart(
+    farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("farm.api.context.LOOK_SECONDS", 0.0)
+    path = farm.settings.plugins_dir / "late.py"
+    before = {exporter["name"] for exporter in client.exporters()}
+    path.write_text(
+        "from plugins.hookspecs import hookimpl\n\n\nclass Late:\n"
+        "    name, extension, media_type = 'late', '.late', 'text/plain'\n\n"
+        "    def export(self, frames, path, info):\n        path.write_text('late')\n\n\n"
+        "@hookimpl\ndef farm_exporters():\n    return [Late()]\n"
+    )
+    try:
+        assert {exporter["name"] for exporter in client.exporters()} == before | {"late"}
+        assert client.check(picture(), {"prompt": "x", "exporter": "late"})["request"]["exporter"] == "late"
+        path.write_text("nonsense(")
+        assert any(plugin["reason"] for plugin in client.plugins() if plugin["name"] == "late")
+    finally:
+        path.unlink()
+    assert {exporter["name"] for exporter in client.exporters()} == before

@@ -12,8 +12,11 @@ from farm.api import following
 from farm.client import FarmClient
 from farm.errors import DatabaseError, NotFoundError
 from farm.jobs.records import Artifact, FailureKind
-from tests.support.api import LiveFarm, live_farm, picture
+from tests.support.api import LiveFarm, live_farm
+from tests.support.clips import flat
 
+DRAWN = flat("teal")
+"""A picture of which there is nothing to note."""
 FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 4, "seed": 5}
 
 
@@ -26,7 +29,7 @@ def finish(farm: LiveFarm, job_id: str) -> None:
 
 
 def test_stream_tells_history_then_progress_then_the_end(farm: LiveFarm, client: FarmClient):
-    job_id = client.submit(picture(), FIELDS)["id"]
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     stream = client.events(job_id)
     first = next(stream)
     assert (first["event"], first["data"]["kind"]) == ("job_created", "job_created") and first["id"] > 0
@@ -56,7 +59,7 @@ def test_stream_tells_history_then_progress_then_the_end(farm: LiveFarm, client:
 
 
 def test_stream_is_taken_up_after_the_last_event_seen(farm: LiveFarm, client: FarmClient):
-    job_id = client.submit(picture(), FIELDS)["id"]
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     client.cancel(job_id)
     told = [m for m in client.events(job_id) if m["id"]]
     assert [m["event"] for m in told] == ["job_created", "job_cancelled"]
@@ -67,7 +70,7 @@ def test_stream_is_taken_up_after_the_last_event_seen(farm: LiveFarm, client: Fa
 def test_quiet_stream_sends_heartbeats(farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(following, "POLL_SECONDS", 0.02)
-    job_id = client.submit(picture(), FIELDS)["id"]
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     headers = {"Authorization": f"Bearer {farm.token}"}
     with httpx.stream("GET", f"{farm.url}/api/v1/jobs/{job_id}/events", headers=headers, timeout=10) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -76,7 +79,7 @@ def test_quiet_stream_sends_heartbeats(farm: LiveFarm, client: FarmClient, monke
 
 
 def test_stream_of_a_deleted_job_ends(farm: LiveFarm, client: FarmClient):
-    job_id = client.submit(picture(), FIELDS)["id"]
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     stream = client.events(job_id)
     next(stream)
     client.cancel(job_id)
@@ -89,10 +92,10 @@ def test_stream_of_a_deleted_job_ends(farm: LiveFarm, client: FarmClient):
 def test_client_follows_a_job_over_a_server_that_restarts(checkpoint, tmp_path, monkeypatch: pytest.MonkeyPatch):
     """The stream goes on on the new server, from where it broke off; nothing is told twice."""
     monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
-    monkeypatch.setattr("farm.client.RECONNECT_SECONDS", 0.05)
+    monkeypatch.setattr("farm.client.jobs.RECONNECT_SECONDS", 0.05)
     with live_farm(tmp_path) as farm:
         client = farm.client()
-        job_id = client.submit(picture(), FIELDS)["id"]
+        job_id = client.submit(DRAWN, FIELDS)["id"]
         port = int(farm.url.rsplit(":", 1)[1])
         stream = client.events(job_id)
         seen = [next(stream), next(stream)]
@@ -110,7 +113,7 @@ def test_many_idle_readers_cost_one_look_at_the_store(
     farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch
 ):
     """200 readers of waiting jobs took 95% of a core once: each asked the store four times a second."""
-    jobs = [client.submit(picture(), FIELDS)["id"] for _ in range(4)]
+    jobs = [client.submit(DRAWN, FIELDS)["id"] for _ in range(4)]
     looks: list[int] = []
     reads: list[str] = []
     kept: list[Iterator[str]] = []
@@ -138,7 +141,7 @@ def test_many_idle_readers_cost_one_look_at_the_store(
 
 def test_readers_are_bounded(farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(following, "MOST_READERS", 2)
-    job_id = client.submit(picture(), FIELDS)["id"]
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     url = f"{farm.url}/api/v1/jobs/{job_id}/events"
     headers = {"Authorization": f"Bearer {farm.token}"}
     with httpx.stream("GET", url, headers=headers) as one, httpx.stream("GET", url, headers=headers) as two:
@@ -156,20 +159,21 @@ def test_readers_are_bounded(farm: LiveFarm, client: FarmClient, monkeypatch: py
     raise AssertionError("the places of readers that left were not free again")
 
 
-def test_a_long_history_is_told_whole_and_once(farm: LiveFarm, client: FarmClient):
-    job_id = client.submit(picture(), FIELDS)["id"]
-    for number in range(1300):
+def test_a_long_history_is_told_whole_and_once(farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(following, "PAGE", 50)
+    job_id = client.submit(DRAWN, FIELDS)["id"]
+    for number in range(130):
         farm.store.add_event(job_id, "note", str(number))
     client.cancel(job_id)
     told = [m["data"]["message"] for m in client.events(job_id) if m["event"] == "note"]
-    assert told == [str(number) for number in range(1300)]
+    assert told == [str(number) for number in range(130)]
 
 
 def test_streams_end_when_the_database_goes_and_go_on_when_it_is_back(
     farm: LiveFarm, client: FarmClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("farm.client.RECONNECT_SECONDS", 0.05)
-    job_id = client.submit(picture(), FIELDS)["id"]
+    monkeypatch.setattr("farm.client.jobs.RECONNECT_SECONDS", 0.05)
+    job_id = client.submit(DRAWN, FIELDS)["id"]
     stream = client.events(job_id)
     assert next(stream)["event"] == "job_created"
     glance = farm.store.glance

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from farm.client import FarmClient
-from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, DamagedArtifactError, DatabaseError, NotFoundError
 from farm.jobs.records import FailureKind, JobState
 from farm.store.database import Database
+from farm.work.reference import render_in_process
 from tests.support.api import LiveFarm, picture
 
 FIELDS = {"prompt": "The puppet waves", "total_second_length": 2.4, "steps": 1, "seed": 5}
@@ -208,7 +208,7 @@ def test_a_database_that_is_away_is_said_with_when_to_come_back(farm: LiveFarm, 
     def away(*args: object, **options: object) -> None:
         raise DatabaseError("the database can't be used: connection refused.")
 
-    monkeypatch.setattr(farm.store, "list_jobs", away)
+    monkeypatch.setattr(farm.store, "page", away)
     answer = httpx.get(f"{farm.url}/api/v1/jobs", headers={"Authorization": f"Bearer {farm.token}"})
     assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
     with pytest.raises(DatabaseError):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from farm import connections
-from farm.api import wall
+from farm.api import paced
 from farm.api.app import create_app
 from farm.api.wall import OPEN_PATHS
 from farm.settings import Settings
@@ -78,7 +78,7 @@ def test_the_token_is_asked_for_before_a_byte_of_the_body_is_read(farm: LiveFarm
         status, headers, body = answer_of(connection)
         assert status == 401 and body["error"]["type"] == "AuthError"
         assert headers["connection"] == "close" and headers["www-authenticate"] == "Bearer"
-        assert time.monotonic() - began < wall.LINGER_SECONDS + 3
+        assert time.monotonic() - began < paced.LINGER_SECONDS + 3
 
 
 def test_bodies_without_a_token_take_neither_memory_nor_disk(farm: LiveFarm) -> None:
@@ -101,7 +101,7 @@ def test_bodies_without_a_token_take_neither_memory_nor_disk(farm: LiveFarm) -> 
 @pytest.mark.parametrize(
     ("length", "headers", "status"),
     [
-        (wall.MAX_BODY + 1, {}, 413),
+        (paced.MAX_BODY + 1, {}, 413),
         (None, {"Transfer-Encoding": "chunked"}, 411),
     ],
 )
@@ -113,7 +113,7 @@ def test_bodies_that_are_too_large_or_of_unknown_length_are_not_read(farm, lengt
 
 
 def test_a_body_that_stops_is_not_waited_for(farm: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wall, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(paced, "SILENCE_SECONDS", 0.3)
     with connect(farm) as connection:
         connection.sendall(head(farm, "/api/v1/jobs", MEGABYTE, farm.token) + b"--b\r\n")
         status, _, body = answer_of(connection)
@@ -121,8 +121,8 @@ def test_a_body_that_stops_is_not_waited_for(farm: LiveFarm, monkeypatch: pytest
 
 
 def test_a_body_that_trickles_is_not_waited_for(farm: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wall, "LEAST_RATE", 1e12)
-    monkeypatch.setattr(wall, "FIRST_SECONDS", 0.5)
+    monkeypatch.setattr(paced, "LEAST_RATE", 1e12)
+    monkeypatch.setattr(paced, "FIRST_SECONDS", 0.5)
     with connect(farm) as connection:
         part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
         connection.sendall(head(farm, "/api/v1/jobs", MEGABYTE, farm.token) + part)
@@ -145,7 +145,7 @@ def test_a_body_that_trickles_is_not_waited_for(farm: LiveFarm, monkeypatch: pyt
 
 def test_only_some_large_bodies_come_at_a_time(farm: LiveFarm) -> None:
     with ExitStack() as stack:
-        for _ in range(wall.UPLOADS):
+        for _ in range(paced.UPLOADS):
             connection = stack.enter_context(connect(farm))
             connection.sendall(head(farm, "/api/v1/jobs", 10 * MEGABYTE, farm.token) + b"--b\r\n")
         time.sleep(0.3)

@@ -21,13 +21,13 @@ from pathlib import Path
 import psutil
 
 from farm.client import FarmClient
-from farm.cluster.local import render_in_process
 from farm.errors import FarmError
 from farm.jobs.names import use_of
 from farm.jobs.records import Attempt, AttemptState
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
+from farm.work.reference import render_in_process
 from tests.support.api import picture
 from tests.support.farms import Farm, wait_for
 from tests.support.services import Service, running_service

@@ -2,7 +2,7 @@
 
 import json
 
-from farm.cluster.local import render_in_process
+from farm.work.reference import render_in_process
 from tests.support.api import LiveFarm, picture
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,9 @@ def test_bad_file_option_is_one_clear_line(run, farm: LiveFarm, options: list[st
 
 def test_jobs_lists_and_filters(run, job: str):
     listed = run("jobs", "--search", "Take")
-    assert job in listed.out and "[b]Take[/b] 1" in listed.out and "pending" in listed.out
+    assert job[:8] in listed.out and "[b]Take[/b] 1" in listed.out and "pending" in listed.out
     assert json.loads(run("jobs", "--json").out)["total"] >= 1
-    assert "No jobs" in run("jobs", "--owner", "nobody").out
+    assert "No such jobs" in run("jobs", "--owner", "nobody").out
 
 
 def test_job_is_found_by_the_beginning_of_its_id(run, job: str):
@@ -96,11 +97,11 @@ def test_job_is_found_by_the_beginning_of_its_id(run, job: str):
 
 def test_verbs_change_the_state(run, job: str):
     assert "paused" in run("pause", job).out
-    assert "pending" in run("resume", job).out
+    assert "goes on" in run("resume", job).out
     outcome = run("retry", job)
     assert outcome.code == 1 and outcome.err.startswith("error: ") and len(outcome.err.splitlines()) == 1
-    assert json.loads(run("cancel", job, "--json").out)["state"] == "cancelled"
-    assert run("delete", job, "--yes").out == f"deleted {job}\n"
+    assert json.loads(run("cancel", job, "--json").out) == {"done": [job], "refused": []}
+    assert run("delete", job, "--yes").out == f"{job[:8]}: deleted\n"
     assert run("show", job).code == 1
 
 
@@ -128,7 +129,8 @@ def test_watch_follows_to_the_end_and_tells_success_by_exit_code(run, farm: Live
 def test_watch_json_prints_a_line_per_event_and_fails_for_a_cancelled_job(run, job: str):
     run("cancel", job)
     outcome = run("watch", job, "--json")
-    assert [json.loads(line)["event"] for line in outcome.out.splitlines()] == ["job_created", "job_cancelled", "end"]
+    events = [json.loads(line)["event"] for line in outcome.out.splitlines()]
+    assert [event for event in events if event != "job_note"] == ["job_created", "job_cancelled", "end"]
     assert outcome.code == 1 and "was cancelled" in outcome.err
 
 
@@ -186,5 +188,74 @@ def test_no_farm_and_wrong_token_are_one_line_and_exit_code_1(run, farm: LiveFar
 def test_address_of_the_running_service_is_found(run, farm: LiveFarm, job: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("FARM_URL")
     write_state(farm.settings, ServiceState("ready", os.getpid(), farm.url))
-    assert job in run("jobs").out
+    assert job[:8] in run("jobs").out
     assert run("token").out.strip() == farm.token
+
+
+def test_many_jobs_by_their_ids_or_by_their_state(run, farm: LiveFarm, tmp_path) -> None:
+    (tmp_path / "start.png").write_bytes(picture())
+    fields = ["-p", "Waves", "-s", "1.2", "--steps", "1", "--set", "owner=many"]
+    ids = [str(run("submit", tmp_path / "start.png", *fields, "--name", f"n{n}").out.strip()) for n in range(3)]
+    paused = run("pause", ids[0][:12], ids[1][:12])
+    assert paused.code == 0 and paused.out.count("paused") == 2
+    again = run("pause", *ids)
+    assert again.code == 0 and again.out.count("paused") == 1 and "is paused" in again.err
+    assert run("pause", *ids).code != 0, "there was nothing left to do"
+    moved = run("move", ids[2], "first")
+    assert moved.code == 0, moved.err
+    resumed = run("resume", "--state", "paused", "--owner", "many", "--json")
+    assert sorted(json.loads(resumed.out)["done"]) == sorted(ids)
+    assert run("cancel", "--state", "pending", "--owner", "many").code == 0
+    assert run("delete", *ids, "-y").out.count("deleted") == 3
+    nothing = run("delete")
+    assert nothing.code == 2 and "--state cancelled" in nothing.err
+    both = run("cancel", ids[0], "--state", "pending")
+    assert both.code == 2 and "not both" in both.err
+
+
+def test_a_batch_is_queued_listed_and_cancelled_together(run, farm: LiveFarm, tmp_path) -> None:
+    for name, size in (("cat", 64), ("dog", 80)):
+        (tmp_path / f"{name}.png").write_bytes(picture(size, size))
+    (tmp_path / "prompts.txt").write_text("The puppet waves\n\nThe puppet bows\n")
+    images = [tmp_path / "cat.png", tmp_path / "dog.png"]
+    fields = ["-s", "1.2", "--set", "owner=batcher", "--prompts", tmp_path / "prompts.txt", "--sweep", "steps=1,2"]
+    made = run("submit", *images, *fields, "--batch", "evening", "--name", "Try")
+    assert made.code == 0 and len(made.out.split()) == 8 and "8 jobs of evening" in made.err
+    listed = json.loads(run("jobs", "--batch", "evening", "--json").out)
+    assert listed["total"] == 8
+    names = {job["name"] for job in listed["jobs"]}
+    assert "Try cat, The puppet waves, steps 1" in names and "Try dog, The puppet bows, steps 2" in names
+    assert len({job["request"]["image_sha256"] for job in listed["jobs"]}) == 2
+    cancelled = run("cancel", "--batch", "evening")
+    assert cancelled.code == 0 and cancelled.out.count("cancelled") == 8
+    for wrong, word in (
+        (["--sweep", "steps"], "FIELD=A,B"),
+        (["--prompts", tmp_path / "none.txt"], "can't read"),
+        (["--seeds", "2", "--watch"], "for one job"),
+    ):
+        refused = run("submit", images[0], "-p", "x", *wrong)
+        assert refused.code == 2 and word in refused.err
+
+
+def test_a_queue_of_framepack_studio_becomes_jobs(run, farm: LiveFarm, tmp_path: Path) -> None:
+    job = {"prompt": "The puppet waves", "steps": 1, "total_second_length": 1.2, "latent_window_size": 9, "shine": 2}
+    queue = {
+        name: {
+            **job,
+            "id": name,
+            "status": "pending",
+            "seed": seed,
+            "saved_input_image_path": f"queue_images/{name}.png",
+        }
+        for seed, name in enumerate("ab")
+    }
+    with zipfile.ZipFile(tmp_path / "queue.zip", "w") as archive:
+        archive.writestr("queue.json", json.dumps(queue))
+        for name in queue:
+            archive.writestr(f"queue_images/{name}.png", picture())
+    made = run("submit", "--from", tmp_path / "queue.zip", "--model", "puppet", "--name", "From Studio")
+    assert made.code == 0 and len(made.out.split()) == 2, made.err
+    assert made.err.count("left out: shine") == 1 and "2 jobs of batch-" in made.err
+    found = [farm.client().job(job_id)["job"]["request"] for job_id in made.out.split()]
+    assert [request["seed"] for request in found] == [0, 1] and {request["steps"] for request in found} == {1}
+    assert run("cancel", *made.out.split()).code == 0

@@ -1,5 +1,6 @@
 """The board without Ray: rows in, decisions out, and what becomes of failures."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from farm.cluster.queue import ALL_SECONDS, QueueReader
 from farm.cluster.seats import seat_of_row, seat_to_row
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, TaskKind
 from farm.scheduling.records import Hold, SeatState, SeatView, TaskView
-from farm.scheduling.troubles import Fails, Quarantine
+from farm.scheduling.verdicts import Fails, Quarantine
 from farm.store import tables as t
 from farm.store.attempts import Judgement
 from farm.store.database import Database
@@ -171,6 +172,21 @@ def test_a_new_coordinator_knows_which_replica_was_sick(store: JobStore) -> None
     board = Board()
     board.remember(store.endings(), {"healthy": "healthy"})
     assert not board.ledger.quarantined
+
+
+@pytest.mark.parametrize("task", ["export", "export-1"])
+def test_no_export_makes_up_for_what_a_seat_fails_with_its_model(task: str) -> None:
+    """Whichever of a job's exports it is."""
+    moment = datetime.now(UTC)
+
+    def ended(name: str, state: AttemptState, failure: FailureKind | None) -> Attempt:
+        return Attempt(name, f"job.{name}", "job", 1, "r", state, moment, moment, failure)
+
+    board = Board()
+    failed = ended("section-000", AttemptState.FAILED, FailureKind.REPLICA)
+    board.remember([failed, ended(task, AttemptState.COMMITTED, None)], {"r": "seat"})
+    assert len(board.ledger.failures("job.section-000")) == 1
+    assert board.ledger._seats["seat"][-1].kind is FailureKind.REPLICA, "the export says nothing of the device"
 
 
 def test_owners_keep_what_they_have_used(store: JobStore) -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from farm.cluster.board import Board
 from farm.cluster.devices import Slot
-from farm.cluster.dispatch import Dispatcher
+from farm.cluster.dispatch import AT_ONCE, Dispatcher
 from farm.cluster.members import Member
 from farm.cluster.queue import QueueReader
 from farm.errors import ConflictError, DatabaseError
-from farm.jobs.records import Attempt, AttemptSpec
+from farm.jobs.records import Attempt, AttemptSpec, FailureKind
+from farm.scheduling.decisions import Start
+from farm.scheduling.verdicts import Ended
 from farm.store import attempts
 from farm.store.artifacts.local import LocalStore
 from farm.store.jobs import JobStore
@@ -53,9 +55,9 @@ class Desk:
     async def shelve(self, job_id: str, error: BaseException) -> None:
         self.shelved.append(job_id)
 
-    def round(self) -> None:
+    def round(self) -> bool:
         self.queue.apply(self.queue.read())
-        asyncio.run(self.dispatcher.round())
+        return asyncio.run(self.dispatcher.round())
 
 
 @pytest.fixture
@@ -107,3 +109,25 @@ def test_what_nobody_foresaw_concerns_its_own_job(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(attempts, "start_attempt", breaks)
     desk.round()
     assert desk.shelved == [odd.id] and desk.begun == [f"{fine.id}.encode"]
+
+
+def test_a_round_starts_no_more_than_it_can_in_a_moment(tmp_path: Path) -> None:
+    """A thousand replicas that are free at once must not keep results and people waiting for seconds."""
+    count = AT_ONCE + 3
+    desk = Desk(tmp_path, replicas=count)
+    for _ in range(count):
+        submit(desk.store)
+    assert desk.round() and len(desk.begun) == AT_ONCE
+    assert not desk.round() and len(desk.begun) == count
+
+
+def test_who_has_just_failed_gets_nothing_ahead(desk: Desk) -> None:
+    """Else a broken device would fail one more than it takes to see that it is broken."""
+    (member,), board, job = desk.members, desk.board, submit(desk.store)
+    desk.queue.apply(desk.queue.read())
+    place, farm = member.slot.place, {member.slot.place, "elsewhere"}
+    ahead = [Start(f"{job.id}.encode", place, 1.0, ahead=True)]
+    board.ledger.settle(Ended("k.t", "k", place, "n", FailureKind.TASK, board.now), farm)
+    assert desk.dispatcher._wanted(ahead, {place: member}) == [] and f"{job.id}.encode" in board.view.tasks
+    board.ledger.settle(Ended("l.t", "l", place, "n", None, board.now), farm)
+    assert len(desk.dispatcher._wanted(ahead, {place: member})) == 1

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from farm.cluster.board import Board
-from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, chosen, slots_of
+from farm.cluster.devices import NO_MODEL, DeviceFacts, Slot, beside_cards, chosen, slots_of
 from farm.cluster.looking import look_at
 from farm.cluster.members import Held, Member, Members
 from farm.cluster.progress import Progress
 from farm.jobs.records import TaskKind
 from farm.scheduling.nodes import Standing
 from farm.scheduling.records import Hold, JobView, Needs, SeatState, TaskView
-from farm.scheduling.troubles import Quarantine, Rest
+from farm.scheduling.verdicts import Quarantine, Rest
 from farm.settings import Settings
 from farm.store.jobs import JobStore
 
@@ -92,6 +92,21 @@ class TestSilence:
         assert self.look(members, member(running=held(began=time.monotonic() - 100))) == ""
 
 
+def test_a_look_that_somebody_asks_for_comes_soon_but_not_twice(tmp_path: Path) -> None:
+    async def nothing() -> str:
+        return ""
+
+    settings = Settings.for_home(tmp_path)
+    members, now = Members(settings, JobStore(settings.database_url), None, nothing, lambda: None), time.monotonic()
+    members._swept, members._next_sweep = now - 1, now + 60
+    assert not members.sweep_due
+    members.look()
+    assert members.sweep_due
+    members._swept, members._next_sweep = now + 30, now + 60
+    members.look()
+    assert not members.sweep_due
+
+
 def node(name: str, **resources: float) -> dict[str, object]:
     return {"NodeID": name, "Alive": True, "Resources": {"memory": 64e9, **resources}, "Labels": {}}
 
@@ -126,7 +141,12 @@ def test_what_a_card_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     found = SimpleNamespace(total_memory=80 * 10**9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
-    assert look_at("cuda", 1.0) == DeviceFacts("NVIDIA H100", 79 * 10**9, "9.0")
+    monkeypatch.setattr("model.device.product_speed", lambda device, dtype: 790.0 if dtype == torch.bfloat16 else 60.0)
+    known = DeviceFacts("NVIDIA H100", 79 * 10**9, "9.0", ("bf16", "fp16", "fp32", "fp8"), 790.0)
+    assert look_at("cuda", 1.0) == known
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    turing = look_at("cuda", 1.0)
+    assert (turing.dtypes, turing.tflops) == (("fp16", "fp32", "fp8"), 60.0) and look_at("cpu", 1.0).dtypes == ("fp32",)
     seat = Member("r", Slot("n", "cuda", "H100"), None, ready=True, facts=look_at("cuda", 1.0)).seat()
     assert (seat.memory, seat.on_cpu) == (79e9, False)
 
@@ -136,6 +156,15 @@ def test_what_a_card_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
     assert look_at("cuda", 1.0) == DeviceFacts()
     assert Member("r", Slot("n", "cuda", "H100"), None).seat().memory == float("inf"), "nobody knows"
+
+
+def test_a_kind_of_card_that_multiplies_slower_is_taken_for_slower_before_it_has_rendered() -> None:
+    cards = [("H100", 790.0), ("H100", 800.0), ("L4", 0.0), ("RTX-4090", 160.0), ("A100", 600.0)]
+    assert beside_cards(cards) == {"H100": 1.0, "A100": 1.0, "RTX-4090": 0.27}
+    assert beside_cards([("L4", 120.0), ("L4", 0.0)]) == {"L4": 1.0} and beside_cards([]) == {}
+    slow = Member("r", Slot("n", "cuda", "RTX-4090"), None, ready=True, kind=0.27)
+    assert (slow.seat().speed, slow.seat().pace) == (2.7, 1.0)
+    assert Member("r", Slot("n", "cpu", "CPU"), None, kind=0.27).seat().speed == 1.0
 
 
 def test_cores_of_a_node_share_its_memory() -> None:

@@ -13,9 +13,11 @@ from farm.cluster.nodes import Nodes, named
 from farm.cluster.noting import Noting
 from farm.cluster.outlook import Outlook
 from farm.cluster.queue import QueueReader
+from farm.jobs.assets import NodeReport
 from farm.jobs.nodes import Drain, Hours, NodeChange, NodeFacts, NodeSettings, NodeState
 from farm.jobs.owners import OwnerChange
 from farm.scheduling.nodes import Standing
+from farm.scheduling.paces import Pace
 from farm.scheduling.records import SeatView
 from farm.store.jobs import JobStore
 from tests.support.jobs import submit
@@ -92,6 +94,24 @@ def test_a_node_that_left_while_nobody_looked_is_gone(store: JobStore) -> None:
     assert {each.host: each.facts.state.value for each in store.nodes()} == {"new": "up", "old": "gone"}
 
 
+def test_a_slow_node_is_taken_for_slow_before_it_has_rendered(store: JobStore) -> None:
+    nodes = Nodes(store)
+    nodes.see([node(str(number), f"n{number}", CPU=1) for number in range(4)])
+    for host, speed in (("n0", 1.0), ("n1", 1.1), ("n2", 0.3)):
+        nodes.hear(host, NodeReport(frozenset(), speed=speed))
+    usual = nodes.usual_speed()
+    assert [nodes.beside(f"n{number}", usual) for number in range(4)] == [1.0, 1.0, 0.3, 1.0]
+    member = Member("r", Slot("2", "cpu", "CPU", host="n2"), None, ready=True, seed=0.3)
+    assert (member.seat().pace, member.seat().speed) == (0.3, pytest.approx(0.3))
+    member.pace = Pace(1.0, 1.0, 1.0)
+    assert member.seat().pace == 1.0, "what was measured counts from then on"
+    assert Member("g", Slot("2", "cuda", "H100"), None, seed=0.3).seat().pace == 1.0, (
+        "that of a core says nothing of it"
+    )
+    nodes.write()
+    assert {each.host: each.facts.report.speed for each in store.nodes()}["n2"] == 0.3
+
+
 class TestReplicaRows:
     def note(self, noting: Noting, nodes: Nodes, *members: Member) -> None:
         asyncio.run(noting.all(members, nodes))
@@ -107,7 +127,7 @@ class TestReplicaRows:
             self.note(noting, nodes, member)
         assert written == ["r"]
         member.has_loaded("framepack")
-        member.running, member.pace, member.blame = Held("a"), (9.1, 10.0), ("section-003: hot", 1_700_000_000.0)
+        member.running, member.pace, member.blame = Held("a"), Pace(9.1, 10.0), ("section-003: hot", 1_700_000_000.0)
         self.note(noting, nodes, member)
         self.note(noting, nodes, member)
         member.standing = Standing(takes=False, why="drained by ann")
@@ -120,7 +140,7 @@ class TestReplicaRows:
         assert row.trouble == "section-003: hot" and row.trouble_at
 
     def test_say_when_a_replica_was_seen(self, store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        heard = Member("r", Slot("1", "cpu", "CPU"), None, ready=True, heard=True)
+        heard = Member("r", Slot("1", "cpu", "CPU"), None, ready=True, pid=7)
         silent = Member("s", Slot("1", "cpu", "CPU", 1), None, ready=True)
         noting, nodes = Noting(store), Nodes(store)
         self.note(noting, nodes, heard, silent)
@@ -128,10 +148,15 @@ class TestReplicaRows:
         self.note(noting, nodes, heard, silent)
         assert {row.id: row.seen_at for row in store.replicas()} == first, "at most once in ten seconds"
         noting._signed = 0.0
-        heard.heard = True
         self.note(noting, nodes, heard, silent)
         after = {row.id: row.seen_at for row in store.replicas()}
         assert after["r"] > first["r"] and after["s"] == first["s"]
+        heard.unanswered = 1
+        self.note(noting, nodes, heard, silent)
+        last = store.replica("r").seen_at
+        noting._signed = 0.0
+        self.note(noting, nodes, heard, silent)
+        assert store.replica("r").seen_at == last, "one that does not answer was not seen"
 
 
 def test_what_people_change_reaches_the_board(store: JobStore) -> None:

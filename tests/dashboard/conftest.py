@@ -15,12 +15,12 @@ import uvicorn
 
 from farm.api.app import create_app
 from farm.client import FarmClient
-from farm.cluster.local import render_in_process
 from farm.errors import FarmError
 from farm.jobs.records import JobState
 from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
+from farm.work.reference import render_in_process
 from tests.support.tiny import tiny_checkpoint
 
 
@@ -56,6 +56,12 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=2).is_success
     except httpx.HTTPError:
         return False
+
+
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that runs in this process takes the place of ``__main__``, and processes started later would run it."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from dashboard import credentials
+from farm.errors import AuthError
 from farm.settings import Settings
 from farm.tokens import LoginKeys
 from tests.dashboard.conftest import RunningFarm
@@ -161,3 +163,33 @@ def test_a_form_is_bounded(client: httpx.Client, token: str):
 def test_hosts_can_be_added(tmp_path):
     environment = {"FARM_HOME": str(tmp_path), "FARM_DASHBOARD_HOSTS": " farm.example.org, Other "}
     assert Settings.from_environment(environment).dashboard_hosts == ("farm.example.org", "other")
+
+
+def test_a_person_comes_in_with_their_own_token_and_is_told_by_name(
+    client: httpx.Client, farm: RunningFarm, token: str
+) -> None:
+    own = farm.client.add_user("ann", "viewer")["token"]
+    try:
+        assert client.post("/login", data={"token": own}).status_code == 303
+        assert client.get("/").status_code == 200
+        (cookie,) = client.cookies.values()
+        assert credentials.read(token, cookie) == "ann" and own not in cookie
+        assert client.post("/login", data={"token": token}).status_code == 303
+        assert credentials.read(token, next(iter(client.cookies.values()))) == ""
+    finally:
+        farm.client.remove_user("ann")
+    client.cookies.clear()
+    gone = client.post("/login", data={"token": own})
+    assert gone.status_code == 401 and "nor anybody" in gone.text
+
+
+def test_sessions_tell_people_apart_and_end(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person in ("", "ann", "in", "person:in", "Jörg/x.y"):
+        assert credentials.read(token, credentials.sign(token, person)) == person
+    with pytest.raises(AuthError, match="sign in again"):
+        credentials.read("another", credentials.sign(token, "ann"))
+    with pytest.raises(AuthError):
+        credentials.read("", credentials.sign("", "ann"))
+    monkeypatch.setattr(credentials, "SESSION_SECONDS", -1)
+    with pytest.raises(AuthError):
+        credentials.read(token, credentials.sign(token, "ann"))

@@ -11,7 +11,10 @@ import typer.main
 from farm.cli.app import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MADE = ROOT / "docs" / "reference"
+"""Pages that building the site makes from the code."""
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if MADE not in page.parents]
 SOURCES = [
     path for folder in ("farm", "model", "plugins", "dashboard") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
@@ -54,6 +57,8 @@ def test_page_names_only_what_exists(page: Path):
         assert target in targets, target
     for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
         assert (page.parent / link).exists(), f"{page.name}: no {link}"
+    for path in re.findall(r"`(tests/[\w/.]+)", text):
+        assert (ROOT / path).exists(), f"{page.name}: no {path}"
 
 
 def test_messages_and_docstrings_name_only_commands_that_exist():
@@ -113,3 +118,35 @@ def test_hooks_are_whole():
 
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert all(hook["entry"].startswith(".venv/bin/") for repo in hooks["repos"] for hook in repo["hooks"])
+
+
+def messages() -> list[str]:
+    """Every text in the code, ``...`` for what is put into it."""
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_every_message_under_troubleshooting_is_one_of_the_farm():
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?) \| ", text, re.MULTILINE)
+    symptoms = [span for cell in cells for span in re.findall(r"`([^`]+)`", cell)]
+    assert len(symptoms) > 30
+    known = messages()
+    for symptom in symptoms:
+        pattern = re.compile(".*?".join(map(re.escape, filter(None, symptom.split("...")))), re.DOTALL)
+        assert any(pattern.search(each) for each in known), symptom
+
+
+def test_every_page_is_in_the_site():
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL)
+    listed = {re.sub(r".*<(.*)>", r"\1", line) for block in blocks for line in block.splitlines()}
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert pages <= listed, "docs/index.md lists them"

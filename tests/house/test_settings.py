@@ -10,7 +10,8 @@ import pytest
 
 from farm.errors import InputError, StorageError
 from farm.settings import DEFAULT_URL, Settings
-from farm.store import JobStore, open_store
+from farm.store.artifacts import open_store
+from farm.store.jobs import JobStore
 from farm.variables import INTERNAL, VARIABLES, table, unknown
 from tests.support.disks import small_disk
 

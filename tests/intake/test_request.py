@@ -10,7 +10,7 @@ from PIL import Image
 
 from farm.errors import InputError
 from farm.intake.request import RANDOM_SEEDS, accept, build_request
-from farm.jobs.request import RenderRequest
+from farm.jobs.submission import Submission
 from model.checkpoint import write_checksums
 from model.families import describe
 from model.footage.media import Media
@@ -56,7 +56,7 @@ def test_only_a_prompt_is_needed(image: bytes, plugins: PluginManager):
     assert request.prompt == "The puppet waves."
     assert request.image_sha256 == hashlib.sha256(image).hexdigest()
     assert {name: getattr(request, name) for name in default} == default
-    assert RenderRequest.model_validate_json(request.model_dump_json()) == request
+    assert Submission.model_validate_json(request.model_dump_json()) == request
 
 
 def test_user_over_preset_over_default(image: bytes, plugins: PluginManager):
@@ -159,7 +159,7 @@ def test_files_are_named_by_their_hashes(plugins: PluginManager):
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in media.files().items()}
     assert request.files == hashes and Media.from_files(media.files()) == media
     assert [keyframe.second for keyframe in request.keyframes] == [1.2, 2.5]
-    assert RenderRequest.model_validate_json(request.model_dump_json()) == request
+    assert Submission.model_validate_json(request.model_dump_json()) == request
     again = build_request(request.model_dump(mode="json"), media, plugins=plugins)
     assert again == request
 

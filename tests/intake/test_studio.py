@@ -8,13 +8,13 @@ import pytest
 from farm.errors import InputError
 from farm.intake.request import accept
 from farm.intake.studio import is_studio, model_named, translate
-from farm.jobs.request import RenderRequest
+from farm.jobs.submission import Submission
 from plugins.manager import PluginManager
 from tests.intake.test_request import image, plugins, tiny_puppet
 
 __all__ = ["image", "plugins", "tiny_puppet"]
 
-KNOWN = list(RenderRequest.model_fields)
+KNOWN = list(Submission.model_fields)
 JOB: dict[str, Any] = {
     "prompt": "The person dances",
     "negative_prompt": "blurry",

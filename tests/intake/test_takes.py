@@ -9,17 +9,17 @@ from uuid import uuid4
 import pytest
 import torch
 
-from farm.cluster.local import render_in_process
 from farm.errors import ConflictError, InputError
 from farm.intake.planning import plan_for
 from farm.intake.queue import queue_job
 from farm.intake.request import accept
-from farm.intake.takes import accept_take, with_dependants
+from farm.intake.takes import accept_promotion, accept_take, with_dependants
 from farm.jobs.records import AttemptState, Job, JobState
 from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.store.reuse import REUSED
+from farm.work.reference import render_in_process
 from model.footage.media import Media
 from tests.support.api import picture
 from tests.support.tiny import tiny_checkpoint
@@ -126,7 +126,7 @@ def test_redo_renders_the_sections_and_what_depends_on_them(home: Home, first: J
     before, after = home.hashes(first), home.hashes(done)
     for index in range(4):
         assert (before[f"latents-{index:03d}"] == after[f"latents-{index:03d}"]) == (index not in again)
-    assert [job.id for job in home.store.takes(first.id)] == [take.id]
+    assert [job.id for job in home.store.family(first.id)][-1] == take.id
     states = {attempt.state for attempt in home.store.attempts(done.id)}
     assert states == {AttemptState.COMMITTED}
 
@@ -202,3 +202,14 @@ def test_what_is_no_take_is_refused(home: Home, first: Job, changes: Any, which:
 def test_what_is_not_finished_cannot_be_kept(home: Home) -> None:
     with pytest.raises(ConflictError, match=r"section 0 of job .* is ready, not finished"):
         home.take(home.queue(seed=99), first=2)
+
+
+def test_a_promoted_draft_is_the_video_that_it_was_a_draft_of(home: Home) -> None:
+    whole, draft = (home.queue(steps=5, cache="tea", name="Waves", draft=draft) for draft in (False, True))
+    assert (draft.request.steps, draft.draft, whole.draft) == (2, True, False)
+    again = home.take(draft, first=0)
+    assert again.draft and again.request.steps == 2
+    found = accept_promotion(home.store, home.artifacts, draft)
+    assert found.accepted.submission == whole.submission and found.take.parent == draft.id
+    with pytest.raises(ConflictError, match="no draft"):
+        accept_promotion(home.store, home.artifacts, whole)

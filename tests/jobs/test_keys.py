@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.intake.planning import plan_for
-from farm.jobs.keys import task_keys
-from farm.jobs.request import RenderRequest
+from farm.jobs.keys import take_key, task_keys
+from farm.jobs.submission import Submission
 from model.decoding import Decoding
 
 FIELDS = {"prompt": "The puppet waves", "image_sha256": "a" * 64, "total_second_length": 5, "seed": 3}
 
 
 def keys(kept: Mapping[str, str] | None = None, checkpoint: str = "c", **changes: Any) -> dict[str, str]:
-    request = RenderRequest.model_validate({**FIELDS, **changes})
+    request = Submission.model_validate({**FIELDS, **changes}).request
     return task_keys(request, plan_for(request), Decoding(before=2), checkpoint, kept)
 
 
@@ -41,6 +41,9 @@ def changed(**changes: Any) -> set[str]:
 )
 def test_who_asks_and_how_it_is_exported_change_nothing(changes: dict[str, Any]) -> None:
     assert changed(**changes) == set()
+    asked, again = (Submission.model_validate({**FIELDS, **fields}) for fields in ({}, changes))
+    assert asked.request == again.request and asked.request.digest == again.request.digest
+    assert asked.job_order != again.job_order and Submission.of(again.request, again.job_order) == again
 
 
 @pytest.mark.parametrize(
@@ -50,9 +53,25 @@ def test_sampling_changes_everything_but_the_encoding(changes: dict[str, Any]) -
     assert changed(**changes) == keys().keys() - {"encode"}
 
 
+def test_what_is_judged_is_another_result_and_takes_decide_which() -> None:
+    rendered = keys().keys() - {"encode"}
+    gated = [{"quality_gate": "warn"}, {"quality_gate": "retake"}, {"quality_gate": "retake", "retakes": 3}]
+    assert all(changed(**changes) == rendered for changes in gated)
+    assert len({keys(**changes)["section-000"] for changes in gated}) == 3
+    assert keys(quality_gate="warn") == keys(quality_gate="stop", retakes=5) and changed(retakes=5) == set()
+    assert take_key("", 1) == "" != take_key("a", 1) != take_key("a", 2)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"image_sha256": "b" * 64}, {"n_prompt": "blur"}, {"end_image_sha256": "b" * 64}, {"checkpoint": "d"}],
+    [
+        {"image_sha256": "b" * 64},
+        {"n_prompt": "blur"},
+        {"end_image_sha256": "b" * 64},
+        {"checkpoint": "d"},
+        {"image_fit": "pad"},
+        {"image_position": 0.2},
+    ],
 )
 def test_pictures_and_weights_change_everything(changes: dict[str, Any]) -> None:
     assert changed(**changes) == set(keys())

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 import model.families as families
+from model.families.framepack.renderer import FramePackRenderer
 from model.family import SamplingParams
 from model.plan.context import place_context
 from model.plan.plan import Section
-from model.renderer import FramePackRenderer
 from tests.support.tiny import tiny_checkpoint
 
 

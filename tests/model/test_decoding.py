@@ -32,7 +32,7 @@ def decoded(plan: Plan, decoding: Decoding, latents: torch.Tensor, decode: Decod
     for section in reversed(plan.sections):
         chunk = decoding.chunk(plan, section.index)
         frames = decode(latents[:, chunk.latents.start : chunk.latents.stop])[chunk.skip :][: len(chunk.frames)]
-        packed[section.index] = pack_chunk(frames, *decoding.overlaps(plan, section.index))
+        packed[section.index] = pack_chunk(frames, to_bytes(frames), *decoding.overlaps(plan, section.index))
     return torch.cat(list(joined(packed[index] for index in range(len(plan.sections)))))
 
 
@@ -140,7 +140,8 @@ def test_chunks_cover_every_frame_and_read_neighbours_only(sections: int, decodi
 
 def test_blending_happens_before_rounding() -> None:
     frames = torch.full((3, 2, 2, 3), 0.1)
-    first, second = pack_chunk(frames, 0, 2), pack_chunk(frames + 0.0011, 2, 0)
+    later = frames + 0.0011
+    first, second = pack_chunk(frames, to_bytes(frames), 0, 2), pack_chunk(later, to_bytes(later), 2, 0)
     assert first["tail"].dtype == torch.float32 and first["frames"].dtype == torch.uint8
     assert torch.cat(list(joined([first, second]))).shape == (4, 2, 2, 3)
 
@@ -152,7 +153,8 @@ def test_chunks_are_joined_as_they_come() -> None:
     def chunks() -> Iterator[dict[str, torch.Tensor]]:
         for index in range(4):
             taken.append(index)
-            yield pack_chunk(torch.zeros(9, 2, 2, 3), 2 if index else 0, 2 if index < 3 else 0)
+            frames = torch.zeros(9, 2, 2, 3)
+            yield pack_chunk(frames, to_bytes(frames), 2 if index else 0, 2 if index < 3 else 0)
 
     pieces = [(len(taken), len(piece)) for piece in joined(chunks())]
     assert pieces == [(1, 7), (2, 2), (2, 5), (3, 2), (3, 5), (4, 2), (4, 7)]

@@ -9,8 +9,9 @@ from diffusers import AutoencoderKLHunyuanVideo
 from torch import nn
 
 import model.families as families
+from model.facts import family_facts
 from model.family import SamplingParams
-from model.preview import HUNYUAN_VIDEO, LatentColours, colours_of, fit_colours
+from model.preview import LatentColours, colours_of, fit_colours
 from model.puppet.world import render_clip, sample_puppet
 
 
@@ -30,9 +31,9 @@ def test_hunyuan_videos_codec_has_known_colours() -> None:
     codec = AutoencoderKLHunyuanVideo(
         latent_channels=16, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, **tiny
     )
-    assert colours_of(codec) is HUNYUAN_VIDEO
-    assert HUNYUAN_VIDEO.factors.shape == (16, 3)
-    assert HUNYUAN_VIDEO.frames(torch.zeros(16, 1, 1, 1)).flatten().tolist() == [7, 0, 0]
+    known = colours_of(codec, family_facts("framepack"))
+    assert known.factors.shape == (16, 3)
+    assert known.frames(torch.zeros(16, 1, 1, 1)).flatten().tolist() == [7, 0, 0]
 
 
 def test_fit_finds_the_colours_of_a_codec_that_is_linear() -> None:

@@ -16,9 +16,10 @@ from PIL import Image
 
 import model.families as families
 from farm.errors import CancelledError, FarmError, InputError
+from model.conditioning import prompt_key
+from model.families.framepack.renderer import FramePackRenderer, classifier_free_guidance
 from model.family import SamplingParams
 from model.footage.buckets import crop_to_bucket
-from model.renderer import FramePackRenderer, classifier_free_guidance, prompt_key
 from model.sampling import flow_shift, flow_sigmas, unipc
 from model.transformer import SectionInputs, gather_context
 from tests.support.packed import diffusers_flow, diffusers_twin

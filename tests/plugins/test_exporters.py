@@ -1,4 +1,7 @@
-"""Exporters: one contract for each built-in one, then what is particular to MP4 and the contact sheet."""
+"""Exporters: one contract for each built-in one, then what is particular to MP4 and the contact sheet.
+
+What the files of each format hold is tested in ``test_exporters_formats.py``.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,62 +12,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from farm.errors import FarmError, StorageError
-from plugins.contact_sheet import MAX_CELLS, ContactSheet, ContactSheetExporter, picked
-from plugins.exporters import Exporter, ExportInfo
-from plugins.exporters.base import Frame
+from plugins.builtin import farm_exporters
+from plugins.contact_sheet import MAX_CELLS, ContactSheet, picked
+from plugins.exporters import ExportInfo
+from plugins.exporters.base import Frame, TimedPrompt
 from plugins.exporters.mp4 import Mp4Exporter
+from plugins.testing import ExporterContract
+from plugins.testing.exporters import frames as drawn
 
 INFO = ExportInfo(width=64, height=48, fps=30, frames=37, title="Ball", metadata={"comment": '{"seed": 7}'})
+LARGE = replace(
+    INFO, width=256, height=128, prompts=(TimedPrompt(0, 37 / 30, "A ball rolls"),), latents=(Path(__file__),)
+)
+"""Large enough for every format, with something to tell for each."""
 
 
 def frames(info: ExportInfo = INFO) -> Iterator[Frame]:
-    """A square that walks to the right over a ramp."""
-    for index in range(info.frames):
-        picture = np.zeros((info.height, info.width, 3), np.uint8)
-        picture[..., 2] = np.linspace(40, 200, info.width, dtype=np.uint8)
-        picture[8:24, index % 50 : index % 50 + 12, 0] = 220
-        yield picture
+    return drawn(info)
 
 
-@pytest.mark.parametrize("exporter", [Mp4Exporter(), ContactSheetExporter()], ids=lambda e: e.name)
-class TestEveryExporter:
-    def test_satisfies_the_protocol(self, exporter: Exporter):
-        assert isinstance(exporter, Exporter)
+class TestEveryExporter(ExporterContract):
+    """What authors inherit from, over each built-in one."""
 
-    def test_output_is_a_function_of_its_input(self, exporter: Exporter, tmp_path: Path):
-        first, second = tmp_path / "a", tmp_path / "sub" / "b"
-        exporter.export(frames(), first, INFO)
-        exporter.export(frames(), second, INFO)
-        assert first.stat().st_size > 500
-        assert first.read_bytes() == second.read_bytes()
-
-    @pytest.mark.parametrize("claimed", [36, 38])
-    def test_wrong_frame_count_is_refused_and_leaves_nothing(self, exporter: Exporter, tmp_path: Path, claimed: int):
-        with pytest.raises(FarmError, match=f"{claimed} frames|expected {claimed}"):
-            exporter.export(frames(), tmp_path / "out", replace(INFO, frames=claimed))
-        assert not list(tmp_path.iterdir())
-
-    def test_wrong_shape_is_refused(self, exporter: Exporter, tmp_path: Path):
-        with pytest.raises(FarmError, match=r"frame 0 is uint8 \[48, 64, 3\]; expected uint8 \[48, 66, 3\]"):
-            exporter.export(frames(), tmp_path / "out", replace(INFO, width=66))
-
-    def test_failure_midway_keeps_the_old_file(self, exporter: Exporter, tmp_path: Path):
-        path = tmp_path / "out"
-        path.write_text("old")
-
-        def broken() -> Iterator[Frame]:
-            yield from list(frames())[:20]
-            raise RuntimeError("decoder died")
-
-        with pytest.raises(RuntimeError, match="decoder died"):
-            exporter.export(broken(), path, INFO)
-        assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
-
-    def test_unwritable_place_is_a_storage_error(self, exporter: Exporter, tmp_path: Path):
-        (tmp_path / "file").write_text("not a folder")
-        with pytest.raises(StorageError, match=r"can't write .*file/out: "):
-            exporter.export(frames(), tmp_path / "file" / "out", INFO)
+    @pytest.fixture(autouse=True, params=farm_exporters(), ids=lambda exporter: exporter.name)
+    def one(self, request: pytest.FixtureRequest) -> None:
+        self.exporter = request.param
 
 
 class TestMp4:

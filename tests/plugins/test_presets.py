@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farm.errors import InputError, PluginError
-from farm.jobs.request import RenderRequest
+from farm.jobs.submission import Submission
 from plugins.presets import Preset, load_presets, merge_preset, read_preset
 
 GOOD = 'name = "Mine"\ndescription = "Mine."\n[values]\nsteps = 12\n'
@@ -26,7 +26,7 @@ def test_shipped_presets_are_whole_and_default_comes_first():
     assert not catalog.broken
     for preset in catalog.presets.values():
         assert preset.description and preset.prompts
-        request = RenderRequest(prompt="p", image_sha256="0" * 64, **merge_preset(preset, {}))
+        request = Submission(prompt="p", image_sha256="0" * 64, **merge_preset(preset, {}))
         assert request.preset == preset.name
         assert all(getattr(request, key) == value for key, value in preset.values.items())
 

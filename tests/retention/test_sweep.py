@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from farm.cluster.local import render_in_process
 from farm.jobs.records import Job, JobState
 from farm.retention.policy import Keep
 from farm.retention.sweep import look, sweep, tidy
+from farm.work.reference import render_in_process
 from tests.intake.test_takes import Home
 from tests.support.tiny import tiny_checkpoint
 
@@ -25,14 +25,18 @@ def done(home: Home) -> Job:
 
 
 def files(home: Home) -> set[str]:
-    return {path.name.partition("-")[0] for path in home.settings.artifacts_dir.rglob("*") if path.is_file()}
+    return {
+        path.name.partition("-")[0]
+        for path in home.settings.artifacts_dir.rglob("*")
+        if path.is_file() and path.parent.name != "logs"
+    }
 
 
 def test_work_files_go_and_the_rest_stays(home: Home, done: Job) -> None:
     before = look(home.store, Keep())
     assert before.due == before.sizes["work"] > 0 and before.spare > before.due
     assert tidy(home.store, home.artifacts, done.id) == before.due
-    assert files(home) == {"image.png", "latents", "preview", "video", "contact_sheet", "manifest"}
+    assert files(home) == {"image.png", "latents", "preview", "thumbnail", "video", "contact_sheet", "manifest"}
     assert "files_removed" in {event.kind for event in home.store.events(done.id)}
     assert tidy(home.store, home.artifacts, done.id) == 0
 

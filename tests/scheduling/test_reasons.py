@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from farm.jobs.assets import exporter_asset, lora_asset, model_asset
 from farm.jobs.records import TaskKind
+from farm.scheduling.codes import Code, Reason
 from farm.scheduling.decisions import Wait
 from farm.scheduling.machine import Scale
-from farm.scheduling.reasons import Code, Facts, Reason, Waiting, about, explain, place, queue
+from farm.scheduling.reasons import Facts, Waiting, about, explain, place, queue
 from farm.scheduling.view import FarmView, Hold, JobView, Needs, OwnerView, SeatState, SeatView, TaskView
 
 GB = 10**9
@@ -63,13 +65,41 @@ def test_no_replica_for_the_kind() -> None:
     assert told(farm(JOB, TASK, seat), TASK).code is Code.WRONG_KIND
 
 
-def test_no_replica_has_the_weights() -> None:
-    task = replace(TASK, needs=Needs("helios"))
-    facts = Facts(weights={"helios": frozenset({"n2"}), "framepack": frozenset({"n1"})})
-    reason = told(farm(JOB, task, SeatView("s", "n1")), task, facts)
-    assert reason.code is Code.NO_MODEL and "helios" in reason.text
-    assert told(farm(JOB, task, SeatView("s", "n2")), task, facts).code is Code.NEXT
-    assert told(farm(JOB, task, SeatView("s", "n1")), task).code is Code.NEXT
+def test_no_node_has_the_weights() -> None:
+    mine, other = model_asset("helios", "1f"), model_asset("helios", "2f")
+    task = replace(TASK, needs=Needs("helios", assets=frozenset({mine})))
+    facts = Facts(hosts={"n1": "studio-1", "n2": "studio-2"})
+    lacks, has = SeatView("s", "n1", assets=frozenset()), SeatView("t", "n2", assets=frozenset({mine, other}))
+    reason = told(farm(JOB, task, lacks), task, facts)
+    assert (reason.code, reason.details["nodes"]) == (Code.NO_MODEL, ["studio-1"])
+    assert reason.text == "Node studio-1 has no weights of helios; `farm models push helios studio-1` brings them."
+    empty = replace(has, assets=frozenset({model_asset("puppet", "1f")}))
+    both = told(farm(JOB, task, lacks, empty), task, facts)
+    assert both.text == "No node has the weights of helios; `farm models push helios` brings them."
+    reason = told(farm(JOB, task, replace(lacks, assets=frozenset({other}))), task, facts)
+    assert reason.text.startswith("Node studio-1 has other weights of helios than this job was sent with.")
+    assert reason.details["others"]
+    for free in (has, replace(lacks, assets=None)):
+        assert told(farm(JOB, task, lacks, free), task, facts).code is Code.NEXT
+
+
+def test_what_else_a_node_lacks_is_told_by_the_one_that_lacks_least() -> None:
+    needed = frozenset({model_asset("puppet", "1f"), lora_asset("Style", "2f")})
+    task = replace(TASK, needs=Needs("puppet", assets=needed))
+    near, far = (
+        SeatView("a", "n1", assets=needed - {lora_asset("style", "2f")}),
+        SeatView("b", "n2", assets=frozenset()),
+    )
+    reason = told(farm(JOB, task, near, far), task)
+    assert (reason.code, reason.text) == (
+        Code.NO_LORA,
+        "No node has the LoRA style; `farm models push style` brings it.",
+    )
+    export = replace(TASK, kind=TaskKind.EXPORT, needs=Needs(assets=frozenset({exporter_asset("prores", "9.1")})))
+    reason = told(farm(JOB, export, near), export, Facts(hosts={"n1": "studio-1"}))
+    assert reason.code is Code.NO_PLUGIN and reason.text.startswith(
+        "Node studio-1 lacks the job's plug-in of exporter prores"
+    )
 
 
 def test_memory_is_told_in_numbers() -> None:

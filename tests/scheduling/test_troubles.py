@@ -8,22 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.jobs.records import FailureKind
-from farm.scheduling.troubles import (
-    FREE_LOSSES,
-    Again,
-    End,
-    Ended,
-    Fails,
-    Ledger,
-    Pause,
-    Quarantine,
-    Rest,
-    Verdict,
-    could_take,
-)
+from farm.scheduling.ledger import Ledger
+from farm.scheduling.troubles import FREE_LOSSES, could_take
+from farm.scheduling.verdicts import Again, End, Ended, Fails, Pause, Quarantine, Rest, Verdict
 from farm.scheduling.view import FarmView, JobView, Needs, SeatState, SeatView, TaskView
 
 TASK, INPUT, REPLICA = FailureKind.TASK, FailureKind.INPUT, FailureKind.REPLICA
+PLUGIN = FailureKind.PLUGIN
 RESOURCES, LOST, DEVICE = FailureKind.RESOURCES, FailureKind.LOST, FailureKind.DEVICE
 NEVER_STARTED, INTERRUPTION = FailureKind.NEVER_STARTED, FailureKind.INTERRUPTION
 
@@ -34,9 +25,12 @@ class Story:
     def __init__(self, *seats: str) -> None:
         self.seats, self.ledger, self.now = set(seats), Ledger(), 0.0
 
-    def goes(self, task: str, seat: str, kind: FailureKind | None, message: str = "boom") -> Verdict:
+    def goes(
+        self, task: str, seat: str, kind: FailureKind | None, message: str = "boom", *, model: bool = True
+    ) -> Verdict:
         self.now += 1
-        return self.ledger.settle(Ended(task, task[0], seat, seat, kind, self.now, message if kind else ""), self.seats)
+        ended = Ended(task, task[0], seat, seat, kind, self.now, message if kind else "", model)
+        return self.ledger.settle(ended, self.seats)
 
 
 # Tasks
@@ -49,6 +43,30 @@ def test_same_seat_counts_once_and_three_seats_fail_the_task() -> None:
         assert isinstance(verdict.task, Again)
     assert verdict.task.avoid == {"a", "b"}
     assert story.goes("j.t", "c", TASK).task == Fails("failed 5 times on 3 replicas: boom")
+
+
+def test_an_export_says_nothing_for_a_device() -> None:
+    """It takes no model, so a broken card does it well; three other failures are three failures all the same."""
+    story = Story("a", "b")
+    story.goes("j.t", "a", TASK)
+    assert story.ledger.doubts("a") and not story.ledger.doubts("b")
+    story.goes("k.export", "a", None, model=False)
+    assert story.ledger.doubts("a")
+    story.goes("k.t", "a", TASK)
+    assert isinstance(story.goes("l.t", "a", TASK).seat, Quarantine)
+    story.goes("m.export", "a", None, model=False)
+    assert "a" in story.ledger.quarantined
+    story.goes("m.t", "a", None)
+    assert "a" not in story.ledger.quarantined and not story.ledger.doubts("a")
+
+
+def test_an_export_says_much_for_who_failed_exports() -> None:
+    story = Story("a", "b")
+    for job in "jkl":
+        story.goes(f"{job}.export", "a", TASK, model=False)
+    assert "a" in story.ledger.quarantined
+    story.goes("m.export", "a", None, model=False)
+    assert "a" not in story.ledger.quarantined
 
 
 def test_only_seat_fails_a_task_after_three_tries() -> None:
@@ -81,6 +99,7 @@ def test_unusable_input_fails_at_once_and_is_nobodys_fault() -> None:
     story = Story("a", "b")
     for job in "jklm":
         assert story.goes(f"{job}.t", "a", INPUT, "not an image") == Verdict(Fails("not an image"))
+        assert story.goes(f"{job}.e", "a", PLUGIN, "it burst") == Verdict(Fails("it burst"))
 
 
 def test_interruptions_never_count() -> None:

@@ -1,33 +1,3 @@
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from tests.support.farms import PATIENCE, Farm, reference, tiny, wait_for
 
-import pytest
-
-from farm.settings import Settings
-from tests.support.farms import PATIENCE, Farm, alone, reference, tiny, wait_for
-from tests.support.services import Service, running_service
-
-__all__ = ["PATIENCE", "Farm", "alone", "reference", "tiny", "wait_for"]
-
-
-@pytest.fixture(scope="package")
-def outside() -> Iterator[Path]:
-    """Holds ``user`` and ``tmp``, which are home and temporary folder of the user whose farm runs."""
-    with tempfile.TemporaryDirectory(prefix="out-", dir="/tmp") as folder:  # Ray's sockets need a short path
-        for name in ("user", "tmp"):
-            (Path(folder) / name).mkdir()
-        yield Path(folder)
-
-
-@pytest.fixture(scope="package")
-def service(tiny: Path, outside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A farm that runs for the tests of this folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        settings = Settings.for_home(tmp_path_factory.mktemp("service") / "home")
-        patch.setenv("FARM_HOME", str(settings.home))
-        patch.setenv("HOME", str(outside / "user"))
-        patch.setenv("TMPDIR", str(outside / "tmp"))
-        with running_service(settings) as running:
-            yield running
-        assert not list((outside / "tmp").iterdir())
+__all__ = ["PATIENCE", "Farm", "reference", "tiny", "wait_for"]

@@ -67,7 +67,8 @@ def test_an_earlier_home_goes_on_with_nodes_and_owners(database_url: str, tmp_pa
     upgrade(database, since)
     store.migrate()
     jobs = store.list_jobs()[0]
-    assert len(jobs) == 6 and all(job.labels == () and not job.stored.trouble for job in jobs)
+    assert len(jobs) == 6 and all(job.labels == () and not job.trouble for job in jobs)
+    assert all(job.preset and job.job_order.export.exporter == "mp4" for job in jobs)
     assert {job.name for job in store.queued()} == {"half", "pending"} and store.reconcile() == []
     assert store.nodes() == [] and store.wishes(-1).newest == -1
     store.put_facts([NodeFacts("studio-1", "n")])

@@ -1,5 +1,6 @@
 """Nodes, owners and what people want of them, on both databases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -103,12 +104,22 @@ def test_long_gone_nodes_are_forgotten_unless_something_was_set(store: JobStore)
 
 def test_seen_means_seen(store: JobStore) -> None:
     join(store)
-    store.upsert_replica("r1", "n", "cpu", "idle", more={"host": "studio-1", "seat": "cpu-0", "memory": 2**40})
-    store.upsert_replica("r2", "n", "cpu", "idle")
+    store.upsert_replica(
+        "r1", "n", "cpu", "idle", more={"host": "studio-1", "seat": "cpu-0", "memory": 2**40, "heard": True}
+    )
+    store.upsert_replica("r2", "n", "cpu", "idle", more={"heard": False})
     before = {replica.id: replica.seen_at for replica in store.replicas()}
-    store.note_seen(["studio-1"], ["r1"])
+    (joined,) = store.nodes()
+    store.note_look()
+    store.note_look()
     after = {replica.id: replica.seen_at for replica in store.replicas()}
-    assert after["r1"] > before["r1"] and after["r2"] == before["r2"]
+    assert after["r1"] > before["r1"] and after["r2"] == before["r2"] and store.replica("r1").seen_at == after["r1"]
+    (there,) = store.nodes()
+    assert there.seen_at and joined.seen_at and there.seen_at > joined.seen_at
+    store.put_facts([replace(there.facts, state=NodeState.GONE)])
+    store.note_look()
+    (gone,) = store.nodes()
+    assert gone.seen_at == there.seen_at, "it was last seen when all were, before it went"
     assert (store.replica("r1").host, store.replica("r1").memory) == ("studio-1", 2**40)
 
 
@@ -135,6 +146,6 @@ def test_labels_and_needs_of_a_job_are_in_the_queue(store: JobStore) -> None:
     assert list(queued.labels) == ["a", "studio"] and queued.needs == {}
     assert store.get_job(job.id).labels == ("a", "studio")
     changed = store.change_order(job.id, OrderChange(labels=["rack-2"]))
-    assert changed.labels == ("rack-2",) and changed.request.labels == ("rack-2",)
+    assert changed.labels == ("rack-2",) and changed.job_order.labels == ("rack-2",)
     assert "labels rack-2" in store.events(job.id)[-1].message
     assert store.change_order(job.id, OrderChange(labels=[])).labels == ()

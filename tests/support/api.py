@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 from PIL import Image
 
-from farm.api import create_app
+from farm.api.app import create_app
 from farm.client import FarmClient
 from farm.connections import GuardedProtocol
 from farm.settings import Settings

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from farm.cluster.local import render_in_process
 from farm.intake.request import accept
 from farm.jobs.records import Attempt, AttemptState, Job
 from farm.service.embedded import prepare_job
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
+from farm.work.reference import render_in_process
 from model.footage.media import Media
 from tests.support.api import picture
 from tests.support.tiny import tiny_checkpoint
@@ -37,6 +37,10 @@ class Farm:
         self.store.migrate()
         self.artifacts = open_store(self.settings)
 
+    def accept(self, media: Media, **fields: Any) -> Job:
+        """Queue the job that somebody asks for with these fields alone."""
+        return prepare_job(self.store, self.artifacts, accept(fields, media), media)
+
     def job(self, media: Media | None = None, **fields: Any) -> Job:
         """Queue a job of the tiny model: by default 8 sections in bisect order."""
         fields = {
@@ -46,8 +50,7 @@ class Farm:
             "seed": 5,
             "cache": "none",
         } | fields
-        files = media or Media(picture())
-        return prepare_job(self.store, self.artifacts, accept(fields, files), files)
+        return self.accept(media or Media(picture()), **fields)
 
     def latents(self, job_id: str) -> dict[str, Any]:
         """All section latents of a job by artifact name."""

@@ -1,12 +1,12 @@
 """Small checkpoints in the shape of the released ones: the same classes, files, shards and keys, random weights."""
 
 import json
-import os
 import shutil
 from functools import cache
 from pathlib import Path
-from tempfile import gettempdir, mkdtemp
 from typing import Any
+
+from tests.support.built import built_once
 
 SEED = 11
 PARTS = (
@@ -52,16 +52,8 @@ def pad(file: Path, size: int) -> None:
 
 @cache
 def _built() -> Path:
-    """The folder that copies are made of: built aside, then renamed, so that test processes can share it."""
-    target = Path(gettempdir()) / f"released-like-{os.getuid()}-{SEED}-{Path(__file__).stat().st_mtime_ns}"
-    if not target.exists():
-        aside = Path(mkdtemp(prefix="released-like-"))
-        _build(aside)
-        try:
-            aside.rename(target)
-        except OSError:  # another process was first
-            shutil.rmtree(aside)
-    return target
+    """The folder that copies are made of."""
+    return built_once(f"released-like-{SEED}", __file__, _build)
 
 
 def _build(folder: Path) -> None:
@@ -79,13 +71,13 @@ def _build(folder: Path) -> None:
         SiglipVisionModel,
     )
 
+    from model.facts import family_facts
     from model.puppet.build import _tokenizer
-    from model.released import released_facts
 
     torch.manual_seed(SEED)
     tokenizer, tokenizer_2 = _tokenizer(400, "<s>", "</s>"), _tokenizer(300, "<|startoftext|>", "<|endoftext|>")
     tokenizer.model_max_length = 100_000
-    words = released_facts("framepack")["prompt_template"].replace("<|", " <|").replace("|>", "|> ").split()
+    words = family_facts("framepack")["prompt_template"].replace("<|", " <|").replace("|>", "|> ").split()
     # A token for each word of the template and mark of a turn, so that it is about as long as with Llama 3's tokenizer.
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in sorted(set(words))])
     transformer = HunyuanVideoFramepackTransformer3DModel(

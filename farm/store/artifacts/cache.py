@@ -44,8 +44,9 @@ class Incoming:
 
     def start_again(self) -> None:
         """Forget what was written."""
-        self._file.seek(0)
-        self._file.truncate()
+        with _own_faults(self.path.parent):
+            self._file.seek(0)
+            self._file.truncate()
         self._digest, self.size = hashlib.sha256(), 0
 
     def finish(self) -> str:
@@ -136,18 +137,20 @@ class Cache:
         """
         with _own_faults(self._folder):
             path, file = self._new()
-        with file:
-            try:
-                yield Incoming(path, file)
-            finally:
-                path.unlink(missing_ok=True)
+        try:
+            yield Incoming(path, file)
+        finally:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # closing tries once more to write what did not fit; that was said already
+                file.close()
 
     def keep(self, incoming: Incoming) -> str:
         """Have a written file in the cache from now on; gives its hash."""
         sha256 = incoming.finish()
         target = self._path(sha256)
-        target.parent.mkdir(exist_ok=True)
-        incoming.move(target)
+        with _own_faults(self._folder):
+            target.parent.mkdir(exist_ok=True)
+            incoming.move(target)
         with self._guard:
             self._added += incoming.size
             due = self._total + self._added > self._limit or self._added > SLACK * self._limit
@@ -161,7 +164,7 @@ class Cache:
 
     def make_room(self) -> None:
         """Remove what was used least recently until the rest fits, and what dead processes have left."""
-        with self._one_at_a_time() as alone:
+        with _own_faults(self._folder), self._one_at_a_time() as alone:
             if not alone:
                 return
             self._sweep_incoming()

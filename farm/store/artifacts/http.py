@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 
+from farm.answers import error_of
 from farm.errors import DamagedArtifactError, StorageError
 
 from .cache import Incoming
@@ -105,7 +106,7 @@ class HeadTransport(Transport):
                 patience.wait(doing, _said(error))
                 sure = False
                 continue
-            if _error(answer)[0] == DamagedArtifactError.__name__:
+            if error_of(answer)[0] == DamagedArtifactError.__name__:
                 return False
             if answer.status_code in (202, 409):
                 before, offset, sure = offset, int(answer.headers[OFFSET]), True
@@ -164,7 +165,7 @@ class HeadTransport(Transport):
         if code < 300:
             return True
         if code in PASSING:
-            patience.wait(doing, _error(answer)[1])
+            patience.wait(doing, error_of(answer)[1])
             return False
         if code == 404:
             raise FileNotFoundError(doing)
@@ -173,7 +174,7 @@ class HeadTransport(Transport):
                 f"can't {doing}: the head at {self._url} does not know this node's credential; it is that of another "
                 "farm, or an old one. Put what `farm token --node` prints on the head into FARM_HOME/node-token here."
             )
-        raise StorageError(f"can't {doing} in the artifact store of the head at {self._url}: {_error(answer)[1]}")
+        raise StorageError(f"can't {doing} in the artifact store of the head at {self._url}: {error_of(answer)[1]}")
 
     def _patient(self) -> "_Patience":
         return _Patience(self._url, self._patience)
@@ -206,15 +207,6 @@ def _blocks(source: IO[bytes], offset: int, length: int) -> Iterator[bytes]:
 
 def _etag(answer: httpx.Response) -> str | None:
     return answer.headers.get("etag", "").strip('"') or None
-
-
-def _error(answer: httpx.Response) -> tuple[str, str]:
-    """Type and message of what the head answers."""
-    try:
-        error = answer.json()["error"]
-        return str(error["type"]), str(error["message"])
-    except (ValueError, KeyError, TypeError):
-        return "", f"it answers {answer.status_code}"
 
 
 def _said(error: Exception) -> str:

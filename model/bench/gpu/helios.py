@@ -1,57 +1,46 @@
-"""A step of each pyramid stage of a 14B Helios, with random weights, through diffusers' class (arXiv 2603.04379)."""
+"""A step of each pyramid stage of a 14B Helios, with random weights, through diffusers' class and through ours."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from model.bench.sizes import default_dtype, fill, working_dtype
-from model.bench.steps import timed
+from model.bench.helios import SIZES, HeliosKit
+from model.bench.sizes import working_dtype
+from model.bench.steps import relative_error, through_ours, timed
 from model.device import open_device
+from model.transformer.acceleration import accelerate
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
-
-WHOLE = (48, 80)
-"""Latent rows and columns of 384 x 640 pixels."""
 
 
 @torch.no_grad()
 def run(setup: Setup, emit: Emit) -> None:
-    from diffusers import HeliosTransformer3DModel
-
     device = open_device(setup.device)
-    dtype, whole = working_dtype(device), WHOLE if setup.size == "13b" else (8, 16)
-    small = {"num_attention_heads": 2, "attention_head_dim": 12, "rope_dim": (4, 4, 4), "num_layers": 2, "ffn_dim": 32}
-    with torch.device("meta"), default_dtype(dtype):
-        made = HeliosTransformer3DModel(**({} if setup.size == "13b" else small))
-    made = made.to_empty(device=device).eval().requires_grad_(False)
-    fill(made)
-    made.rope = type(made.rope)(rope_dim=made.config.rope_dim, theta=made.config.rope_theta).to(device)
+    size = SIZES["helios-14b" if setup.size == "13b" else "helios-tiny"]
+    kit, dtype = HeliosKit(replace(size, rows=max(size.rows, 16), columns=max(size.columns, 16))), working_dtype(device)
+    theirs = kit.build_diffusers(device, dtype)
+    ours = kit.build(device, dtype, like=theirs)
+    accelerate(ours, device, dtype)
+    inputs = kit.inputs(device, dtype)
+    classes = {"diffusers": kit.through_diffusers(theirs, inputs), "ours": through_ours(ours, inputs)}
     for stage, factor in enumerate((4, 2, 1)):
-        rows, columns = whole[0] // factor, whole[1] // factor
-        attempt(f"stage {stage}", lambda r=rows, c=columns: _step(made, r, c, whole, device, dtype), emit)  # type: ignore[misc]
+        noise = kit.noise(device, dtype)[..., ::factor, ::factor].contiguous()
+        attempt(f"stage {stage}", lambda x=noise: _steps(classes, x, device), emit)  # type: ignore[misc]
 
 
-def _step(made: Any, rows: int, columns: int, whole: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Row:
-    def latents(frames: int, height: int, width: int) -> torch.Tensor:
-        return torch.randn(1, 16, frames, height, width).to(device, dtype)
-
-    def indices(*places: int) -> torch.Tensor:
-        return torch.tensor([places], device=device)
-
-    given = {
-        "hidden_states": latents(9, rows, columns),
-        "timestep": torch.tensor([500], device=device),
-        "encoder_hidden_states": torch.randn(1, 512, made.config.text_dim).to(device, dtype),
-        "indices_hidden_states": indices(*range(20, 29)),
-        "indices_latents_history_short": indices(0, 19),
-        "indices_latents_history_mid": indices(17, 18),
-        "indices_latents_history_long": indices(*range(1, 17)),
-        "latents_history_short": latents(2, *whole),
-        "latents_history_mid": latents(2, *whole),
-        "latents_history_long": latents(16, *whole),
-        "return_dict": False,
-    }
-    first, _ = timed(lambda: made(**given), device)
-    reset_peak(device)
-    seconds = min(timed(lambda: made(**given), device)[0] for _ in range(2))
-    return {"step_s": seconds, "first_s": first, "peak_gb": peak_gb(device)}
+def _steps(classes: dict[str, Callable[..., Any]], x: torch.Tensor, device: torch.device) -> Row:
+    """Seconds of a step after the first, and the peak of memory, of each class; the section's work is in the first."""
+    row: Row = {}
+    flows = []
+    for name, begin in classes.items():
+        forward = begin([900.0, 500.0])
+        first, _ = timed(lambda f=forward: f(x, 900.0), device)  # type: ignore[misc]
+        reset_peak(device)
+        steps = [timed(lambda f=forward: f(x, 500.0), device) for _ in range(3)]  # type: ignore[misc]
+        flows.append(steps[-1][1])
+        seconds = min(seconds for seconds, _ in steps)
+        mark = "" if name == "diffusers" else f"{name}_"
+        row |= {f"{mark}step_s": seconds, f"{mark}first_s": first, f"{mark}peak_gb": peak_gb(device)}
+    return {**row, "ratio": row["ours_step_s"] / row["step_s"], "relative_error": relative_error(flows[1], flows[0])}

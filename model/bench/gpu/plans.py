@@ -8,7 +8,7 @@ import torch
 from model.bench.sizes import build, find_size, noise, section_inputs, working_dtype
 from model.bench.steps import take_turns, through_ours, timed
 from model.device import HOST, open_device
-from model.memory import HUNYUAN_13B, PLACEMENTS, plan_memory
+from model.memory import PLACEMENTS, footprint, plan_memory
 from model.placement import transformer_move
 from model.transformer.acceleration import accelerate
 
@@ -42,11 +42,12 @@ def _measure(made: Any, name: str, size: str, device: torch.device, dtype: torch
     placing, _ = timed(bring, device)
     reset_peak(device)
     times = take_turns({name: through_ours(made, inputs)}, x, 3, 1)[name]
-    transformer = plan_memory(HUNYUAN_13B, 1000, 1000, smallest=name).rows[0].card
+    planned = footprint("framepack")
+    transformer = plan_memory(planned, 1000, 1000, smallest=name).rows[0].card
     return {
         "placing_s": placing,
         "first_s": times.first[0],
         "step_s": min(times.later),
         "peak_gb": peak_gb(device),
-        "expected_gb": transformer + HUNYUAN_13B.activations if size == "13b" else None,
+        "expected_gb": transformer + planned.activations if size == "13b" else None,
     }

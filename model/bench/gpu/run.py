@@ -47,7 +47,7 @@ PARTS = {
     "codec": Part("model.bench.gpu.codec:run", 0.12, "decoding a chunk, in tiles and in one piece"),
     "plans": Part("model.bench.gpu.plans:run", 0.25, "a step under each memory plan"),
     "puppet": Part("model.bench.gpu.puppet:run", 0.1, "the bundled model: a section, training steps"),
-    "helios": Part("model.bench.gpu.helios:run", 0.1, "a 14B Helios chunk through diffusers' class"),
+    "helios": Part("model.bench.gpu.helios:run", 0.1, "steps of a 14B Helios through diffusers' class and ours"),
 }
 """In order of worth. What a part leaves of its time is for those after it."""
 

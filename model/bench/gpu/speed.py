@@ -9,6 +9,7 @@ from model.bench.sizes import (
     NEW_FRAMES,
     build,
     build_diffusers,
+    diffusers_keywords,
     find_size,
     noise,
     section_inputs,
@@ -72,7 +73,7 @@ class Speed:
         self.reference = build_diffusers(self.size, self.device, self.dtype)
         self.inputs = section_inputs(self.size, self.device, self.dtype)
         self.x = noise(self.size, self.device, self.dtype)
-        self.tflop = count_tflop(self.reference, self.x, self.inputs)
+        self.tflop = count_tflop(through_diffusers(self.reference, diffusers_keywords(self.inputs)), self.x)
 
     def ours(self) -> Any:
         """Our class with the reference's tensors."""
@@ -94,7 +95,7 @@ class Speed:
     def beside(self, begin: Begin) -> Row:
         """Time ``begin`` and the reference in turns."""
         reset_peak(self.device)
-        pair = {"reference": through_diffusers(self.reference, self.inputs), "this": begin}
+        pair = {"reference": through_diffusers(self.reference, diffusers_keywords(self.inputs)), "this": begin}
         times = take_turns(pair, self.x, TIMED, 1)
         this, reference = times["this"], times["reference"]
         assert this.flow is not None and reference.flow is not None

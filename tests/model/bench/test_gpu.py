@@ -1,8 +1,6 @@
 """``farm bench gpu`` on a CPU: parts come in order, have limits, and keep what they found."""
 
 import json
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,23 +10,6 @@ from farm.cli.app import main
 from farm.errors import InputError
 from model.bench.gpu import plans, speed
 from model.bench.gpu.run import Emit, Row, Setup, bench_gpu, run_part
-
-HERE = "tests.model.bench.test_gpu"
-
-
-def slow(setup: Setup, emit: Emit) -> None:
-    emit({"name": "before"})
-    time.sleep(600)
-
-
-def broken(setup: Setup, emit: Emit) -> None:
-    emit({"name": "before"})
-    raise RuntimeError("no such kernel\nand more")
-
-
-def dying(setup: Setup, emit: Emit) -> None:
-    emit({"name": "before"})
-    os._exit(9)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +22,7 @@ def dying(setup: Setup, emit: Emit) -> None:
 )
 def test_trouble_of_a_part_is_its_own(name: str, seconds: float, problem: str) -> None:
     rows: list[Row] = []
-    run_part("x", f"{HERE}:{name}", Setup("tiny", "cpu", seconds), rows.append)
+    run_part("x", f"tests.support.parts:{name}", Setup("tiny", "cpu", seconds), rows.append)
     assert rows == [{"part": "x", "name": "before"}, {"part": "x", "problem": problem}]
 
 
@@ -72,6 +53,7 @@ def test_the_command_shows_rows_and_keeps_them(tmp_path: Path, capsys: pytest.Ca
     report = json.loads(file.read_text())
     assert [row.get("name") for row in report["rows"]] == ["stage 0", "stage 1", "stage 2", None]
     assert report["rows"][2]["step_s"] > 0 and report["size"] == "tiny"
+    assert report["rows"][2]["relative_error"] == 0
     shown = capsys.readouterr()
     assert "stage 2" in shown.out and "part=helios" in shown.err
 

@@ -20,6 +20,13 @@ def test_all_variants_predict_the_same_from_the_same_weights() -> None:
     assert tflop > 0 and attention == dict.fromkeys(variants, "native")
 
 
+def test_helios_predicts_the_same_from_the_same_weights() -> None:
+    variants = ("diffusers", "packed", "packed-away")
+    _, times, _ = time_variants("helios-tiny", "cpu", 2, variants, threads=1, rounds=1)
+    base = times["diffusers"].flow
+    assert base is not None and all(found.flow is not None and found.flow.equal(base) for found in times.values())
+
+
 def test_variants_take_turns_after_the_same_warm_up() -> None:
     calls: list[str] = []
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from model.caches.tea import CachedBlocks, TeaCache, tea_cache
-from model.released import released_facts
+from model.facts import family_facts
 
-FRAMEPACK = tuple(released_facts("framepack")["teacache_polynomial"])
+FRAMEPACK = tuple(family_facts("framepack")["teacache_polynomial"])
 
 
 class Block(nn.Module):

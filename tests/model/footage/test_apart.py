@@ -145,3 +145,8 @@ def test_children_know_their_owner_and_write_nothing(tmp_path, monkeypatch: pyte
         (child,) = children()
         assert child.environ()[OWNER].startswith(f"{os.getpid()}:")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_video_of_many_frames_is_decoded_within_the_memory_of_the_child() -> None:
+    with frames_apart(clip(600), 30) as (facts, pictures):
+        assert facts.frames == 600 and sum(1 for _ in pictures) == 600

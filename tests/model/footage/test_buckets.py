@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from model.choices import CENTRED, Fit
 from model.footage.buckets import UNIT, crop_for, crop_to_bucket, nearest_bucket, scaled_buckets, show_crop
 
 WIDE = [(416, 960), (448, 864), (480, 832), (512, 768), (544, 704), (576, 672), (608, 640)]
@@ -67,14 +68,34 @@ def test_shown_crop_darkens_what_is_cut_off_and_nothing_else() -> None:
     assert (shown[5:95, 155:245] == 200).all()
 
 
+def test_a_crop_keeps_the_side_that_is_asked_for() -> None:
+    wide = Image.new("RGB", (200, 100), "red")
+    wide.paste("blue", (100, 0, 200, 100))
+    first, last = (crop_to_bucket(wide, (64, 64), Fit("crop", position)) for position in (0, 1))
+    assert first.getpixel((60, 5)) == (255, 0, 0) and last.getpixel((3, 60)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize(("position", "top"), [(0, 0), (0.5, 16), (1, 32)])
+def test_padding_shows_the_whole_picture_between_black_bars(position: float, top: int) -> None:
+    pixels = np.asarray(crop_to_bucket(Image.new("RGB", (200, 100), (9, 8, 7)), (64, 64), Fit("pad", position)))
+    assert (pixels[top : top + 32] == (9, 8, 7)).all() and pixels.sum() == 64 * 32 * 24
+    crop = crop_for(200, 100, (64, 64), Fit("pad", position))
+    assert str(crop) == "64x64 pixels from 200x100, whole picture between black bars"
+    shown = np.asarray(
+        show_crop(Image.new("RGB", (100, 50), (9, 8, 7)), crop_for(100, 50, (64, 64), Fit("pad", position)))
+    )
+    assert shown.shape == (100, 100, 3) and (shown[round(top * 100 / 64) :][:50] == (9, 8, 7)).all()
+
+
 sides = st.integers(16, 8000)
+fits = st.builds(Fit, st.sampled_from(["crop", "pad"]), st.floats(0, 1))
 
 
 @settings(max_examples=400, deadline=None)
-@given(sides, sides, st.sampled_from([128, 256, 320, 416, 512, 544, 640, 768]))
-def test_every_picture_size_can_be_cropped_to_its_bucket(width: int, height: int, resolution: int) -> None:
+@given(sides, sides, st.sampled_from([128, 256, 320, 416, 512, 544, 640, 768]), fits)
+def test_every_picture_size_comes_into_its_bucket(width: int, height: int, resolution: int, fit: Fit) -> None:
     bucket = nearest_bucket(height, width, scaled_buckets(REFERENCE, Fraction(resolution, 640)))
-    check(width, height, bucket)
+    check(width, height, bucket, fit)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +111,10 @@ def test_sizes_whose_box_left_the_picture_by_a_rounding(size: tuple[int, int], r
     check(width, height, nearest_bucket(height, width, buckets))
 
 
-def check(width: int, height: int, bucket: tuple[int, int]) -> None:
+def check(width: int, height: int, bucket: tuple[int, int], fit: Fit = CENTRED) -> None:
     """The box lies in the picture, and the very call that a replica makes accepts it; large pictures are only asked."""
-    left, top, right, bottom = crop_for(width, height, bucket).box
-    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    crop = crop_for(width, height, bucket, fit)
+    for (left, top, right, bottom), (w, h) in ((crop.box, (width, height)), (crop.place, bucket[::-1])):
+        assert 0 <= left < right <= w and 0 <= top < bottom <= h
     if width * height <= 2_000_000:
-        assert crop_to_bucket(Image.new("L", (width, height)), bucket).size == (bucket[1], bucket[0])
+        assert crop_to_bucket(Image.new("L", (width, height)), bucket, fit).size == (bucket[1], bucket[0])

@@ -16,6 +16,17 @@ def test_sigmas_are_those_of_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
+    ("steps", "index", "timestep"),
+    [(38, 35, 374), (50, 35, 748), (62, 49, 652), (76, 70, 374), (86, 17, 964), (94, 91, 187)],
+)
+def test_timesteps_near_the_middle_of_two_are_rounded_as_by_the_reference(
+    steps: int, index: int, timestep: int
+) -> None:
+    """All that doubles would round otherwise, of the official program's output at shift 7."""
+    assert timestep_of(flow_sigmas(steps, 7.0)[index], torch.bfloat16) == timestep
+
+
+@pytest.mark.parametrize(
     ("height", "width", "shift"), [(240, 416, 2.86), (288, 496, 3.69), (352, 624, 5.83), (480, 832, 7.0)]
 )
 def test_shift_of_nine_latent_frames_is_that_of_the_reference(height: int, width: int, shift: float) -> None:
@@ -37,7 +48,7 @@ def test_lower_mu_changes_nothing_at_640_but_the_exponent_does() -> None:
 def test_exponent_keeps_the_ends_and_the_middle_and_moves_steps_outwards() -> None:
     plain, outward, inward = (flow_sigmas(24, 7.0, exponent) for exponent in (1.0, 1.25, 0.8))
     assert plain[0] == outward[0] == inward[0] == 1 and plain[-1] == outward[-1] == 0
-    assert plain[12] == pytest.approx(0.875) == outward[12] == inward[12]
+    assert plain[12] == outward[12] == inward[12] == pytest.approx(0.875)
     assert outward[6] > plain[6] > inward[6]
     assert outward[-2] < plain[-2] < inward[-2]
     assert flow_sigmas(25, 7.0, 1.25)[-2] == pytest.approx(7 / (7 + 24**1.25)) == pytest.approx(0.1164, abs=1e-4)

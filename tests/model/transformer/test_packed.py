@@ -224,6 +224,24 @@ def test_section_without_an_image_runs(packed: Any) -> None:
     assert without.isfinite().all() and not without.equal(packed(x, 500.0, inputs))
 
 
+@torch.no_grad()
+def test_transformer_that_was_never_packed_gets_the_released_kernels_and_others() -> None:
+    """Which begin as average-pooling and then the window's own projection; its file is then one of FramePack's."""
+    packed = packed_transformer(has_clean_x_embedder=False)
+    assert packed.clean_x_embedder is None
+    inputs = section_inputs("td_f8k8f4k4f2k2f1k1_g9", size=(16, 16))
+    with pytest.raises(InputError, match="no patchify parameters"):
+        packed(noise_for(inputs), 500.0, inputs)
+    packed.add_kernels(["k8", "k1"])
+    assert packed.config.has_clean_x_embedder and set(packed.extra_x_embedders) == {"k8"}
+    assert packed(noise_for(inputs), 500.0, inputs).isfinite().all()
+    base, clean = packed.x_embedder.proj, packed.clean_x_embedder
+    frames = torch.randn(1, 4, 4, 16, 16)
+    assert clean.proj(frames).equal(base(frames))
+    pooled = torch.nn.functional.avg_pool3d(frames, (4, 4, 4))
+    torch.testing.assert_close(clean.proj_4x(frames), base(pooled), atol=1e-5, rtol=1e-4)
+
+
 def test_kernel_without_parameters_is_named(packed: Any) -> None:
     inputs = section_inputs("td_f8k8_g1")
     with pytest.raises(InputError, match="kernel k8"):

@@ -102,6 +102,16 @@ def test_a_full_disk_of_the_cache_is_not_the_heads_fault(head: LiveFarm, head_pl
     assert not head.artifacts.exists("t/x")
 
 
+@pytest.mark.parametrize("options", ["68k", "1m,nr_inodes=3", "1m,nr_inodes=4"], ids=["bytes", "folder", "lock"])
+def test_a_full_disk_is_told_as_the_caches_own_wherever_it_is_met(tmp_path: Path, options: str):
+    with small_disk(tmp_path / "disk", options) as disk:
+        cache = Cache(disk.path, 10_000_000)
+        with pytest.raises(StorageError, match=r"can't write the cache .*disk.* of this machine: No space left"):
+            for digit in range(20):  # each less than what is written at once
+                put(cache, bytes([digit]) * 6000)
+        assert not list((disk.path / "incoming").iterdir())
+
+
 WORKER = """
     import os, random, sys
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Films: shots with pictures, prompts and lengths, as people write them down. Without torch."""

@@ -1,0 +1,172 @@
+"""Weights and LoRAs as one machine gives them to another: which files they are, and where each belongs. No torch.
+
+What is brought lies in ``FARM_HOME/models/<family>`` and ``FARM_HOME/loras``. A *piece* appears there as one: a folder,
+or a single file.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from farm.errors import CheckpointError, FarmError, InputError
+from farm.home import farm_home
+
+from .checkpoint import FAMILY, WITHOUT_WEIGHTS, Part
+from .families import FAMILIES, PUPPET, checkpoint
+from .located import FILE, locate
+from .loras.library import find, loras_folder
+from .loras.pairs import CONFIG
+from .sources import brought_folder, configuration
+from .weights import known_sha256
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class BroughtFile:
+    """``name``: below its piece, empty for a piece that is one file."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def require_inside(name: str, *roots: str) -> None:
+    """Refuse names that would lead out of a folder, or into none of the ``roots`` in it."""
+    path = PurePosixPath(name)
+    outside = path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name
+    if outside or (roots and path.parts[:1] not in [(root,) for root in roots]):
+        raise InputError(f"{name!r} is no place for what a head gives.")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``place``: below ``FARM_HOME``; ``part``: which part of its family, "" for the whole, its facts, or a LoRA."""
+
+    place: str
+    part: str
+    files: tuple[BroughtFile, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def target(self) -> Path:
+        """On this machine."""
+        return farm_home() / self.place
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Piece":
+        """Raises InputError for what is no piece, and for places and names that none has."""
+        try:
+            files = tuple(BroughtFile(str(f["name"]), int(f["size"]), str(f["sha256"])) for f in values["files"])
+            piece = cls(str(values["place"]), str(values["part"]), files)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{str(values)[:60]!r} is no piece of what a machine gives ({error!r}).") from None
+        require_inside(piece.place, "models", "loras")
+        for file in files:
+            require_inside(file.name)
+            if not SHA256.fullmatch(file.sha256):
+                raise InputError(f"{file.sha256[:80]!r} is no SHA-256.")
+        return piece
+
+
+@dataclass(frozen=True)
+class Given:
+    """A piece with the path of each of its files on this machine."""
+
+    piece: Piece
+    paths: tuple[Path, ...]
+
+
+def given_family(name: str) -> list[Given]:
+    """All that another machine needs to use this one's weights of a family.
+
+    Raises:
+        FarmError: this machine can't use them itself.
+    """
+    opened, place = checkpoint(name), f"models/{name}"
+    if name == PUPPET.name:
+        root = opened.family_file.parent
+        return [_given(place, "", root, [file for file in root.rglob("*") if file.is_file()])]
+    found = [_given_part(place, part, name) for part in opened.parts.values()]
+    if opened.family_file.name == FAMILY:
+        found.append(_given(f"{place}/{FAMILY}", "", opened.family_file, [opened.family_file]))
+    return found
+
+
+def given_lora(name: str) -> list[Given]:
+    """The file of a LoRA, and PEFT's configuration beside it; InputError when there is none."""
+    file = find(name)
+    files = [each for each in (file, file.parent / CONFIG) if each.is_file()]
+    return [_given(f"loras/{each.relative_to(loras_folder()).as_posix()}", "", each, [each]) for each in files]
+
+
+def lacks(family: str, piece: Piece) -> bool:
+    """Whether this machine lacks a piece; ``family``: that it belongs to, "" for a LoRA.
+
+    Raises:
+        CheckpointError: it has something else in its place; nothing is ever overwritten.
+    """
+    if piece.target.exists():
+        _require_same(piece, piece.target)
+        return False
+    if not piece.part:
+        _require_free(family)
+        return True
+    there = locate(family)[piece.part]
+    if there.path is not None and there.source.path is not None and not _is_brought(family, there.path):
+        _require_same(piece, there.path)
+        return False
+    return there.path is None or not _same(piece, there.path)
+
+
+def _given_part(place: str, part: Part, family: str) -> Given:
+    if part.path.is_file():
+        beside = [path for path in (part.path.with_suffix(".json"), part.path.parent / "config.json") if path.is_file()]
+        return _given(f"{place}/{part.name}{FILE}", part.name, part.path.parent, [part.path, *beside[:1]])
+    if part.name in WITHOUT_WEIGHTS:
+        files: Iterable[Path] = part.path.iterdir()
+    else:
+        files = [*part.files, *part.path.glob("*.json")]
+    return _given(f"{place}/{part.name}", part.name, part.path, [file for file in files if file.is_file()])
+
+
+def _given(place: str, part: str, root: Path, paths: Iterable[Path]) -> Given:
+    ordered = tuple(sorted(paths))
+    files = tuple(
+        BroughtFile("" if path == root else path.relative_to(root).as_posix(), path.stat().st_size, known_sha256(path))
+        for path in ordered
+    )
+    return Given(Piece(place, part, files), ordered)
+
+
+def _require_free(family: str) -> None:
+    """Refuse a whole family where the machine's owner has set another folder for it, which wins."""
+    folder = configuration(family, tuple(FAMILIES)).folder if family == PUPPET.name else None
+    if folder is not None:
+        raise CheckpointError(f"this machine is set to use {folder} for {family}; unset that there.")
+
+
+def _require_same(piece: Piece, there: Path) -> None:
+    if not _same(piece, there):
+        raise CheckpointError(f"there is something else at {there}, which stays as it is; move it away first.")
+
+
+def _same(piece: Piece, there: Path) -> bool:
+    """Whether the files of a piece are in a folder, or are that file."""
+    root = there.parent if there.is_file() and piece.files[0].name else there
+    try:
+        return all(known_sha256(root / file.name if file.name else root) == file.sha256 for file in piece.files)
+    except (FarmError, OSError):
+        return False
+
+
+def _is_brought(family: str, path: Path) -> bool:
+    return path.is_relative_to(brought_folder(family))

@@ -1,0 +1,32 @@
+"""LoRA files are found by name, and are the ones that were meant."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm.errors import InputError
+from model.choices import Lora
+from model.loras.library import available, digest, resolve
+from tests.model.loras.conftest import style
+
+
+def test_unknown_name_suggests_the_nearest(loras: Path, shapes: Any) -> None:
+    (loras / "people").mkdir()
+    style(loras / "people" / "dancer.safetensors", shapes)
+    assert list(available()) == ["people/dancer"]
+    assert resolve(Lora("People/Dancer"), shapes).name == "people/dancer"
+    with pytest.raises(InputError, match=r"unknown LoRA 'people/dancr'\. Did you mean 'people/dancer'.*loras"):
+        resolve(Lora("people/dancr"), shapes)
+
+
+def test_configuration_beside_a_file_belongs_to_it(loras: Path, shapes: Any) -> None:
+    folder = loras / "peft"
+    folder.mkdir()
+    alone = digest(style(folder / "adapter_model.safetensors", shapes))
+    accepted = resolve(Lora("peft/adapter_model"), shapes)
+    assert accepted.sha256 == alone
+    (folder / "adapter_config.json").write_text('{"lora_alpha": 4}')
+    assert digest(folder / "adapter_model.safetensors") != alone
+    with pytest.raises(InputError, match="not the file that was meant"):
+        resolve(accepted, shapes)
