@@ -91,6 +91,11 @@ def plain(text: str) -> str:
     return marked.replace("\\:", "\\:\u2060")
 
 
+def refusal(why: object) -> None:
+    """Tell why something was not done; it stays until it is closed, since it asks for something."""
+    st.toast(plain(str(why)), icon=":material/error:", duration="infinite")
+
+
 def duration(seconds: float) -> str:
     """Such as ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:

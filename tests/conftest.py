@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,14 +13,19 @@ import pytest
 
 from farm.settings import Settings
 from tests.support import postgres
+from tests.support.tiny import tiny_checkpoint
 
 HOME = pytest.StashKey[Path]()
+SHARED = pytest.StashKey[dict[str, object]]()
+LAST = pytest.StashKey[Path]()
 TESTS = Path(__file__).parent
 RAY_FOLDERS = ("afar", "chaos", "cluster", "hosts", "service", "whole")
 RAY_FILES = (
     *("api/test_serve.py", "cli/test_bench_cluster.py", "cli/test_bench_farm.py", "cli/test_service.py"),
     *("test_processes.py", "plugins/exporters/test_process.py"),
 )
+OURS, OURS_BEGIN = ("HOME", "TMPDIR"), ("FARM_", "AWS_")
+"""Variables that change what other tests do."""
 """Where tests start Ray, or share what does, or mind what replicas of it sweep away when they start."""
 
 
@@ -58,8 +64,26 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         raise pytest.UsageError(f"{item.nodeid} starts Ray; name its file in RAY_FILES of tests/conftest.py")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a file's tests set is gone before those of the next: fixtures of the whole session may set nothing."""
+    if item.config.stash.get(LAST, None) != item.path:
+        item.config.stash[LAST] = item.path
+        ours = [name for name in os.environ if name in OURS or name.startswith(OURS_BEGIN)]
+        shared: dict[str, object] = {name: os.environ[name] for name in ours}
+        shared["__main__"] = getattr(sys.modules["__main__"], "__file__", None)
+        before: dict[str, object] = item.config.stash.setdefault(SHARED, shared)
+        assert shared == before, "an earlier file left the environment changed"
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[HOME], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint, for all tests of this process to read."""
+    return tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

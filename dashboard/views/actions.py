@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access
+from dashboard import farm_access, looks
 from farm.errors import FarmError
 from farm.jobs.submission import Submission
 from model.footage.media import AUDIO
@@ -17,7 +17,7 @@ def act(job_id: str, action: str, icon: str, help_text: str, label: str = "") ->
         try:
             getattr(farm_access.client(), action)(job_id)
         except FarmError as error:
-            st.toast(str(error), icon=":material/error:")
+            looks.refusal(error)
         else:
             st.toast(f"{action} accepted", icon=icon)
             st.rerun()

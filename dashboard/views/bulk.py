@@ -49,11 +49,11 @@ def act(action: Action, ids: Sequence[str], change: Mapping[str, Any] | None = N
     try:
         answer = farm_access.client().act(action.value, ids, change=change)
     except FarmError as error:
-        st.toast(looks.plain(str(error)), icon=":material/error:")
+        looks.refusal(error)
         return False
     if answer["done"]:
         count = len(answer["done"])
         st.toast(f"{count} job{'' if count == 1 else 's'} {DONE[action]}", icon=":material/check:")
     for refused in answer["refused"][:3]:
-        st.toast(looks.plain(refused["message"]), icon=":material/error:")
+        looks.refusal(refused["message"])
     return bool(answer["done"])

@@ -159,6 +159,6 @@ def _act(label: str, icon: str, key: str, act: Callable[[], Any], told: str = ""
         try:
             act()
         except FarmError as error:
-            st.toast(str(error), icon=":material/error:")
+            looks.refusal(error)
         else:
             st.rerun(scope="fragment")

@@ -100,7 +100,7 @@ def again(job_ids: Sequence[str], key: str) -> None:
         try:
             made = farm_access.client().export(job_id, exports)
         except FarmError as error:
-            st.toast(looks.plain(str(error)), icon=":material/error:")
+            looks.refusal(error)
         else:
             st.toast(f"queued as {made['id'][:8]}", icon=":material/check:")
             for note in made["notes"]:

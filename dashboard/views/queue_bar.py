@@ -61,7 +61,7 @@ def _told(done: str, do: Callable[..., Any], *given: Any, **more: Any) -> bool:
     try:
         do(*given, **more)
     except FarmError as error:
-        st.toast(looks.plain(str(error)), icon=":material/error:")
+        looks.refusal(error)
         return False
     st.toast(done, icon=":material/check:")
     return True

@@ -54,7 +54,7 @@ def finish(job_id: str) -> None:
         farm.cancel(old)
         farm.delete(old)
     except FarmError as error:
-        st.toast(looks.plain(str(error)), icon=":material/error:")
+        looks.refusal(error)
 
 
 def _let_go() -> None:

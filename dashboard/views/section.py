@@ -61,7 +61,7 @@ def _take(job_id: str, **which: Any) -> None:
     try:
         made = farm_access.client().take(job_id, **which)
     except FarmError as error:
-        st.toast(str(error), icon=":material/error:")
+        looks.refusal(error)
         return
     looks.go("job", id=made["id"])
 

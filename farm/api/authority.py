@@ -87,7 +87,9 @@ def owned(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class Audit:
-    """ASGI middleware behind the wall: a line for each change that was asked for, with what it was answered."""
+    """ASGI middleware behind the wall: a line for each change that was asked for, with what it was answered.
+
+    Whoever has an answer finds the line."""
 
     def __init__(self, app: ASGIApp, store: Callable[[], JobStore]) -> None:
         self._app, self._store = app, store
@@ -96,23 +98,28 @@ class Audit:
         if scope["type"] != "http" or not _changes(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
-        status = 500
+        noted = False
 
-        async def heard(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, heard)
-        finally:
+        async def note(status: int) -> None:
+            nonlocal noted
+            noted = True
             caller: Caller = scope.get(CALLER, HOUSEHOLD)
             what = f"{scope['method']} {quote(scope['path'])}"
             try:
                 await run_in_threadpool(self._store().put_audit, caller.name, caller.role, what, status)
             except FarmError as error:  # what was done is done
                 log.error("%s by %s is not in the audit: %s", what, caller.name, error)
+
+        async def heard(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await note(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, heard)
+        finally:
+            if not noted:
+                await note(500)
 
 
 def _changes(method: str, path: str) -> bool:

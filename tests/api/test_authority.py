@@ -1,12 +1,15 @@
 """People with roles, over HTTP."""
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from farm.client import FarmClient
 from farm.errors import AuthError, FarmError, ForbiddenError, NotFoundError
+from farm.store.jobs import JobStore
 from farm.tokens import ensure_token
 from tests.support.api import LiveFarm, picture
 
@@ -81,6 +84,20 @@ def test_every_change_is_in_the_audit_with_who_asked_for_it(people: dict[str, Fa
     path = f"POST /api/v1/jobs/{job}/cancel"
     assert lines == [("ann", path, 200), ("ben", path, 403), ("ann", "POST /api/v1/jobs", 201)]
     assert all(line["who"] == "ann" for line in people["ada"].audit("ann"))
+
+
+def test_whoever_has_an_answer_finds_its_line(people: dict[str, FarmClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    put = JobStore.put_audit
+
+    def slowly(store: JobStore, *line: Any) -> None:
+        time.sleep(0.5)
+        put(store, *line)
+
+    monkeypatch.setattr(JobStore, "put_audit", slowly)
+    job = people["ann"].submit(picture(), FIELDS)["id"]
+    assert people["ada"].audit(limit=1)[0]["what"] == "POST /api/v1/jobs"
+    people["ann"].cancel(job)
+    assert people["ada"].audit(limit=1)[0]["what"] == f"POST /api/v1/jobs/{job}/cancel"
 
 
 def test_what_machines_say_of_themselves_is_not_in_the_audit(farm: LiveFarm, client: FarmClient) -> None:

@@ -1,5 +1,6 @@
 """The API does what its description says, whatever it is sent; with real jobs, on both databases."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -23,6 +24,8 @@ __all__ = ["tiny"]
 load_all_checks()
 EXAMPLES = 6
 """Requests for each operation, and five times as many where none of them was granted; by ``-m soak`` many more."""
+FILM = {"shots": [{"prompt": "p", "seconds": 1.2, "picture": "pictures.png"}], "every": {"steps": 1}}
+"""A storyboard whose picture is sent under that name by schemathesis."""
 UNFIT = (
     "positive_data_acceptance",  # no schema can say what a preset, a picture or the state of a job allow
     "negative_data_rejection",  # "5" is taken for 5, and a null for nothing, on purpose
@@ -42,6 +45,7 @@ class Served:
     completed: str
     attempt: str = ""
     """One at the completed job."""
+    film: str = ""
 
     def submit(self, **fields: Any) -> str:
         wanted = {"total_second_length": 1.2, "steps": 1, "prompt": "p", **fields}
@@ -66,6 +70,7 @@ def served(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.
         found = Served(farm, client, api, "")
         found.completed = found.submit()
         render_in_process(farm.store, farm.artifacts, found.completed)
+        found.film = client.film(FILM, {"pictures.png": picture()})["id"]
         found.attempt = farm.store.attempts(found.completed)[0].id
         farm.store.put_facts([NodeFacts("studio-1", "n", cores=2)])
         farm.store.upsert_replica("replica-1", "n", "CPU", "idle", more={"host": "studio-1", "seat": "cpu-0"})
@@ -118,6 +123,10 @@ def answers(served: Served, operation: Any, examples: int) -> set[int]:
                 case.body = {"preset": None}
             if operation.path.endswith("/promote"):
                 case.path_parameters["job_id"] = served.submit(draft=True)
+            if operation.path.endswith("/film") or operation.path.endswith("/films"):
+                case.body = {"storyboard": json.dumps(FILM), "pictures": [picture()]}
+            if operation.path.endswith("/storyboard"):
+                case.path_parameters["job_id"] = served.film
             if operation.path.endswith("/log"):
                 case.path_parameters["job_id"] = served.completed
             if isinstance(case.body, dict) and isinstance(case.body.get("request"), dict):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.work.reference import render_in_process
-from tests.support.tiny import tiny_checkpoint
+from tests.support.farms import puppet_at
 
 
 @dataclass
@@ -59,16 +60,23 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_main() -> Iterator[None]:
     """A page that runs in this process takes the place of ``__main__``, and processes started later would run it."""
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
+@pytest.fixture(scope="module")
+def farm(tiny_folder: Path, started: RunningFarm) -> Iterator[RunningFarm]:
+    with puppet_at(tiny_folder):
+        yield started
 
 
 @pytest.fixture(scope="session")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
+    """A farm that answers where and while the tiny model is the family ``puppet``."""
     folder = tmp_path_factory.mktemp("farm")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(folder / "checkpoint")))
     settings = Settings.for_home(folder / "home", url=f"http://127.0.0.1:{free_port()}")
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), port=int(settings.url.rpartition(":")[2]), log_level="warning")
@@ -85,7 +93,6 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     worker.join(30)
     server.should_exit = True
     serving.join(10)
-    patch.undo()
 
 
 def _work(settings: Settings, stop: threading.Event, working: threading.Event) -> None:
@@ -102,12 +109,13 @@ def _work(settings: Settings, stop: threading.Event, working: threading.Event) -
 
 
 @pytest.fixture(scope="session")
-def dashboard_url(farm: RunningFarm) -> Iterator[str]:
+def dashboard_url(tiny_folder: Path, started: RunningFarm) -> Iterator[str]:
     """A running dashboard of that farm."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dashboard", str(port)], env=farm.environment(), stdout=subprocess.DEVNULL
-    )
+    with puppet_at(tiny_folder):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dashboard", str(port)], env=started.environment(), stdout=subprocess.DEVNULL
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/_stcore/health"))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from farm.store.jobs import JobStore
 from farm.work.reference import render_in_process
 from model.footage.media import Media
 from tests.support.api import picture
-from tests.support.tiny import tiny_checkpoint
 
 PATIENCE = 240.0
 """Seconds that anything here may take on a machine that is busy with something else."""
@@ -88,13 +88,19 @@ def wait_for(what: Callable[[], Any], why: str, seconds: float = PATIENCE) -> An
     return found
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The tiny checkpoint as the family ``puppet``, for this process and all that it starts."""
-    path = tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
+@contextmanager
+def puppet_at(path: Path) -> Iterator[Path]:
+    """The checkpoint at ``path`` is the family ``puppet``, for this process and all that it starts meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARM_PUPPET_PATH", str(path))
         yield path
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_folder: Path) -> Iterator[Path]:
+    """The tiny checkpoint as the family ``puppet``."""
+    with puppet_at(tiny_folder):
+        yield tiny_folder
 
 
 @pytest.fixture
@@ -104,12 +110,13 @@ def alone(tiny: Path, tmp_path: Path) -> Farm:
 
 
 @pytest.fixture(scope="session")
-def reference(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+def reference(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Renders a job in this process, undisturbed, and gives its latents."""
 
     def latents(media: Media | None = None, **fields: Any) -> dict[str, Any]:
         farm = Farm(Settings.for_home(tmp_path_factory.mktemp("reference")))
-        job = render_in_process(farm.store, farm.artifacts, farm.job(media, **fields).id)
+        with puppet_at(tiny_folder):
+            job = render_in_process(farm.store, farm.artifacts, farm.job(media, **fields).id)
         assert job.state == "completed", job.error
         return farm.latents(job.id)
 

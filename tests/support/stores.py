@@ -38,20 +38,26 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """An S3 server on loopback, and an environment in which clients find it."""
+def s3_server() -> Iterator[str]:
+    """URL of an S3 server on loopback."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint(s3_server: str) -> Iterator[str]:
+    """The same, with an environment in which clients find it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "farm")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "farm")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        yield f"http://{host}:{port}"
-    server.stop()
+        patch.setenv("AWS_ENDPOINT_URL", s3_server)
+        yield s3_server
 
 
 @pytest.fixture(scope="session")

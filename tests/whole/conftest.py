@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,20 +25,39 @@ def outside() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def model(request: pytest.FixtureRequest) -> None:
-    """The tiny one; with ``FARM_TEST_MODEL=bundled`` that which comes with the farm, so that pictures show some."""
-    if os.environ.get("FARM_TEST_MODEL") != "bundled":
-        request.getfixturevalue("tiny")
+def environment(outside: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables of that user. The model is the tiny one; with ``FARM_TEST_MODEL=bundled`` that which comes with the
+    farm, so that pictures show some."""
+    found = {
+        "FARM_HOME": str(tmp_path_factory.mktemp("service") / "home"),
+        "HOME": str(outside / "user"),
+        "TMPDIR": str(outside / "tmp"),
+    }
+    bundled = os.environ.get("FARM_TEST_MODEL") == "bundled"
+    return found if bundled else {**found, "FARM_PUPPET_PATH": str(tiny_folder)}
+
+
+@contextmanager
+def as_the_user(environment: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")
-def service(model: None, outside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def started(environment: dict[str, str], outside: Path) -> Iterator[Service]:
+    with ExitStack() as running:
+        with as_the_user(environment):
+            service = running.enter_context(running_service(Settings.for_home(Path(environment["FARM_HOME"]))))
+        yield service
+        with as_the_user(environment):
+            running.close()
+    assert not list((outside / "tmp").iterdir())
+
+
+@pytest.fixture(scope="module")
+def service(environment: dict[str, str], started: Service) -> Iterator[Service]:
     """A farm that runs for the tests of this folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        settings = Settings.for_home(tmp_path_factory.mktemp("service") / "home")
-        patch.setenv("FARM_HOME", str(settings.home))
-        patch.setenv("HOME", str(outside / "user"))
-        patch.setenv("TMPDIR", str(outside / "tmp"))
-        with running_service(settings) as running:
-            yield running
-        assert not list((outside / "tmp").iterdir())
+    with as_the_user(environment):
+        yield started

@@ -180,7 +180,10 @@ def look_only(browser: Browser, url: str, token: str, jobs: set[str], job_id: st
         expect(page.locator(f".st-key-card-{job}")).to_be_visible()
     keep(page, "history")
     page.locator(f".st-key-card-{job_id}").get_by_text("Select").click()
+    expect(page.get_by_text(re.compile(r"1 of \d+ selected"))).to_be_visible()
+    settled(page)
     page.get_by_role("button", name="Delete").click()
+    settled(page)
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("vera is a viewer")).to_be_visible()
     assert state_of(client, job_id) == "completed"

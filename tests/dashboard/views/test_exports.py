@@ -32,9 +32,9 @@ def test_each_file_has_the_options_of_its_exporter(start, farm: RunningFarm):
 def test_files_of_an_earlier_job_come_back_whole(start, farm: RunningFarm, monkeypatch):
     asked = ["webm:crf=30", "mp4:codec=av1,output_fps=12", "mp4"]
     drafted: dict[str, object] = {}
-    monkeypatch.setattr(exports.st, "session_state", drafted)
-    exports.load({"exports": asked, "post": ["interpolate:fps=50"], "mp4_crf": 20})
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(exports.st, "session_state", drafted)
+        exports.load({"exports": asked, "post": ["interpolate:fps=50"], "mp4_crf": 20})
     request = submitted(start, farm, lambda page: None, **drafted)
     assert [each["exporter"] for each in request["exports"]] == ["webm", "mp4", "mp4"]
     assert [each["options"] for each in request["exports"]] == [{"crf": 30}, {"codec": "av1"}, {}]

@@ -1,3 +1,3 @@
-from tests.support.stores import bucket, head, head_place, place, s3_endpoint
+from tests.support.stores import bucket, head, head_place, place, s3_endpoint, s3_server
 
-__all__ = ["bucket", "head", "head_place", "place", "s3_endpoint"]
+__all__ = ["bucket", "head", "head_place", "place", "s3_endpoint", "s3_server"]
