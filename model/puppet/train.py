@@ -27,7 +27,7 @@ from model.transformer import SectionInputs, SectionMemo, gather_context
 from .build import LAYOUT, Components, build
 from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
-from .train_codec import train_codec
+from .train_codec import HELD_OUT, train_codec
 from .training import Ema, bf16_is_fast, bf16_where_fast, cosine_rate, save_state
 from .world import render_clip, sample_puppet
 
@@ -51,6 +51,7 @@ class CodecRecipe(_Strict):
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
+    held_out: int = Field(default=HELD_OUT, gt=0)
 
 
 class TransformerRecipe(_Strict):
@@ -289,6 +290,7 @@ def train_puppet(
             batch=recipe.codec.batch,
             rate=recipe.codec.rate,
             pool=recipe.codec.pool,
+            held_out=recipe.codec.held_out,
             resolution=parts.config.resolution,
             seed=recipe.seed + decoder_only,
             device=device,

@@ -50,6 +50,7 @@ def train_codec(
     batch: int,
     rate: float,
     pool: int,
+    held_out: int,
     resolution: int,
     seed: int,
     device: str,
@@ -107,9 +108,9 @@ def train_codec(
                 },
             )
     ema.apply()
-    held_out = sample_groups(HELD_OUT, 6, HELD_OUT_SEED, resolution, device)
+    unseen = sample_groups(held_out, 6, HELD_OUT_SEED, resolution, device)
     if not decoder_only:
         with torch.no_grad():
-            raw = torch.cat([codec.encode_groups(some.float() / 127.5 - 1) for some in held_out.split(64)])
+            raw = torch.cat([codec.encode_groups(some.float() / 127.5 - 1) for some in unseen.split(64)])
         codec.register_to_config(scaling_factor=1 / raw.std().item())
-    return {"psnr": psnr(codec, held_out), "scaling_factor": codec.config.scaling_factor}
+    return {"psnr": psnr(codec, unseen), "scaling_factor": codec.config.scaling_factor}

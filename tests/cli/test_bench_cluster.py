@@ -31,7 +31,7 @@ def test_replicas_counts_rounds_and_rows_beside_the_reference(run, tmp_path: Pat
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.soak
 def test_mixed_is_measured_beside_the_simulator(tmp_path: Path) -> None:
     """In a process of its own: this one may be connected to a Ray that tests share."""
     numbers = tmp_path / "mixed.json"

@@ -55,8 +55,9 @@ def test_queue_pauses_and_cancels_what_is_selected(page: Page, dashboard_url: st
     result = page.locator(f".st-key-card-{first} .result")
     result.hover()
     page.wait_for_function("document.querySelector('.result video').currentTime > 0.1")
+    page.locator(f".st-key-card-{first}").get_by_text("Select").click()
+    expect(page.get_by_text(re.compile(r"1 of \d+ selected"))).to_be_visible()
     with page.expect_download() as download:
-        page.locator(f".st-key-card-{first}").get_by_text("Select").click()
         page.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename == "results.zip"
     page.locator(f".st-key-card-{second} .result").click()
@@ -71,7 +72,7 @@ JUMPS = """() => {
         for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.jumps.push(entry.value);
     }).observe({type: 'layout-shift', buffered: false});
 }"""
-LIVE_ROUNDS = 10
+LIVE_ROUNDS = 4
 """Of a job's progress, each of which the page shows."""
 
 

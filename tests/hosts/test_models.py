@@ -12,7 +12,7 @@ from tests.hosts.conftest import HostsFarm, until
 
 PLUGIN = Path(__file__).parents[2] / "examples" / "prores-plugin" / "farm_prores.py"
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.soak, pytest.mark.timeout(600)]
 
 
 def takes(farm: HostsFarm, name: str) -> dict[str, Any]:

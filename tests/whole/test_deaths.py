@@ -77,6 +77,7 @@ def rows(client: FarmClient) -> list[str]:
     return [replica["state"] for node in client.nodes() for replica in node["replicas"]]
 
 
+@pytest.mark.soak
 def test_a_dead_runner_is_noticed_and_replaced(service: Service, job: Callable[[], None]) -> None:
     rebuilt = service.state.rebuilt
     kill(service, "farm.service.runner")

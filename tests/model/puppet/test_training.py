@@ -27,7 +27,7 @@ def recipe(steps: int, horizon: int = 4) -> Recipe:
     return Recipe.model_validate(
         {
             "seed": 3,
-            "codec": {"steps": 2, "decoder_steps": 1, "batch": 2, "rate": 1e-3, "pool": 2},
+            "codec": {"steps": 2, "decoder_steps": 1, "batch": 2, "rate": 1e-3, "pool": 2, "held_out": 8},
             "transformer": {
                 "steps": steps, "batch": 2, "rate": 1e-3, "warmup": horizon, "first_clips": 2, "clips": 3,
                 "prompt_dropout": 0.1, "context_noise": 0.1, "sample_every": 2, "save_every": 2,
@@ -89,7 +89,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
 def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_path):
     folder, before = trained
     more = recipe(0).model_copy(update={"codec": CodecRecipe(
-        steps=0, decoder_steps=2, decoder_blocks=3, batch=2, rate=1e-2, pool=2
+        steps=0, decoder_steps=2, decoder_blocks=3, batch=2, rate=1e-2, pool=2, held_out=8
     )})  # fmt: skip
     facts = train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint"))
     assert facts["transformer_steps"] == 4 and facts["codec_steps"] == before["codec_steps"] + 2
