@@ -148,6 +148,10 @@ def orders() -> list[dict[str, Any]]:
     return list(_facts(source(), "orders"))
 
 
+def caches() -> list[dict[str, Any]]:
+    return list(_facts(source(), "caches"))
+
+
 def exporters() -> list[dict[str, Any]]:
     return list(_facts(source(), "exporters"))
 

@@ -279,3 +279,11 @@ def _variable(process: psutil.Process, name: str) -> str:
         return process.environ().get(name, "")
     except (psutil.Error, OSError):
         return ""
+
+
+def ending(code: int) -> str:
+    """How a process ended, for people: ``signal 11 (SIGSEGV)`` or ``code 3``."""
+    if code >= 0:
+        return f"code {code}"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else "unknown"
+    return f"signal {-code} ({name})"

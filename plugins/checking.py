@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from farm.errors import InputError, unknown_name
-from farm.processes import Child, scratch_folder
+from farm.processes import Child, ending, scratch_folder
 
-from .probe import ending
 from .sources import GROUP, Source, find_sources
 
 SECONDS = 120.0

@@ -63,6 +63,15 @@ class _Check:
             self._say(problem={"message": "it offers nothing: mark a function with @hookimpl", "where": ""})
         for exporter in loaded.exporters.values():
             self._contract(f"exporter {exporter.name}", exporter, ExporterContract)
+        for kind, names in (
+            ("post-processor", loaded.post_processors),
+            ("model family", loaded.families),
+            ("order", loaded.orders),
+            ("sender", loaded.senders),
+            ("step cache", loaded.caches),
+        ):
+            for name in names:
+                self._say(done=f"{kind} {name}")
         for preset in loaded.presets:
             self._say(done=f"preset {preset.name}")
 

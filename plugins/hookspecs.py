@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pluggy
 
+from model.cache_kinds import CacheKind
+from model.plan.orders import Order
+
 from .exporters.base import Exporter
 from .families import Family
 from .post.base import PostProcessor
 from .presets import Preset
+from .senders import Sender
 
 API_VERSION = 1
 
@@ -35,6 +39,25 @@ def farm_post_processors() -> Iterable[PostProcessor]:
 @hookspec
 def farm_families() -> Iterable[Family]:
     """Model families to offer; each name must be new. Their renderers run on whichever machine renders a section."""
+    return ()
+
+
+@hookspec
+def farm_orders() -> Iterable[Order]:
+    """Orders of sections to offer; each name must be new. ``links`` is called where a job is queued, and nowhere else:
+    what it gave stands in the job's request."""
+    return ()
+
+
+@hookspec
+def farm_caches() -> Iterable[CacheKind]:
+    """Step caches to offer; each name must be new. They run on whichever machine renders a section."""
+    return ()
+
+
+@hookspec
+def farm_senders() -> Iterable[Sender]:
+    """Ways to tell people what happened; each name must be new. They run on the head."""
     return ()
 
 

@@ -12,14 +12,19 @@ from pydantic import BaseModel, ConfigDict
 
 from farm.errors import PluginError
 from farm.texts import toml_files
+from model.cache_kinds import CacheKind
+from model.choices import CACHES
+from model.plan.orders import Order
 
 from . import hookspecs
 from .exporters.base import Exporter
 from .exporters.options import Option, options_of
 from .families import Family, check_family
+from .orders import OrderFacts, check_order, facts_of_order
 from .places import place_of, place_of_error
 from .post.base import PostProcessor
 from .presets import Preset, read_preset
+from .senders import Sender
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,38}[a-z0-9])?")
 A_NAME = "1 to 40 of a-z, 0-9, _, . and -, such as 'prores'; lower case"
@@ -82,6 +87,26 @@ class ExporterFacts(_Facts):
         )
 
 
+class SenderFacts(_Facts):
+    """A sender as its plug-in describes it."""
+
+    @classmethod
+    def of(cls, sender: Sender) -> "SenderFacts":
+        """As ``ExporterFacts.of``."""
+        return cls(
+            name=sender.name, title=getattr(sender, "title", ""), options=options_of(getattr(sender, "options", None))
+        )
+
+
+class CacheFacts(BaseModel):
+    """A step cache: its name, and what it does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+
+
 class FamilyFacts(BaseModel):
     """A model family: its name, and the path of its facts."""
 
@@ -100,18 +125,24 @@ class Verdict(BaseModel):
     post_processors: tuple[PostProcessorFacts, ...] = ()
     presets: tuple[Preset, ...] = ()
     families: tuple[FamilyFacts, ...] = ()
+    orders: tuple[OrderFacts, ...] = ()
+    senders: tuple[SenderFacts, ...] = ()
+    caches: tuple[CacheFacts, ...] = ()
     reason: str = ""
     where: str = ""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one plug-in offers: exporters, post-processors and model families by name, and presets."""
+    """What one plug-in offers, by name, and presets."""
 
     exporters: dict[str, Exporter]
     post_processors: dict[str, PostProcessor]
     presets: tuple[Preset, ...]
     families: dict[str, Family]
+    orders: dict[str, Order]
+    senders: dict[str, Sender]
+    caches: dict[str, CacheKind]
 
     def verdict(self) -> Verdict:
         """The same without the objects that do the work."""
@@ -123,6 +154,11 @@ class Loaded:
             post_processors=tuple(processors),
             presets=self.presets,
             families=tuple(families),
+            orders=tuple(map(facts_of_order, self.orders.values())),
+            senders=tuple(map(SenderFacts.of, self.senders.values())),
+            caches=tuple(
+                CacheFacts(name=name, title=str(getattr(one, "title", ""))) for name, one in self.caches.items()
+            ),
         )
 
 
@@ -141,7 +177,10 @@ def load(module: ModuleType, name: str) -> Loaded:
     exporters = _named(module, "farm_exporters", "exporters", check_exporter)
     processors = _named(module, "farm_post_processors", "post-processors", check_post_processor)
     families = _named(module, "farm_families", "model families", check_family)
-    return Loaded(exporters, processors, tuple(_presets_of(module)), families)
+    orders = _named(module, "farm_orders", "orders", check_order)
+    senders = _named(module, "farm_senders", "senders", check_sender)
+    caches = _named(module, "farm_caches", "step caches", check_cache)
+    return Loaded(exporters, processors, tuple(_presets_of(module)), families, orders, senders, caches)
 
 
 def reason(error: BaseException) -> str:
@@ -218,6 +257,22 @@ def check_post_processor(processor: Any) -> None:
         expected = "objects with name, shape() and process()"
         raise PluginError(f"farm_post_processors gave {processor!r}; expected {expected}.", place_of(processor))
     _check_words("post-processor", processor, ("name", processor.name, NAME, A_NAME))
+
+
+def check_sender(sender: Any) -> None:
+    """PluginError when it is no sender, or its name is unusable."""
+    if isinstance(sender, type) or not isinstance(sender, Sender):
+        raise PluginError(f"farm_senders gave {sender!r}; expected objects with name and send().", place_of(sender))
+    _check_words("sender", sender, ("name", sender.name, NAME, A_NAME))
+
+
+def check_cache(cache: Any) -> None:
+    """PluginError when it is no step cache, or its name is unusable."""
+    if isinstance(cache, type) or not isinstance(cache, CacheKind):
+        raise PluginError(f"farm_caches gave {cache!r}; expected objects with name and prepare().", place_of(cache))
+    _check_words("step cache", cache, ("name", cache.name, NAME, A_NAME))
+    if cache.name in CACHES:
+        raise PluginError(f"a step cache called {cache.name!r} exists already; choose another name.", place_of(cache))
 
 
 def _check_words(kind: str, offered: Any, *words: tuple[str, Any, re.Pattern[str], str]) -> None:

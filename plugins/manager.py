@@ -4,18 +4,20 @@ A plug-in that fails is disabled with its reason; the farm goes on without it.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from farm.errors import InputError, unknown_name
 from farm.settings import Settings
 
 from . import builtin
+from .caches import make_caches_known
 from .exporters.options import Option, checked_options
 from .families import is_own, make_known
 from .loading import Verdict, load
+from .orders import make_orders_known
 from .presets import Preset, PresetCatalog, load_presets
 from .probe import SECONDS, probe_all
 from .sources import Source, find_sources
@@ -87,6 +89,18 @@ class OfferedPostProcessor(Offered):
         return self.unavailable or (f"its weights {missing[0]} are not there." if missing else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfferedSender(Offered):
+    """A way to tell somebody what happened."""
+
+    kind = "sender"
+
+
+class _Fact(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 _Offered = TypeVar("_Offered", bound=Offered)
 
 
@@ -105,8 +119,9 @@ class PluginManager:
 
     Attributes:
         plugins: everything found, broken ones included, in the order of loading.
-        exporters, post_processors: by name.
-        families: the plug-in of each model family that one brings, which this process then knows.
+        exporters, post_processors, senders: by name.
+        families, orders, caches: the plug-in of each model family, order and step cache that one brings, which this
+            process then knows.
         presets: built-in ones, those of plug-ins, and those of ``presets_dir``, which win.
     """
 
@@ -125,6 +140,9 @@ class PluginManager:
         self.exporters: dict[str, OfferedExporter] = {}
         self.post_processors: dict[str, OfferedPostProcessor] = {}
         self.families: dict[str, Source] = {}
+        self.orders: dict[str, Source] = {}
+        self.senders: dict[str, OfferedSender] = {}
+        self.caches: dict[str, Source] = {}
         self._presets: list[tuple[str, Preset]] = []
         self._defaults = defaults
         self.presets: PresetCatalog
@@ -154,6 +172,10 @@ class PluginManager:
         """As ``exporter``."""
         return _named("post-processor", self.post_processors, name)
 
+    def sender(self, name: str) -> OfferedSender:
+        """As ``exporter``."""
+        return _named("sender", self.senders, name)
+
     def _add(self, source: Source, verdict: Verdict) -> None:
         reason = verdict.reason or self._conflict(source, verdict)
         offers: list[str] = []
@@ -164,12 +186,20 @@ class PluginManager:
             self.post_processors |= {
                 one.name: OfferedPostProcessor(**dict(one), source=source) for one in verdict.post_processors
             }
+            self.senders |= {one.name: OfferedSender(**dict(one), source=source) for one in verdict.senders}
             self.families |= {one.name: source for one in verdict.families}
             make_known(source, ((one.name, one.facts) for one in verdict.families))
+            self.orders |= {one.name: source for one in verdict.orders}
+            make_orders_known(source, verdict.orders)
+            self.caches |= {one.name: source for one in verdict.caches}
+            make_caches_known(source, ((one.name, one.title) for one in verdict.caches))
             self._presets.extend((f"plug-in {source.name}", preset) for preset in verdict.presets)
             offers += [f"exporter {facts.name}" for facts in verdict.exporters]
             offers += [f"post-processor {facts.name}" for facts in verdict.post_processors]
             offers += [f"model family {facts.name}" for facts in verdict.families]
+            offers += [f"order {facts.name}" for facts in verdict.orders]
+            offers += [f"step cache {facts.name}" for facts in verdict.caches]
+            offers += [f"sender {facts.name}" for facts in verdict.senders]
             offers += [f"preset {preset.name}" for preset in verdict.presets]
         info = PluginInfo(source.name, source.origin, source.version, not reason, reason, tuple(offers), verdict.where)
         self.plugins.append(info)
@@ -177,15 +207,20 @@ class PluginManager:
     def _conflict(self, source: Source, verdict: Verdict) -> str:
         if any(info.name == source.name and info.enabled for info in self.plugins):
             return f"another plug-in is already called {source.name!r}; rename one of them."
-        for facts in verdict.exporters:
-            if facts.name in self.exporters:
-                return f"an exporter called {facts.name!r} exists already; choose another name."
-        for one in verdict.post_processors:
-            if one.name in self.post_processors:
-                return f"a post-processor called {one.name!r} exists already; choose another name."
         for family in verdict.families:
             if family.name in self.families or is_own(family.name):
                 return f"a model family called {family.name!r} exists already; choose another name."
+        kinds: tuple[tuple[str, Sequence[_Fact], Mapping[str, object]], ...] = (
+            ("an exporter", verdict.exporters, self.exporters),
+            ("a post-processor", verdict.post_processors, self.post_processors),
+            ("an order", verdict.orders, self.orders),
+            ("a sender", verdict.senders, self.senders),
+            ("a step cache", verdict.caches, self.caches),
+        )
+        for kind, offered, known in kinds:
+            for fact in offered:
+                if fact.name in known:
+                    return f"{kind} called {fact.name!r} exists already; choose another name."
         return ""
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from farm.errors import StorageError
 from farm.files import written_aside
-from farm.processes import Child
+from farm.processes import Child, ending
 
 from .hookspecs import API_VERSION
 from .loading import Verdict
@@ -89,14 +88,6 @@ def probe(source: Source, seconds: float = SECONDS) -> Verdict:
             lines = noise.read()[-2000:].decode(errors="replace").strip().splitlines()
             last = f"; its last words: {lines[-1].strip()}" if lines else ""
             return Verdict(reason=f"importing it ended the process ({ending(child.process.returncode)}){last}.")
-
-
-def ending(code: int) -> str:
-    """How a process ended, for people: ``signal 11 (SIGSEGV)`` or ``code 3``."""
-    if code >= 0:
-        return f"code {code}"
-    name = signal.Signals(-code).name if -code in list(signal.Signals) else "unknown"
-    return f"signal {-code} ({name})"
 
 
 def _key(source: Source) -> str:

@@ -69,7 +69,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """What a file's tests set is gone before those of the next: fixtures of the whole session may set nothing."""
     if item.config.stash.get(LAST, None) != item.path:
         item.config.stash[LAST] = item.path
-        ours = [name for name in os.environ if name in OURS or name.startswith(OURS_BEGIN)]
+        ours = [name for name in os.environ if name in OURS or (name.startswith(OURS_BEGIN) and "_CHILD_" not in name)]
         shared: dict[str, object] = {name: os.environ[name] for name in ours}
         shared["__main__"] = getattr(sys.modules["__main__"], "__file__", None)
         before: dict[str, object] = item.config.stash.setdefault(SHARED, shared)

@@ -14,6 +14,8 @@ from dashboard.views.section import panel
 from dashboard.views.takes import tree
 from farm.errors import FarmError, NotFoundError
 from farm.units import when
+from model.cache_kinds import short_cache
+from model.plan.listed import short_name
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
@@ -224,12 +226,12 @@ def _settings(request: dict[str, Any], plan: dict[str, Any] | None, rendered: li
     st.markdown(looks.plain(request["prompt"]))
     shown = {
         "preset": request["preset"],
-        "order": request["order"],
+        "order": short_name(request["order"]),
         "seed": str(request["seed"]),
         "steps": str(request["steps"]),
         "distilled CFG": f"{request['gs']:g}",
         "CFG": f"{request['cfg']:g}" if request["cfg"] > 1 else "",
-        "cache": _cache(request["cache"], rendered),
+        "cache": _cache(short_cache(request["cache"]), rendered),
         "sampler": request["sampler"],
         "quality gate": _gate(request),
         "model": request["model_type"],

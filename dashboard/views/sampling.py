@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard import farm_access
 from dashboard.ranges import ends
+from model.cache_kinds import short_cache
 from model.choices import CACHES, SAMPLERS
 
 FIELDS = (
@@ -18,11 +20,18 @@ FIELDS = (
 _HIGHER = "Higher skips more: faster, with less detail in hands and faces."
 
 
+def _caches() -> list[str]:
+    """Those of the farm, and the one that the draft means."""
+    names = [cache["name"] for cache in farm_access.caches()]
+    meant = str(st.session_state["draft_cache"])
+    return names if meant in names else [*names, meant]
+
+
 def show() -> None:
     """The widgets. The values are in the session's state already."""
     first, second = st.columns(2)
     first.selectbox("Sampler", list(SAMPLERS), key="draft_sampler", help=_listed(SAMPLERS))
-    second.selectbox("Step cache", list(CACHES), key="draft_cache", help=_listed(CACHES))
+    second.selectbox("Step cache", _caches(), key="draft_cache", format_func=short_cache, help=_listed(CACHES))
     knobs = _KNOBS.get(st.session_state["draft_cache"])
     if knobs is not None:
         knobs()

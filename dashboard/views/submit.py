@@ -27,6 +27,7 @@ from dashboard.views import (
     timed,
 )
 from farm.errors import FarmError
+from model.plan.listed import short_name
 
 LONGEST_SLIDER = 60.0
 
@@ -213,7 +214,7 @@ def _order_and_seed(orders: list[dict[str, Any]], model: dict[str, Any]) -> None
         "Order",
         sorted(names, key=lambda name: name not in trained),
         key="draft_order",
-        format_func=lambda name: name if name in trained else f"{name} (experimental)",
+        format_func=lambda name: name if name in trained else f"{short_name(name)} (experimental)",
         help="Which sections are rendered when; decides how many can run at the same time.",
     )
     seed.text_input("Seed", key="draft_seed", disabled=state["draft_random_seed"])

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query
 from farm.errors import FarmError, InputError
 from farm.intake.capacity import capacity_of
 from farm.intake.notes import crop_notes, prompt_notes
-from farm.intake.orders import AUTO, LATENT_PIXELS, SUMMARY, choose_plan, is_auto
+from farm.intake.orders import LATENT_PIXELS, SUMMARY, choose_plan, is_auto
 from farm.jobs.fields import PLAIN
 from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
-from model.choices import CENTRED, Fit, FitKind
+from model.cache_kinds import all_caches
+from model.choices import CACHES, CENTRED, Fit, FitKind
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
 from model.footage.buckets import crop_for
@@ -20,9 +21,11 @@ from model.loras.about import about_lora
 from model.loras.library import available
 from model.plan import Given, Plan, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS
-from model.plan.orders import ORDERS
+from model.plan.orders import AUTO, ORDERS, brought_orders
 
 from .catalog_views import (
+    CacheList,
+    CacheView,
     ExporterList,
     ExporterView,
     LoraList,
@@ -105,10 +108,12 @@ def preview_plan(
 
 
 @router.get("/orders", summary="List orders")
-def list_orders() -> OrderList:
+def list_orders(farm: Farm) -> OrderList:
     """Orders in which the sections of a video can be rendered."""
     trained = {name: info.orders for name, info in _families() if isinstance(info, FamilyInfo)}
     orders = [(order.name, order.summary) for order in ORDERS.values()]
+    known = farm.plugins.orders
+    orders += [(order.name, order.summary) for order in brought_orders() if order.name in known]
     orders.append(("fanout:k", "endpoints, then k anchors in each gap, 1 to 64"))
     auto = OrderView(name=AUTO, summary=SUMMARY, trained_for=list(trained))
     return OrderList(
@@ -118,6 +123,14 @@ def list_orders() -> OrderList:
         ]
         + [auto]
     )
+
+
+@router.get("/caches", summary="List step caches")
+def list_caches(farm: Farm) -> CacheList:
+    """Ways to skip work in steps whose result would hardly change; those of plug-ins too."""
+    known = {*CACHES, *farm.plugins.caches}
+    caches = [CacheView(name=name, summary=summary) for name, summary in all_caches().items() if name in known]
+    return CacheList(caches=caches)
 
 
 @router.get("/exporters", summary="List exporters")

@@ -17,6 +17,17 @@ class OrderView(BaseModel):
     trained_for: list[str]
 
 
+class CacheView(BaseModel):
+    """A step cache, and what it does."""
+
+    name: str
+    summary: str
+
+
+class CacheList(BaseModel):
+    caches: list[CacheView]
+
+
 class OrderList(BaseModel):
     orders: list[OrderView]
 

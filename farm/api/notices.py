@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from farm.errors import unknown_name
 from farm.notify.outbox import test_notice
 from farm.notify.rules import read_rules
+from farm.notify.senders.plugin import problem
 
 from .context import Farm
 from .schemas import View
@@ -17,12 +18,13 @@ router = APIRouter(tags=["farm"])
 
 
 class RuleView(View):
-    """Whom to tell of what; ``way``: how, without secrets."""
+    """Whom to tell of what; ``way``: how, without secrets; ``problem``: why that can't work."""
 
     name: str
     on: list[str]
     owner: str | None
     way: str
+    problem: str = ""
 
 
 class DeliveryView(View):
@@ -56,7 +58,13 @@ def list_notices(farm: Farm) -> NoticeList:
     """The rules in the head's `notify.toml`, and what was told lately."""
     return NoticeList(
         rules=[
-            RuleView(name=rule.name, on=[each.value for each in rule.on], owner=rule.owner, way=rule.way)
+            RuleView(
+                name=rule.name,
+                on=[each.value for each in rule.on],
+                owner=rule.owner,
+                way=rule.way,
+                problem=problem(rule, farm.plugins),
+            )
             for rule in read_rules(farm.settings.home, farm.settings.when_idle).notify
         ],
         deliveries=[DeliveryView.model_validate(each) for each in farm.store.newest_deliveries()],

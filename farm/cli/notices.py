@@ -1,7 +1,7 @@
 """``farm notices``: who is told of what, and whether that worked."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,12 @@ def notices(
     console = output.console()
     rules = output.table("Rule", "Told of", "Of whose jobs", "How")
     for rule in answer["rules"]:
-        rules.add_row(rule["name"], ", ".join(rule["on"]), rule["owner"] or "everybody's", output.plain(rule["way"]))
+        rules.add_row(
+            rule["name"],
+            ", ".join(rule["on"]),
+            rule["owner"] or "everybody's",
+            output.plain(_way(rule)),
+        )
     console.print(rules if answer["rules"] else "Nobody is told. Write FARM_HOME/notify.toml: see docs/notices.md.")
     told = output.table("When", "Rule", "What", "State", "Tries>", "")
     for each in answer["deliveries"]:
@@ -57,3 +62,8 @@ def notices(
         )
     if answer["deliveries"]:
         console.print(told)
+
+
+def _way(rule: dict[str, Any]) -> str:
+    """How a rule tells, and why that can't work."""
+    return f"{rule['way']}: {rule['problem']}" if rule.get("problem") else str(rule["way"])

@@ -8,6 +8,7 @@ from rich.markup import escape
 from farm.cli import output
 from farm.jobs.names import is_internal, section_name
 from farm.units import ranges, when
+from model.plan.listed import short_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,7 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, "
         + output.count(plan["sections"], "section"),
         "settings": escape(
-            f"{request['model_type']}, preset {request['preset']}, order {request['order']}, "
+            f"{request['model_type']}, preset {request['preset']}, order {short_name(request['order'])}, "
             f"seed {request['seed']}, {request['steps']} steps"
         ),
         "queue": _queue(job["outlook"]),

@@ -34,6 +34,9 @@ class Catalog(Transport):
     def orders(self) -> list[Json]:
         return self._list("/orders", "orders")
 
+    def caches(self) -> list[Json]:
+        return self._list("/caches", "caches")
+
     def exporters(self) -> list[Json]:
         return self._list("/exporters", "exporters")
 

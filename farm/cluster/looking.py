@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farm.errors import FarmError
-from farm.jobs.assets import Asset, Assets, NodeReport, exporter_asset, lora_asset, model_asset, post_asset
+from farm.jobs.assets import (
+    Asset,
+    Assets,
+    NodeReport,
+    cache_asset,
+    exporter_asset,
+    lora_asset,
+    model_asset,
+    post_asset,
+)
 from farm.settings import Settings
 
 from .devices import UNKNOWN, DeviceFacts
@@ -27,6 +36,7 @@ class _Offered(NamedTuple):
 
     exporters: list[Any]
     processors: list[Any]
+    caches: dict[str, Any]
     until: float
 
 
@@ -130,11 +140,13 @@ def _plugins(settings: Settings) -> Assets:
         known = _offered[identities] = _Offered(
             [one for one in manager.exporters.values() if one.source != BUILT_IN],
             [one for one in manager.post_processors.values() if one.source != BUILT_IN],
+            manager.caches,
             time.monotonic() + AGAIN_SECONDS if disabled else inf,
         )
         for other in _offered.keys() - {identities}:
             _offered.pop(other, None)
     assets = {exporter_asset(one.name, one.source.content()) for one in known.exporters}
+    assets |= {cache_asset(name, source.content()) for name, source in known.caches.items()}
     for one in known.processors:
         with suppress(OSError):  # its weights can't be read
             if not one.unusable:

@@ -5,6 +5,7 @@ from typing import Any
 
 from farm.errors import InputError
 from farm.jobs.request import RenderRequest
+from model.cache_kinds import short_cache
 from model.family import FamilyInfo
 
 
@@ -39,7 +40,9 @@ def check_family(request: RenderRequest, family: FamilyInfo) -> None:
     """
     model = f"model {family.name!r}"
     if family.caches and request.cache not in family.caches:
-        raise InputError(f"cache is {request.cache!r}; {model} has {_listed(family.caches)}, so leave it out.")
+        raise InputError(
+            f"cache is {short_cache(request.cache)!r}; {model} has {_listed(family.caches)}, so leave it out."
+        )
     if family.samplers and request.sampler not in family.samplers:
         raise InputError(f"sampler is {request.sampler!r}; {model} brings its own, so leave it out.")
     if family.unguided and request.cfg > 1:

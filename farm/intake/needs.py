@@ -4,7 +4,8 @@ from functools import lru_cache
 from math import inf
 
 from farm.errors import FarmError
-from farm.jobs.assets import Assets, exporter_asset, lora_asset, model_asset, post_asset
+from farm.jobs.assets import Assets, cache_asset, exporter_asset, lora_asset, model_asset, post_asset
+from model.cache_kinds import content_of_cache
 from model.checkpoint import Checkpoint
 from model.memory import PROCESS, Footprint, footprint_of, plan_memory
 from plugins.manager import BUILT_IN
@@ -52,4 +53,6 @@ def assets_for(accepted: Accepted) -> Assets:
     for processor in accepted.post_processors:
         if processor.source != BUILT_IN:
             found.add(post_asset(processor.name, content_of(processor)))
+    if cache := content_of_cache(accepted.request.cache):
+        found.add(cache_asset(*cache))
     return frozenset(found)

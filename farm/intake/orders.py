@@ -5,21 +5,22 @@ What is chosen stands in the job's request, as if it had been asked for: the vid
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from farm.errors import InputError
 from farm.jobs.request import RenderRequest
 from model.family import FamilyInfo
-from model.plan import Layout, Plan
+from model.plan import Layout, Plan, find_order
+from model.plan.listed import list_order
+from model.plan.orders import AUTO, FANOUT, Link, is_own
 
 from .planning import plan_for
 
-AUTO = "auto"
 SUMMARY = "by model, length, devices and deadline: says why when it is queued"
 QUALITY = ("inverted", "endpoints", "bisect", "fanout:2", "vanilla", "fanout:4", "fanout:8")
 """The best first, as ``farm bench orders`` found them: see docs/orders.md."""
-HASTY = "fanout"
+HASTY = FANOUT
 """Orders that render neighbours without sight of each other: for deadlines alone."""
 SLACK = 1.25
 """A better order may take so many times as long as the fastest of the others."""
@@ -64,6 +65,25 @@ def this_machine(most: int | None = None) -> Capacity:
 def is_auto(order: object) -> bool:
     """Whether somebody asks for an order to be chosen."""
     return isinstance(order, str) and order.strip().lower() == AUTO
+
+
+def written_out(request: RenderRequest) -> RenderRequest:
+    """The request with the links of a plug-in's order in it: from then on nobody needs the plug-in to plan it.
+
+    Raises:
+        InputError: the plug-in has no links, or wrong ones, for the sections of this video.
+    """
+    order = find_order(request.order)
+    if is_own(order.name) or "=" in request.order:
+        return request
+    asked: dict[int, list[Link]] = {}
+
+    def links(count: int) -> list[Link]:
+        asked[count] = order.links(count)
+        return asked[count]
+
+    plan_for(request, order=replace(order, links=links))
+    return request.model_copy(update={"order": list_order(order.name, asked)})
 
 
 def chosen_order(request: RenderRequest, family: FamilyInfo, capacity: Capacity, left: float | None = None) -> Chosen:

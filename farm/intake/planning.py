@@ -6,27 +6,30 @@ from farm.jobs.request import RenderRequest
 from model.facts import family_facts
 from model.families import describe
 from model.plan import Layout, Plan, Rules, make_plan
+from model.plan.orders import Order
 
 
-def plan_for(request: RenderRequest, layout: str = "", fps: int = 0) -> Plan:
+def plan_for(request: RenderRequest, layout: str = "", fps: int = 0, order: Order | None = None) -> Plan:
     """The plan of a request: the same in every process. Recent ones are kept.
 
     Args:
         layout, fps: as an earlier plan of it has them; by default its family is asked, whose files must be here.
+        order: in place of the request's; such a plan is not kept.
 
     Raises:
         InputError: the request names an unknown family or order.
     """
     if layout and fps:
-        return _of(request, Layout.parse(layout), fps)
+        return _of(request, Layout.parse(layout), fps, order)
     info = describe(request.model_type)
-    return _of(request, info.layout if request.tail == "auto" else info.layout.with_tail(request.tail), info.fps)
+    seen = info.layout if request.tail == "auto" else info.layout.with_tail(request.tail)
+    return _of(request, seen, info.fps, order)
 
 
-def _of(request: RenderRequest, layout: Layout, fps: int) -> Plan:
-    return _plan(
+def _of(request: RenderRequest, layout: Layout, fps: int, order: Order | None) -> Plan:
+    return (make_plan if order else _plan)(
         layout=layout,
-        order=request.order,
+        order=order or request.order,
         seconds=request.total_second_length,
         seed=request.seed,
         prompt=request.prompt,

@@ -16,6 +16,7 @@ from farm.jobs.order import JobOrder
 from farm.jobs.request import RANDOM_SEEDS, UNKNOWN_NAME, RenderRequest
 from farm.jobs.submission import Submission
 from farm.settings import Settings
+from model.cache_kinds import cache_text
 from model.choices import no_calibration
 from model.families import checkpoint, describe
 from model.family import FamilyInfo
@@ -25,7 +26,7 @@ from model.loras.library import resolve
 from model.loras.pairs import shapes_of
 from model.plan import Plan
 from model.plan.anchors import SOURCE_VIDEO
-from model.plan.orders import find_order
+from model.plan.orders import AUTO, order_text
 from plugins.manager import OfferedExporter, OfferedPostProcessor, PluginManager, get_manager
 from plugins.presets import merge_preset
 
@@ -34,7 +35,7 @@ from .drafts import as_draft, draft_note
 from .families import check_family, of_family
 from .files import check_audio, check_files, file_fields
 from .notes import notes_on, sound_notes
-from .orders import AUTO, Look, alone, chosen_order, is_auto, seconds_left
+from .orders import Look, alone, chosen_order, is_auto, seconds_left, written_out
 from .tags import told_apart, without_tags
 
 
@@ -104,7 +105,7 @@ def accept(
     values |= file_fields(given, media)
     values["model_type"] = family.name
     asked = _text({"order": family.default_order, **values}, "order")
-    values["order"] = AUTO if is_auto(asked) else find_order(asked).name
+    values["order"] = AUTO if is_auto(asked) else order_text(asked)
     if values.get("seed") in (None, -1, "-1", ""):
         values["seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif isinstance(values["seed"], int) and values["seed"] < 0:
@@ -117,6 +118,7 @@ def accept(
     order = order.model_copy(update={"exports": exports})
     if request.cache == "auto":
         request = request.model_copy(update={"cache": family.cache})
+    request = request.model_copy(update={"cache": cache_text(request.cache)})
     check_family(request, family)
     if not submission.draft:
         order = order.model_copy(update={"full": None})
@@ -137,6 +139,7 @@ def accept(
         taken = chosen_order(request, family, look(family), left)
         request = request.model_copy(update={"order": taken.order})
         notes.append(taken.why)
+    request = written_out(request)
     plan = plan_for(request)
     if request.loras:
         shapes = shapes_of(checkpoint(family.name).parts["transformer"].files)

@@ -18,6 +18,8 @@ class AssetKind(StrEnum):
     """The plug-in that writes videos of a kind; the built-in ones are part of the program and no assets."""
     POST = "post"
     """The plug-in that has a post-processor, with its weights."""
+    CACHE = "cache"
+    """The plug-in that has a step cache."""
 
 
 PUSHED = (AssetKind.MODEL, AssetKind.LORA)
@@ -66,10 +68,15 @@ def post_asset(name: str, content: str) -> Asset:
     return Asset(AssetKind.POST, name, content)
 
 
+def cache_asset(name: str, content: str) -> Asset:
+    """What has a step cache, as ``exporter_asset``."""
+    return Asset(AssetKind.CACHE, name, content)
+
+
 NOTHING: Assets = frozenset()
 USED = {
     TaskKind.ENCODE: frozenset({AssetKind.MODEL}),
-    TaskKind.SECTION: frozenset({AssetKind.MODEL, AssetKind.LORA}),
+    TaskKind.SECTION: frozenset({AssetKind.MODEL, AssetKind.LORA, AssetKind.CACHE}),
     TaskKind.DECODE: frozenset({AssetKind.MODEL}),
     TaskKind.EXPORT: frozenset({AssetKind.EXPORTER, AssetKind.POST}),
 }

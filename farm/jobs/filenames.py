@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from farm.templates import filled
+from model.plan.listed import short_name
 
 from .names import VIDEO, numbered
 
@@ -52,7 +53,7 @@ def values_of(
         "owner": slug(owner),
         "preset": slug(preset),
         "model": str(fields.get("model_type", "")),
-        "order": str(fields.get("order", "")),
+        "order": short_name(str(fields.get("order", ""))),
         "seconds": f"{seconds:g}" if isinstance(seconds, int | float) else "",
     }
     return found

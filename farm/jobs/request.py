@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from farm.errors import unknown_name
 from farm.texts import is_visible, one_line
+from model.cache_kinds import all_caches, content_of_cache
 from model.choices import CACHES, MAX_LORAS, MAX_WEIGHT, SAMPLERS, Fit, FitKind, Lora
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE, Given, keyframe_name
 from model.plan.make import BLEND_SECTIONS
@@ -37,6 +38,12 @@ def one_of(kind: str, known: Mapping[str, str]) -> Callable[[object], str]:
         return spelled[name.casefold()]
 
     return spell
+
+
+def spelled_cache(value: object) -> object:
+    """As ``one_of``, with the caches of plug-ins; one that names its content need not be known here."""
+    name = str(value).strip()
+    return name if content_of_cache(name) else one_of("cache", all_caches())(name)
 
 
 def read_lora(value: object) -> object:
@@ -82,7 +89,9 @@ Loras = Annotated[tuple[OneLora, ...], Field(max_length=MAX_LORAS), AfterValidat
 Sampler = Annotated[
     str, BeforeValidator(one_of("sampler", SAMPLERS)), Field(json_schema_extra={"enum": list(SAMPLERS)})
 ]
-Cache = Annotated[str, BeforeValidator(one_of("cache", CACHES)), Field(json_schema_extra={"enum": list(CACHES)})]
+Cache = Annotated[
+    str, BeforeValidator(spelled_cache), Field(max_length=300, json_schema_extra={"examples": list(CACHES)})
+]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Threshold = Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]

@@ -15,7 +15,7 @@ from farm.store.outbox import Delivery
 
 from .notice import OF_JOBS, Happening, Notice
 from .rules import Rule, Rules, read_rules, rules_path
-from .senders import command, mail, webhook
+from .senders import command, mail, plugin, webhook
 from .watching import Watcher
 
 LOOK_SECONDS = 2.0
@@ -80,7 +80,7 @@ class Outbox:
             self._store.note_delivery(delivery.key, "its rule is gone", final=True)
             return
         try:
-            tell(rules, rule, _notice_of(delivery.notice))
+            tell(rules, rule, _notice_of(delivery.notice), self._settings)
         except UndeliveredError as error:
             log.warning("%s was not told of %s: %s", rule.name, delivery.notice["event"], error)
             self._store.note_delivery(delivery.key, str(error))
@@ -99,12 +99,16 @@ def test_notice(rule: Rule) -> Notice:
     return Notice(f"test:{rule.name}:{at}", rule.on[0], at, "This is a test of the farm's notices.")
 
 
-def tell(rules: Rules, rule: Rule, notice: Notice) -> None:
+def tell(rules: Rules, rule: Rule, notice: Notice, settings: Settings) -> None:
     """By the rule's way; UndeliveredError when that did not work."""
     if rule.url is not None:
         webhook.send(rule, notice)
     elif rule.mail and rules.smtp is not None:
         mail.send(rule, notice, rules.smtp)
+    elif rule.sender:
+        from plugins.manager import get_manager
+
+        plugin.send(rule, notice, get_manager(settings))
     else:
         command.send(rule, notice)
 

@@ -32,9 +32,10 @@ class Smtp(BaseModel):
 
 
 class Rule(BaseModel):
-    """One of ``url``, ``mail`` and ``command`` is told when any of ``on`` happens.
+    """One of ``url``, ``mail``, ``command`` and ``sender`` is told when any of ``on`` happens.
 
     ``owner``: only of jobs of theirs. ``secret``: signs what a URL gets. ``private``: the URL may lead to this network.
+    ``options``: of the sender, which a plug-in has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,11 +48,15 @@ class Rule(BaseModel):
     private: bool = False
     mail: tuple[Address, ...] = ()
     command: tuple[Line, ...] = ()
+    sender: str = ""
+    options: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if sum(map(bool, (self.url, self.mail, self.command))) != 1:
-            raise ValueError("should have one of url, mail and command")
+        if sum(map(bool, (self.url, self.mail, self.command, self.sender))) != 1:
+            raise ValueError("should have one of url, mail, command and sender")
+        if self.options and not self.sender:
+            raise ValueError("should have options only with a sender")
         return self
 
     def wants(self, notice: Notice) -> bool:
@@ -63,6 +68,8 @@ class Rule(BaseModel):
         """How it is told, for lists; without secrets."""
         if self.url:
             return f"{self.url.scheme}://{self.url.host}"
+        if self.sender:
+            return f"sender {self.sender}"
         return f"mail to {', '.join(self.mail)}" if self.mail else f"command {shlex.join(self.command)}"
 
 

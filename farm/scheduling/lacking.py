@@ -7,7 +7,12 @@ from farm.jobs.assets import Asset, AssetKind, Assets
 from .codes import Code, Reason
 from .records import SeatView
 
-CODES = {AssetKind.MODEL: Code.NO_MODEL, AssetKind.LORA: Code.NO_LORA, AssetKind.EXPORTER: Code.NO_PLUGIN}
+OF_PLUGINS = {AssetKind.EXPORTER: "exporter", AssetKind.POST: "post-processor", AssetKind.CACHE: "step cache"}
+CODES = {
+    AssetKind.MODEL: Code.NO_MODEL,
+    AssetKind.LORA: Code.NO_LORA,
+    **dict.fromkeys(OF_PLUGINS, Code.NO_PLUGIN),
+}
 
 
 def lacking(needed: Assets, seats: Sequence[SeatView], hosts: Mapping[str, str]) -> Reason:
@@ -33,8 +38,9 @@ def has_other(asset: Asset, assets: Assets) -> bool:
 def _told(asset: Asset, nodes: Sequence[str], others: bool) -> str:
     where = f"Node {nodes[0]}" if len(nodes) == 1 else "No node"
     alone = len(nodes) == 1
-    if asset.kind is AssetKind.EXPORTER:
-        lacks = f"{where} {'lacks' if alone else 'has'} the job's plug-in of exporter {asset.name}."
+    if asset.kind in OF_PLUGINS:
+        what = f"{OF_PLUGINS[asset.kind]} {asset.name}"
+        lacks = f"{where} {'lacks' if alone else 'has'} the job's plug-in of {what}."
         if asset.digest.startswith("package "):
             return f"{lacks} Install {asset.digest.removeprefix('package ')} there."
         return f"{lacks} Nodes that joined by `farm join` fetch it."

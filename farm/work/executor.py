@@ -101,10 +101,12 @@ class TaskExecutor:
             return made
 
     def _run(self, spec: AttemptSpec, on_progress: OnProgress, should_stop: ShouldStop) -> list[Artifact]:
+        from plugins.caches import ensure_cache
         from plugins.families import ensure_family
 
         self._facts = {}
         ensure_family(spec.request.model_type, self._settings)
+        ensure_cache(spec.request.cache, self._settings)
         plan = plan_of(spec)
 
         def checkpoint() -> None:

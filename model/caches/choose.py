@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from farm.errors import InputError, unknown_name
+from farm.errors import InputError
+from model.cache_kinds import find_cache
 from model.choices import CACHES, no_calibration
 from model.family import FamilyInfo, SamplingParams
 
@@ -42,8 +43,8 @@ def step_cache(transformer: nn.Module, params: SamplingParams, info: FamilyInfo)
         return hook_cache(transformer, FirstBlockCacheConfig(threshold=params.first_block_threshold))
     if name == "taylor":
         return hook_cache(transformer, _taylor(params, TaylorSeerCacheConfig))
-    if name != "none":
-        raise unknown_name("cache", name, list(CACHES))
+    if name not in CACHES:
+        return find_cache(name).prepare(transformer, params, info)
     return _nothing()
 
 

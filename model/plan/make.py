@@ -24,7 +24,7 @@ MAX_TAIL_SECTIONS = 200
 def make_plan(
     *,
     layout: Layout | str,
-    order: str,
+    order: str | Order,
     seconds: float,
     seed: int,
     prompt: str,
@@ -60,7 +60,7 @@ def make_plan(
     given = _as_history(given or Given(), layout, rules)
     step = rules.section_frames(layout.window)
     shows_start = given.shows_start and not rules.start_in_history
-    chosen = find_order(order)
+    chosen = find_order(order) if isinstance(order, str) else order
     _check_sides(layout, chosen, given)
     _check_end(given, exact_length)
     count = section_count(seconds, fps, step, exact_length, shows_start)

@@ -16,6 +16,9 @@ from farm.errors import InputError, unknown_name
 from .layout import Layout
 
 MAX_FANOUT = 64
+FANOUT = "fanout"
+AUTO = "auto"
+"""Asks for an order to be chosen."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +117,37 @@ ORDERS = {
 }
 
 
+_brought: dict[str, Order] = {}
+"""Those of plug-ins."""
+
+
+def is_own(name: str) -> bool:
+    """Whether an order of that name comes with the farm."""
+    return name in ORDERS or name.startswith(FANOUT) or name == AUTO
+
+
+def add_order(order: Order) -> None:
+    """Make an order of a plug-in known in this process."""
+    _brought[order.name] = order
+
+
+def forget_order(name: str) -> None:
+    """Have this process not know a plug-in's order any more."""
+    _brought.pop(name, None)
+
+
+def brought_orders() -> list[Order]:
+    """Those of plug-ins."""
+    return list(_brought.values())
+
+
 def order_names() -> list[str]:
     """Names to choose from; ``fanout:k`` stands for every k from 1 to 64."""
-    return [*ORDERS, "fanout:k"]
+    return [*ORDERS, "fanout:k", *_brought]
 
 
 def find_order(name: str) -> Order:
-    """Look up an order such as ``bisect`` or ``fanout:4``.
+    """Look up an order such as ``bisect`` or ``fanout:4``, that of a plug-in, or read one that is written out.
 
     Raises:
         InputError: no such order; suggests the nearest.
@@ -128,6 +155,12 @@ def find_order(name: str) -> Order:
     name = name.strip().lower()
     if name in ORDERS:
         return ORDERS[name]
+    if name in _brought:
+        return _brought[name]
+    if "=" in name:
+        from .listed import read_order
+
+        return read_order(name)
     match = re.fullmatch(r"fanout(?::(.*))?", name)
     if not match:
         raise unknown_name("order", name, order_names())
@@ -136,6 +169,12 @@ def find_order(name: str) -> Order:
         raise InputError(f"order {name!r}: fanout needs the anchors per gap, 1 to {MAX_FANOUT}, such as fanout:4.")
     anchors = int(digits)
     return Order(f"fanout:{anchors}", f"endpoints, then {anchors} anchors in each gap", fanout(anchors))
+
+
+def order_text(name: str) -> str:
+    """An order as a request has it: its name, or all that is written out; InputError as for ``find_order``."""
+    found = find_order(name)
+    return name.strip().lower() if "=" in name else found.name
 
 
 def ancestors(links: list[Link]) -> Iterator[tuple[Link, int]]:

@@ -18,11 +18,10 @@ from typing import IO, Any
 
 import farm.errors
 from farm.errors import FarmError, PluginError, PluginFault, ProcessLostError
-from farm.processes import Child
+from farm.processes import Child, ending
 
 from ..manager import OfferedExporter, OfferedPostProcessor
 from ..post.base import Shape
-from ..probe import ending
 from .base import ExportInfo, Frame
 from .written import Facts
 

@@ -52,7 +52,7 @@ def test_none_without_a_file_and_a_command_for_an_empty_queue(tmp_path: Path) ->
     [
         ("x = 1", "x: unknown key"),
         ('[[notify]]\nname = "a"\non = ["job_done"]\nurl = "http://a"', "notify.0.on.0: "),
-        ('[[notify]]\nname = "a"\non = ["job_failed"]', "one of url, mail and command"),
+        ('[[notify]]\nname = "a"\non = ["job_failed"]', "one of url, mail, command and sender"),
         ('[[notify]]\nname = "a"\non = ["job_failed"]\nurl = "ftp://a"', "notify.0.url"),
         ('[[notify]]\nname = "a"\non = ["job_failed"]\nmail = ["a@b.c"]', "[smtp] with host"),
         ('[[notify]]\nname = "a b"\non = ["job_failed"]\nurl = "http://a"', "notify.0.name"),
