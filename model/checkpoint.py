@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ PARTS = (*WITH_WEIGHTS, *WITHOUT_WEIGHTS)
 """Every part that a family may have, by the names of diffusers' pipelines."""
 BUNDLED = PARTS[:-1]
 """Those of a bundled checkpoint."""
+IN_BLOCKS = "transformer"
+"""The part that may be a GGUF file."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class Part:
         """Bytes of its weight files."""
         return sum(file.stat().st_size for file in self.files)
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers its weight files hold, whatever the bits of each."""
+        return sum(prod(entry.shape) for file in self.files for entry in read_header(file, "copy it again").values())
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -74,6 +82,11 @@ class Checkpoint:
     family_file: Path
     sha256: str
     dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """How the family's ``part`` is built, for single files, which don't say it; empty when nothing is known."""
+        found: Mapping[str, Any] = self.family.get(f"{part}_config", {})
+        return found
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -100,6 +113,8 @@ def open_part(name: str, path: Path, kind: tuple[str, str], origin: str, remedy:
         return Part(name, path, kind, origin)
     if not path.exists():
         raise CheckpointError(f"checkpoint {path}: no {name} there; {remedy}.")
+    if path.suffix == SUFFIX and name != IN_BLOCKS:
+        raise CheckpointError(f"checkpoint file {path}: a GGUF file can be the {IN_BLOCKS}, not the {name}.")
     files = weight_files(path, remedy)
     for file in files:
         read_header(file, remedy)

@@ -11,8 +11,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from farm.errors import CheckpointError
 
-from .single_file import read_single_file
-from .weights import read_header, weight_files
+from .single_file import built, is_of_diffusers, read_single_file
+from .weights import read_header, read_json, weight_files
 
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -37,7 +37,7 @@ def load_weights(
         dtype: ``fp32``, ``bf16``, ``fp16``, or ``fp8``: the layers of a transformer's blocks are kept as 8-bit floats,
             see ``transformer.fp8``, and everything else in bf16 (on the CPU: fp32); ``gguf``: the blocks of a GGUF file
             stay as they are, and everything else is as for ``fp8``.
-        config: the model's configuration, for a single file.
+        config: the model's configuration, for a single file that has none beside it.
         works_on: the device that it will compute on, when that is another.
 
     Raises:
@@ -80,7 +80,12 @@ def part_dtypes(
 
 
 def _read_folder(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    if hasattr(kind, "load_config"):  # diffusers: compare with the headers first, before gigabytes are read
+    if stored := read_json(folder / "config.json", _AGAIN).get("quantization_config"):
+        raise CheckpointError(
+            f"checkpoint {folder}: config.json says that {stored.get('quant_method')!r} stored its weights, which can "
+            "be read from a single file only; set the part to the file with the weights, beside config.json."
+        )
+    if is_of_diffusers(kind):  # compare with the headers first, before gigabytes are read
         shapes = {
             name: entry.shape
             for file in weight_files(folder, _AGAIN)
@@ -103,7 +108,7 @@ def check_shapes(kind: Any, config: Mapping[str, Any], shapes: Mapping[str, tupl
         CheckpointError: names the first weight that is missing, misshapen or too many.
     """
     with torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in kind.from_config(dict(config)).state_dict().items()}
+        wanted = {name: tuple(tensor.shape) for name, tensor in built(kind, config).state_dict().items()}
     for problem, names in (
         ("missing", [name for name in wanted if name not in shapes]),
         ("misshapen", [name for name in wanted if name in shapes and shapes[name] != wanted[name]]),

@@ -7,7 +7,7 @@ from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.group_offloading import _get_group_onload_device, _is_group_offload_enabled
 
 from .checkpoint import WITHOUT_WEIGHTS, Checkpoint, Part
-from .components import load_processor, load_weights
+from .components import TORCH_DTYPES, load_processor, load_weights
 from .device import HOST, free_memory, total_memory
 
 ROOM = 0.25
@@ -57,7 +57,8 @@ class Encoders:
         if name in WITHOUT_WEIGHTS:
             return load_processor(_class_of(part), part.path)
         device = self._device_for(part)
-        model = load_weights(_class_of(part), part.path, device, self._dtypes[name])
+        config = self._checkpoint.config(name)
+        model = load_weights(_class_of(part), part.path, device, self._dtypes[name], config)
         if name == "text_encoder" and device != self._device:
             self._stream(model)
         return model
@@ -75,7 +76,8 @@ class Encoders:
 
     def _device_for(self, part: Part) -> torch.device:
         """The device, or the CPU when the weights of ``part`` don't fit what is free there now."""
-        fits = self._device.type == "cpu" or part.weight_bytes * FITS <= free_memory(self._device)
+        size = part.numbers * TORCH_DTYPES[self._dtypes[part.name]].itemsize
+        fits = self._device.type == "cpu" or size * FITS <= free_memory(self._device)
         return self._device if fits else HOST
 
 

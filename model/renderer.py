@@ -63,14 +63,14 @@ class CheckpointRenderer:
             parts["transformer"].path,
             HOST,
             self.dtypes["transformer"],
-            self._facts.get("transformer_config"),
+            checkpoint.config("transformer"),
             works_on=self.device,
         )
         self._prepare(self._transformer)
         acceleration = accelerate(self._transformer, self.device, self._dtype)
         self.attention = acceleration.attention
         self.device_class = device_class(self.device, threads, self.dtypes) + acceleration.suffix
-        self._vae = load_weights(codec_class(parts["vae"]), parts["vae"].path, HOST, self.dtypes["vae"])
+        self._vae = load_codec(checkpoint, HOST, self.dtypes["vae"])
         self._adapters = Adapters(self._transformer, self._dtype)
         self._turns = Turns(placement, self.device)
         self._turns.add("transformer", transformer_move(self._transformer, placement, self.device))
@@ -150,7 +150,13 @@ def finite(latents: torch.Tensor, index: int) -> torch.Tensor:
     return latents
 
 
-def codec_class(vae: Part) -> Any:
+def load_codec(checkpoint: Checkpoint, device: torch.device, dtype: str) -> Any:
+    """The codec on ``device`` in ``dtype``; CheckpointError when it can't be read."""
+    part = checkpoint.parts["vae"]
+    return load_weights(_codec_class(part), part.path, device, dtype, checkpoint.config("vae"))
+
+
+def _codec_class(vae: Part) -> Any:
     """Of the library that the part names; ``model`` is this one, whose only codec is the puppet's."""
     library, name = vae.kind
     return getattr(import_module("model.puppet.codec" if library == "model" else library), name)

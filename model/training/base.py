@@ -62,7 +62,7 @@ def _config(checkpoint: Checkpoint) -> Mapping[str, Any]:
     part = checkpoint.parts["transformer"]
     if part.path.is_dir():
         return read_json(part.path / "config.json", "copy it again")
-    return dict(checkpoint.family["transformer_config"])
+    return checkpoint.config("transformer")
 
 
 def _most_tokens(info: FamilyInfo, checkpoint: Checkpoint, examples: Sequence[Example]) -> int:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from model.checkpoint import WITH_WEIGHTS, Checkpoint
-from model.components import load_weights, part_dtypes
+from model.components import part_dtypes
 from model.conditioning import TextSettings, encode_frames, encode_picture, encode_pooled, encode_text, prompt_key
 from model.device import open_device
 from model.encoders import Encoders
@@ -22,7 +22,7 @@ from model.family import FamilyInfo
 from model.footage.apart import frames_apart, open_image_apart
 from model.footage.buckets import Bucket, crop_to_bucket
 from model.footage.opening import blank_picture
-from model.renderer import NEGATIVE, codec_class
+from model.renderer import NEGATIVE, load_codec
 from model.weights import known_sha256
 
 from .cache import Cache, key_of
@@ -98,8 +98,7 @@ class Library:
         total = len(wanted) + len(pictures)
         if not total:
             return
-        part = self.checkpoint.parts["vae"]
-        vae = load_weights(codec_class(part), part.path, self.device, self._dtypes["vae"])
+        vae = load_codec(self.checkpoint, self.device, self._dtypes["vae"])
 
         def keep(key: str, about: str, start: Pixels, latents: torch.Tensor) -> None:
             image = encode_picture(Image.fromarray(start), encoders["feature_extractor"], encoders["image_encoder"])

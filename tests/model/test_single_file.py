@@ -1,4 +1,4 @@
-"""Transformers in a single file: GGUF, and 8-bit weights as ComfyUI marks them."""
+"""Parts in a single file: GGUF, and 8-bit weights as ComfyUI and musubi-tuner store them."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,11 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import save_file
+from transformers import CLIPTextModel
 
 from farm.errors import CheckpointError
 from model.loras.pairs import shapes_of
+from model.scales import METADATA
 from model.single_file import read_single_file
 from model.transformer import PackedTransformer
 from model.transformer.gguf import GgufLinear
@@ -24,6 +26,11 @@ from tests.support.packed import noise_for, packed_transformer, section_inputs
 def wide() -> PackedTransformer:
     """Of a width that blocks of 32 divide."""
     return packed_transformer(attention_head_dim=16, rope_axes_dim=(4, 6, 6))
+
+
+def config_of(transformer: PackedTransformer) -> dict[str, Any]:
+    """What a file beside its weights would say."""
+    return {name: value for name, value in transformer.config.items() if not name.startswith("_")}
 
 
 def write_gguf(file: Path, weights: dict[str, torch.Tensor], kind: Kind) -> Path:
@@ -65,7 +72,7 @@ def original_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 @torch.no_grad()
 def test_gguf_keeps_its_blocks_and_gives_what_they_mean(tmp_path: Path, wide: PackedTransformer, spell: Any) -> None:
     file = write_gguf(tmp_path / "model.gguf", spell(wide.state_dict()), Kind.Q8_0)
-    config = {name: value for name, value in wide.config.items() if not name.startswith("_")}
+    config = config_of(wide)
     read = read_single_file(PackedTransformer, file, config, torch.float32).eval()
     assert isinstance(read.transformer_blocks[0].attn.to_q, GgufLinear)
     assert read.transformer_blocks[0].attn.to_q.weight.dtype == torch.uint8
@@ -102,7 +109,7 @@ def test_gguf_that_is_cut_short_or_of_an_unknown_kind_is_refused(tmp_path: Path,
     writer.write_tensors_to_file()
     writer.close()
     with pytest.raises(CheckpointError, match=r"'proj_out\.weight' is IQ2_XXS, which can't be read; use a file with"):
-        read_single_file(PackedTransformer, file, {}, torch.float32)
+        read_single_file(PackedTransformer, file, {"patch_size": 2}, torch.float32)
 
 
 def marked(weights: dict[str, torch.Tensor], told: str) -> dict[str, torch.Tensor]:
@@ -120,7 +127,7 @@ def marked(weights: dict[str, torch.Tensor], told: str) -> dict[str, torch.Tenso
 def test_marks_of_comfyui_are_read(tmp_path: Path) -> None:
     transformer = packed_transformer()
     file = tmp_path / "model.safetensors"
-    config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
+    config = config_of(transformer)
     save_file(marked(transformer.state_dict(), json.dumps({"format": "float8_e4m3fn"})), file)
     read = read_single_file(PackedTransformer, file, config, torch.float32).state_dict()
     for name, weight in transformer.state_dict().items():
@@ -132,3 +139,64 @@ def test_marks_of_comfyui_are_read(tmp_path: Path) -> None:
         save_file(marked(transformer.state_dict(), told), file)
         with pytest.raises(CheckpointError, match=message):
             read_single_file(PackedTransformer, file, config, torch.float32)
+
+
+def in_blocks(
+    weights: dict[str, torch.Tensor], end: str, high: int, more: tuple[int, ...] = ()
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Matrices of the blocks as 8-bit floats with a scale for each ``high`` by 16 of them; and what these mean."""
+    made, meant = dict(weights), dict(weights)
+    for name, weight in weights.items():
+        if weight.ndim == 2 and "blocks." in name:
+            rows, columns = weight.shape[0] // high, weight.shape[1] // 16
+            parts = weight.reshape(rows, high, columns, 16)
+            scale = parts.abs().amax(dim=(1, 3), keepdim=True) / 448 + 1e-12
+            small = (parts / scale).to(torch.float8_e4m3fn)
+            made[name] = small.reshape(weight.shape)
+            made[name.removesuffix("weight") + end] = scale.reshape(rows, columns, *more)
+            meant[name] = (small.float() * scale).reshape(weight.shape)
+    return made, meant
+
+
+@pytest.mark.parametrize("spell", [dict, original_names], ids=["diffusers", "comfyui"])
+@pytest.mark.parametrize("how", ["musubi", "marks", "header"])
+def test_scales_of_blocks_are_multiplied_in(tmp_path: Path, wide: PackedTransformer, spell: Any, how: str) -> None:
+    """To the bit, also where diffusers has several modules for one that was scaled as a whole."""
+    weights = spell(wide.state_dict())
+    musubi = how == "musubi"
+    made, meant = in_blocks(weights, *(("scale_weight", 1, (1,)) if musubi else ("weight_scale", 16)))
+    modules = [name.removesuffix(".weight_scale") for name in made if name.endswith("weight_scale")]
+    told, metadata = {"format": "float8_e4m3fn_blockwise", "group_size": 16}, {}
+    if how == "marks":
+        made |= {f"{m}.comfy_quant": torch.tensor(list(json.dumps(told).encode()), dtype=torch.uint8) for m in modules}
+    elif how == "header":
+        metadata = {METADATA: json.dumps({"layers": dict.fromkeys(modules, told)})}
+    config = config_of(wide)
+    scaled, plain = tmp_path / "scaled.safetensors", tmp_path / "plain.safetensors"
+    save_file(made, scaled, metadata)
+    save_file(meant, plain)
+    for dtype in (torch.float32, torch.bfloat16):
+        expected = read_single_file(PackedTransformer, plain, config, dtype).state_dict()
+        for name, weight in read_single_file(PackedTransformer, scaled, config, dtype).state_dict().items():
+            assert weight.dtype == dtype and weight.equal(expected[name]), name
+
+
+def test_scale_without_its_weight_is_refused(tmp_path: Path, wide: PackedTransformer) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file({**wide.state_dict(), "transformer_blocks.7.ff.net.2.scale_weight": torch.ones(1)}, file)
+    with pytest.raises(CheckpointError, match=r"a scale, but no weight, for 'transformer_blocks\.7\.ff\.net\.2'"):
+        read_single_file(PackedTransformer, file, config_of(wide), torch.float32)
+
+
+def test_file_whose_configuration_nobody_knows_is_refused(tmp_path: Path, wide: PackedTransformer) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file(wide.state_dict(), file)
+    with pytest.raises(CheckpointError, match=r"put its configuration beside it, as model\.json"):
+        read_single_file(PackedTransformer, file, {}, torch.float32)
+
+
+def test_file_with_several_encoders_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "both.safetensors"
+    save_file({f"{each}_model.encoder.layers.0.mlp.fc1.bias": torch.ones(2) for each in ("text", "vision")}, file)
+    with pytest.raises(CheckpointError, match=r"both\.safetensors holds several encoders"):
+        read_single_file(CLIPTextModel, file, {"hidden_size": 2}, torch.float32)

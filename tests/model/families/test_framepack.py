@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from model.conditioning import prompt_key
 from model.facts import family_facts
 from model.family import SamplingParams
 from model.plan import make_plan
+from model.single_file import built
 from model.sources import Source, parse_source
+from tests.model.test_comfyui import comfy_codec
 from tests.model.test_single_file import write_gguf
 from tests.support.released import released_folder, released_repositories
 
@@ -47,9 +50,9 @@ def configure(farm_home: Path) -> Callable[[str], None]:
     return write
 
 
-def transformer(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights of a folder, whatever its shards."""
-    files = (folder / "transformer").glob("*.safetensors")
+def weights_of(folder: Path, part: str = "transformer") -> dict[str, torch.Tensor]:
+    """The weights of a part's folder, whatever its shards."""
+    files = (folder / part).glob("*.safetensors")
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
@@ -89,9 +92,18 @@ def test_configuration_for_single_files_gives_the_released_size() -> None:
     from diffusers import HunyuanVideoFramepackTransformer3DModel
 
     with torch.device("meta"):
-        built = HunyuanVideoFramepackTransformer3DModel.from_config(family_facts(I2V)["transformer_config"])
-    assert sum(weight.numel() for weight in built.parameters()) == 12_874_314_816
-    assert len(built.state_dict()) == 1274
+        made = HunyuanVideoFramepackTransformer3DModel.from_config(family_facts(I2V)["transformer_config"])
+    assert sum(weight.numel() for weight in made.parameters()) == 12_874_314_816
+    assert len(made.state_dict()) == 1274
+
+
+@pytest.mark.parametrize("part", [part for part in WITH_WEIGHTS if part != "transformer"])
+def test_configuration_of_the_other_parts_gives_the_released_size(part: str) -> None:
+    facts = family_facts(I2V)
+    library, kind = facts["parts"][part]["kind"]
+    with torch.device("meta"):
+        made = built(getattr(import_module(library), kind), facts[f"{part}_config"])
+    assert 2 * sum(weight.numel() for weight in made.parameters()) == pytest.approx(facts["parts"][part]["bytes"], 1e-3)
 
 
 def test_both_families_render_from_a_folder(folder: Path, picture: bytes) -> None:
@@ -237,11 +249,16 @@ def test_part_of_ones_own_and_dtypes_come_from_the_configuration(
     assert renderer._transformer.dtype == torch.bfloat16 and renderer._vae.dtype == torch.float32
 
 
-def single(folder: Path, path: Path, rename: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Path:
-    """The transformer as a single file with its configuration beside it."""
+def single(
+    folder: Path,
+    path: Path,
+    rename: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]],
+    part: str = "transformer",
+) -> Path:
+    """A part as a single file with its configuration beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in rename(transformer(folder)).items()}, path)
-    shutil.copy(folder / "transformer/config.json", path.with_suffix(".json"))
+    save_file({name: tensor.contiguous() for name, tensor in rename(weights_of(folder, part)).items()}, path)
+    shutil.copy(folder / part / "config.json", path.with_suffix(".json"))
     return path
 
 
@@ -326,7 +343,7 @@ def test_gguf_file_renders_with_its_weights_in_blocks(
 
     wide = video(families.load(I2V), picture, seconds=1)
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
-    weights = {name: tensor.float() for name, tensor in transformer(folder).items()}
+    weights = {name: tensor.float() for name, tensor in weights_of(folder).items()}
     file = write_gguf(tmp_path / "FramePackI2V_HY-Q8_0.gguf", weights, GGMLQuantizationType.Q8_0)
     shutil.copy(folder / "transformer/config.json", file.with_suffix(".json"))
     configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
@@ -337,19 +354,179 @@ def test_gguf_file_renders_with_its_weights_in_blocks(
     assert (narrow - wide).abs().mean() < 0.05 * wide.abs().mean()
 
 
-def test_scales_of_blocks_are_refused_by_name(
+def test_scales_that_are_not_understood_are_refused_by_name(
     folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_blocks(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def of_columns(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         rows = with_row_scales(weights)
-        return {n: t.reshape(-1, 2).clone() if n.endswith("weight_scale") else t for n, t in rows.items()}
+        return {n: t.reshape(2, -1).clone() if n.endswith("weight_scale") else t for n, t in rows.items()}
 
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
-    file = single(folder, tmp_path / "FramePackI2V_HY_blocks.safetensors", of_blocks)
+    file = single(folder, tmp_path / "FramePackI2V_HY_blocks.safetensors", of_columns)
     configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
     shutil.rmtree(folder / "transformer")
-    with pytest.raises(CheckpointError, match=r"the scale of .* one of the whole weight or of each row"):
+    with pytest.raises(CheckpointError, match=r"weight' has a scale \[2, .* one of the whole weight, of each row"):
         families.load(I2V)
+
+
+def of_llama(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As in ComfyUI's llava_llama3_fp16.safetensors: of a model for texts, with its tokenizer."""
+    inner = {f"model.{name}": tensor for name, tensor in weights.items()}
+    head = weights["embed_tokens.weight"].clone()
+    return {**inner, "lm_head.weight": head, "tokenizer": torch.zeros(5, dtype=torch.uint8)}
+
+
+def of_clip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As in clip_l.safetensors, with what some copies of it have besides."""
+    more = {"logit_scale": torch.ones(()), "text_projection.weight": torch.ones(2, 2)}
+    return {**weights, **more, "text_model.embeddings.position_ids": torch.arange(77)[None]}
+
+
+def scaled_llama(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As in llava_llama3_fp8_scaled.safetensors: a scale of each matrix, and a mark without the names around."""
+    made = {"scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+    for name, tensor in of_llama(weights).items():
+        made[name] = tensor
+        if "_proj." in name:
+            scale = tensor.float().abs().max() / 448
+            made[name] = (tensor.float() / scale).to(torch.float8_e4m3fn)
+            made[name.removesuffix("weight") + "scale_weight"] = scale
+    return made
+
+
+def narrowed(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the weights of ``scaled_llama`` mean."""
+    made = scaled_llama(weights)
+    return {
+        name: made[f"model.{name}"].float() * made.get(f"model.{name.removesuffix('weight')}scale_weight", 1)
+        for name in weights
+    }
+
+
+def conditioned(picture: bytes) -> dict[str, torch.Tensor]:
+    """What the family's encoders make of a picture and a prompt, and the codec of that picture's latent."""
+    renderer = families.load(I2V)
+    made = renderer.encode(picture, ("A cat.",), "")
+    return {**made, "frame": renderer.decode(made["start_latent"])}
+
+
+FILES = {
+    "vae": ("hunyuan_video_vae_bf16.safetensors", comfy_codec),
+    "text_encoder": ("llava_llama3_fp16.safetensors", of_llama),
+    "text_encoder_2": ("clip_l.safetensors", of_clip),
+    "image_encoder": ("sigclip_vision_patch14_384.safetensors", dict),
+}
+"""Parts as ComfyUI's users have them."""
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_single_files_of_codec_and_encoders_give_the_bits_of_folders(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, picture: bytes, dtype: str
+) -> None:
+    dtypes = "[framepack.dtypes]\n" + "".join(f'{part} = "{dtype}"\n' for part in FILES)
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+    configure(f'[framepack]\nfolder = "{folder}"\n{dtypes}')
+    expected = conditioned(picture)
+    sources = ""
+    for part, (name, spell) in FILES.items():
+        sources += f'{part} = "{single(folder, tmp_path / name, spell, part)}"\n'
+        shutil.rmtree(folder / part)
+    configure(f'[framepack]\nfolder = "{folder}"\n{sources}{dtypes}')
+    found = conditioned(picture)
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert found[name].equal(tensor), name
+
+
+def test_codec_under_the_original_names_gives_the_bits_of_its_folder(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, picture: bytes
+) -> None:
+    """Kijai's hunyuan_video_vae_fp32.safetensors: the original has diffusers' names, which may stand under a prefix."""
+    expected = conditioned(picture)
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+
+    def spell(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {f"vae.{name}": tensor.float() for name, tensor in weights.items()}
+
+    file = single(folder, tmp_path / "hunyuan_video_vae_fp32.safetensors", spell, "vae")
+    shutil.rmtree(folder / "vae")
+    configure(f'[framepack]\nfolder = "{folder}"\nvae = "{file}"\n')
+    found = conditioned(picture)
+    assert all(found[name].equal(tensor) for name, tensor in expected.items())
+
+
+def test_scaled_llama_gives_the_bits_of_what_its_numbers_mean(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, picture: bytes
+) -> None:
+    weights = weights_of(folder, "text_encoder")
+    file = single(folder, tmp_path / "llava_llama3_fp8_scaled.safetensors", scaled_llama, "text_encoder")
+    wide = conditioned(picture)
+    for shard in (folder / "text_encoder").glob("*.safetensors*"):
+        shard.unlink()
+    save_file(narrowed(weights), folder / "text_encoder/model.safetensors", metadata={"format": "pt"})
+    expected = conditioned(picture)
+    shutil.rmtree(folder / "text_encoder")
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+    configure(f'[framepack]\nfolder = "{folder}"\ntext_encoder = "{file}"\n')
+    found = conditioned(picture)
+    text = f"text.{prompt_key('A cat.')}"
+    assert all(found[name].equal(tensor) for name, tensor in expected.items())
+    assert not found[text].equal(wide[text])
+
+
+def without_norm(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in of_llama(weights).items() if name != "model.norm.weight"}
+
+
+def with_short_norm(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {**of_llama(weights), "model.norm.weight": torch.ones(3)}
+
+
+def with_more(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {**of_llama(weights), "model.layers.9.mlp.up_proj.weight": torch.ones(3)}
+
+
+@pytest.mark.parametrize(
+    ("part", "spell", "message"),
+    [
+        ("text_encoder", without_norm, r"weights 'norm\.weight' \(1 in all\) are missing"),
+        ("text_encoder", with_short_norm, r"'norm\.weight' \(1 in all\) are misshapen .*: \[3\] in place of \[32\]"),
+        ("text_encoder", with_more, r"weights 'layers\.9\.mlp\.up_proj\.weight' \(1 in all\) are unknown"),
+        ("vae", of_llama, r"weights '.*' \(\d+ in all\) are missing"),
+    ],
+)
+def test_single_file_that_does_not_fit_names_the_weight(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, picture: bytes, part: str,
+    spell: Any, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+    file = single(folder, tmp_path / "one.safetensors", spell, "text_encoder")
+    shutil.copy(folder / part / "config.json", file.with_suffix(".json"))
+    shutil.rmtree(folder / part)
+    configure(f'[framepack]\nfolder = "{folder}"\n{part} = "{file}"\n')
+    with pytest.raises(CheckpointError, match=message) as caught:
+        conditioned(picture)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_folder_whose_weights_another_library_stored_is_refused(folder: Path, picture: bytes) -> None:
+    file = folder / "text_encoder/config.json"
+    told = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": told}))
+    with pytest.raises(CheckpointError, match=r"text_encoder: config\.json says that 'bitsandbytes' .* set the part"):
+        conditioned(picture)
+
+
+def test_only_the_transformer_may_be_a_gguf_file(
+    folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FARM_FRAMEPACK_PATH")
+    file = tmp_path / "llava-llama-3-8b-Q4_K_M.gguf"
+    file.write_bytes(b"GGUF")
+    shutil.rmtree(folder / "text_encoder")
+    configure(f'[framepack]\nfolder = "{folder}"\ntext_encoder = "{file}"\n')
+    with pytest.raises(CheckpointError, match=r"M\.gguf: a GGUF file can be the transformer, not the text_encoder"):
+        families.describe(I2V)
 
 
 def test_weights_may_stay_in_8_bits(
@@ -389,7 +566,7 @@ def test_names_of_the_original_model_are_understood(folder: Path, tmp_path: Path
     config = json.loads((folder / "transformer/config.json").read_bytes())
     file = single(folder, tmp_path / "single.safetensors", original_names)
     read = read_single_file(Transformer, file, config, torch.float32).state_dict()
-    for name, tensor in transformer(folder).items():
+    for name, tensor in weights_of(folder).items():
         assert read[name].equal(tensor.float()), name
 
 
