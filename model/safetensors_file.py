@@ -10,6 +10,7 @@ from safetensors import safe_open
 from farm.errors import CheckpointError
 
 from .comfyui import is_unused
+from .four_bits import unpacked, weight_of
 from .scales import SCALES, TOLD, Storage, is_beside, told_by, told_in_header, widened
 
 
@@ -22,7 +23,7 @@ def read_safetensors(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """
     with safe_open(file, framework="pt") as stored:
         names = list(stored.keys())
-        small = {name: stored.get_tensor(name) for name in names if is_beside(name)}
+        small = {name: stored.get_tensor(name) for name in names if is_beside(name) or weight_of(name)}
         _require_weights(small, names, file)
         beside = _Beside(file, small, told_in_header(stored.metadata(), f"checkpoint file {file}"))
         wanted = [name for name in names if name not in small and not is_unused(name)]
@@ -34,9 +35,15 @@ class _Beside:
 
     def __init__(self, file: Path, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Mapping[str, Any]]) -> None:
         self._file, self._tensors, self._told = file, tensors, told
+        self._in_four: dict[str, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if weight := weight_of(name):
+                self._in_four.setdefault(weight, {})[name.removeprefix(f"{weight}.")] = tensor
 
     def widen(self, name: str, stored: torch.Tensor) -> torch.Tensor:
         """The weight ``name`` as the numbers that it stands for; CheckpointError when they can't be told."""
+        if name in self._in_four:
+            return unpacked(stored, self._in_four[name], self._where(name))
         return widened(stored, self._storage(name), self._where(name))
 
     def _storage(self, name: str) -> Storage:

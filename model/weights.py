@@ -26,11 +26,14 @@ LARGE = 64 * 2**20
 
 _HEADER_LIMIT = 100_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FOUR_BITS = re.compile(r"(.+)\.quant_state\.bitsandbytes__(nf4|fp4)")
+"""Bytes of JSON beside a weight whose numbers lie two in a byte; see ``model.four_bits``."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor as its file's header tells it; ``dtype`` in the file's spelling: ``BF16``, ``F8_E4M3``, ``Q4_K``."""
+    """A tensor as its file tells it: ``dtype`` in the file's spelling (``BF16``, ``F8_E4M3``, ``Q4_K``, ``NF4``);
+    ``shape`` of the numbers, in whatever blocks they lie."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -100,7 +103,26 @@ def _header(file: Path, size: int, changed: int, remedy: str) -> tuple[dict[str,
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"checkpoint file {file} has {size} bytes where {expected} are expected; {remedy}.")
-    return entries, about
+    return entries | _in_four_bits(file, tensors, 8 + length, remedy), about
+
+
+def _in_four_bits(file: Path, header: Mapping[str, Any], start: int, remedy: str) -> dict[str, Entry]:
+    """Weights that bitsandbytes put into 4 bits, whose shapes stand in the file's data, which begin at ``start``."""
+    states = {match: header[name]["data_offsets"] for name in header if (match := _FOUR_BITS.fullmatch(name))}
+    if not states:
+        return {}
+    found = {}
+    with file.open("rb") as stream:
+        for match, (first, last) in states.items():
+            stream.seek(start + first)
+            try:
+                shape = tuple(map(int, json.loads(stream.read(last - first))["shape"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise CheckpointError(
+                    f"checkpoint file {file}: {match[0]!r} can't be read ({error}); {remedy}."
+                ) from error
+            found[match[1]] = Entry(match[2].upper(), shape)
+    return found
 
 
 def read_json(file: Path, remedy: str) -> dict[str, Any]:
