@@ -1,7 +1,8 @@
 """Weights of 8 bits and the scales beside them, as ComfyUI, musubi-tuner and others store them, widened exactly.
 
 A scale belongs to the whole weight, to a row, to a block along a row (musubi), or to a square tile (ComfyUI's
-``blockwise``, and DeepSeek's ``weight_scale_inv``). Other layouts are refused: a wrong guess would give noise.
+``blockwise``, and DeepSeek's ``weight_scale_inv``); NVFP4 and MXFP8 are in ``tiles``. Others are refused: a wrong
+guess would give noise.
 """
 
 import json
@@ -13,7 +14,10 @@ import torch
 
 from farm.errors import CheckpointError
 
-SCALES = ("scale_weight", "weight_scale", "weight_scale_inv", "scale_weight_tensor")
+from .tiles import FORMATS as TILES
+from .tiles import from_tiles
+
+SCALES = ("scale_weight", "weight_scale", "weight_scale_inv", "scale_weight_tensor", "weight_scale_2")
 """How names of scales end; a weight that has several is multiplied by each."""
 TOLD = "comfy_quant"
 """How names end under which bytes of JSON say how ComfyUI stored a weight."""
@@ -76,7 +80,11 @@ def widened(weight: torch.Tensor, storage: Storage, where: str) -> torch.Tensor:
     Raises:
         CheckpointError: it is stored in a way that is not known.
     """
-    weight = _of_format(weight, storage.told, where)
+    kind = _format(storage.told, where)
+    if kind in TILES:
+        return _from_tiles(weight, kind, storage.scales, where)
+    if kind and weight.dtype == torch.uint8:
+        weight = weight.view(_FORMATS[kind])
     if not storage.scales and weight.dtype in (torch.int8, torch.uint8):
         raise CheckpointError(f"{where} is stored as {_called(weight)} without a scale; use a file with 8-bit floats.")
     for scale in storage.scales:
@@ -84,17 +92,25 @@ def widened(weight: torch.Tensor, storage: Storage, where: str) -> torch.Tensor:
     return weight
 
 
-def _of_format(weight: torch.Tensor, told: Mapping[str, Any], where: str) -> torch.Tensor:
-    """``weight`` as numbers of the format that is told of it; bytes are taken for such."""
+def _format(told: Mapping[str, Any], where: str) -> str:
+    """The format that is told of a weight, one that is known; empty when nothing is told."""
     if not told:
-        return weight
+        return ""
     kind, more = told.get("format"), [name for name, value in told.items() if value and name not in _KNOWN]
-    if kind not in _FORMATS or more:
+    known = (*_FORMATS, *TILES)
+    if kind not in known or more:
         said = f"{kind!r} with {more[0]!r}" if more else repr(kind)
         raise CheckpointError(
-            f"{where} says {said}, which can't be read; use a file with {', '.join(_FORMATS)}, or a GGUF file."
+            f"{where} says {said}, which can't be read; use a file with {', '.join(known)}, or a GGUF file."
         )
-    return weight.view(_FORMATS[kind]) if weight.dtype == torch.uint8 else weight
+    return str(kind)
+
+
+def _from_tiles(weight: torch.Tensor, kind: str, scales: Sequence[torch.Tensor], where: str) -> torch.Tensor:
+    try:
+        return from_tiles(weight, kind, scales)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{where} can't be read as {kind} ({str(error).splitlines()[0]}).") from error
 
 
 def _multiplied(weight: torch.Tensor, scale: torch.Tensor, size: Any, where: str) -> torch.Tensor:

@@ -28,6 +28,7 @@ _HEADER_LIMIT = 100_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FOUR_BITS = re.compile(r"(.+)\.quant_state\.bitsandbytes__(nf4|fp4)")
 """Bytes of JSON beside a weight whose numbers lie two in a byte; see ``model.four_bits``."""
+_SECOND = ".weight_scale_2"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,14 @@ def _header(file: Path, size: int, changed: int, remedy: str) -> tuple[dict[str,
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"checkpoint file {file} has {size} bytes where {expected} are expected; {remedy}.")
-    return entries | _in_four_bits(file, tensors, 8 + length, remedy), about
+    return entries | _nvfp4(entries) | _in_four_bits(file, tensors, 8 + length, remedy), about
+
+
+def _nvfp4(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Weights two of which lie in a byte, known by their second scales; see ``model.tiles``."""
+    weights = [name.removesuffix(_SECOND) + ".weight" for name in entries if name.endswith(_SECOND)]
+    packed = {name: entries[name] for name in weights if name in entries and entries[name].dtype == "U8"}
+    return {name: Entry("NVFP4", (*entry.shape[:-1], 2 * entry.shape[-1])) for name, entry in packed.items()}
 
 
 def _in_four_bits(file: Path, header: Mapping[str, Any], start: int, remedy: str) -> dict[str, Entry]:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from farm.errors import CheckpointError
 from model.scales import METADATA, Storage, is_beside, told_by, told_in_header, widened
+from tests.model.test_tiles import MADE
 
 ROWS, COLUMNS = 64, 32
 WHERE = "checkpoint file a.safetensors: 'b.weight'"
@@ -91,7 +93,7 @@ def test_weights_without_scales_stay_as_they_are() -> None:
         (scale(ROWS, 1).to(torch.uint8), {}),
         (scale(ROWS, 2).to(torch.float8_e4m3fn), {}),
     ],
-    ids=["odd", "tiles that stick out", "oblong", "columns", "another size", "mxfp8", "nvfp4"],
+    ids=["odd", "tiles that stick out", "oblong", "columns", "another size", "mxfp8 untold", "nvfp4 untold"],
 )
 def test_layouts_that_are_not_known_are_refused(given: torch.Tensor, told: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"'b\.weight' has a scale \[.* one of the whole weight, of each row"):
@@ -107,7 +109,7 @@ def test_tiles_whose_last_ones_may_stick_out_are_refused() -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"format": "nvfp4"}, "says 'nvfp4', which can't be read; use a file with float8_e4m3fn, "),
+        ({"format": "svdquant"}, "says 'svdquant', which can't be read; use a file with float8_e4m3fn, "),
         ({"format": "int8_tensorwise", "convrot": True}, "says 'int8_tensorwise' with 'convrot', which can't be read"),
         ({"group_size": 8}, "says None, which can't be read"),
     ],
@@ -116,6 +118,19 @@ def test_formats_that_are_not_known_are_refused(told: dict[str, Any], message: s
     with pytest.raises(CheckpointError, match=message):
         widened(weights(), Storage([scale()], told), WHERE)
     assert widened(weights(), Storage([scale()], {"format": "float8_e4m3fn", "convrot": False}), WHERE) is not None
+
+
+def test_nvfp4_and_mxfp8_are_read_where_they_are_told() -> None:
+    """What the numbers are is compared in ``test_tiles``."""
+    named = load_file(MADE)
+    blocks, whole = named["nvfp4.weight_scale"], named["nvfp4.weight_scale_2"]
+    for kind, scales in (("nvfp4", [blocks, whole]), ("mxfp8", [named["mxfp8.weight_scale"]])):
+        told = {"format": kind}
+        found = widened(named[f"{kind}.weight"], Storage(scales, told), WHERE)
+        assert found.equal(named[f"{kind}.wide"].float())
+        for wrong in ([], [scales[0][1:], *scales[1:]], [*scales, torch.ones(())]):
+            with pytest.raises(CheckpointError, match=rf"'b\.weight' can't be read as {kind} \(.+\)\.$"):
+                widened(named[f"{kind}.weight"], Storage(wrong, told), WHERE)
 
 
 def test_what_files_tell_is_read_or_refused() -> None:
@@ -133,4 +148,4 @@ def test_what_files_tell_is_read_or_refused() -> None:
 def test_what_stands_beside_weights_is_known_by_its_name() -> None:
     beside = ("a.scale_weight", "a.weight_scale", "scaled_fp8", "a.comfy_quant", "a.input_scale", "a.weight_scale_inv")
     assert all(map(is_beside, beside))
-    assert not any(map(is_beside, ("a.weight", "a.bias", "a.norm_q.scale", "logit_scale", "a.weight_scale_2")))
+    assert not any(map(is_beside, ("a.weight", "a.bias", "a.norm_q.scale", "logit_scale", "a.pre_quant_scale")))

@@ -133,7 +133,7 @@ def test_marks_of_comfyui_are_read(tmp_path: Path) -> None:
     for name, weight in transformer.state_dict().items():
         assert (read[name] - weight).abs().max() <= 0.07 * weight.abs().max(), name
     for told, message in (
-        ('{"format": "nvfp4"}', "says 'nvfp4', which can't be read"),
+        ('{"format": "svdquant"}', "says 'svdquant', which can't be read"),
         ("{", "comfy_quant' can't be read"),
     ):
         save_file(marked(transformer.state_dict(), told), file)
