@@ -27,7 +27,8 @@ PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "first
 def read_single_file(kind: Any, file: Path, config: Mapping[str, Any], dtype: torch.dtype) -> Any:
     """An instance of ``kind`` with the weights of ``file``, widened or rounded to ``dtype``, on the CPU.
 
-    Its configuration is that in ``<name>.json`` or ``config.json`` beside the file, else ``config``.
+    Its configuration is that in ``<name>.json`` beside the file, or in ``config.json`` there if it is of such a model,
+    else ``config``.
 
     Raises:
         CheckpointError: the file does not hold exactly the weights of the configuration, or there is none.
@@ -35,7 +36,7 @@ def read_single_file(kind: Any, file: Path, config: Mapping[str, Any], dtype: to
     """
     from .components import check_shapes
 
-    config = _config_beside(file) or dict(config)
+    config = _config_beside(kind, file) or dict(config)
     if not config:
         raise CheckpointError(
             f"checkpoint file {file}: nothing says how its model is built; put its configuration beside it, as "
@@ -73,11 +74,20 @@ def _encoder(found: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return weights
 
 
-def _config_beside(file: Path) -> dict[str, Any] | None:
-    for path in (file.with_suffix(".json"), file.parent / "config.json"):
-        if path.is_file():
-            return read_json(path, "correct or remove it")
-    return None
+def _config_beside(kind: Any, file: Path) -> dict[str, Any] | None:
+    own, shared = file.with_suffix(".json"), file.parent / "config.json"
+    if own.is_file():
+        return read_json(own, "correct or remove it")
+    found = read_json(shared, "correct or remove it") if shared.is_file() else {}
+    return found if _is_for(kind, found) else None
+
+
+def _is_for(kind: Any, config: Mapping[str, Any]) -> bool:
+    """Whether ``config`` may be that of a ``kind``: files of several models may lie in one folder."""
+    if is_of_diffusers(kind):
+        names = [base.__name__ for base in kind.__mro__]
+        return "model_type" not in config and config.get("_class_name", names[0]) in names
+    return "_class_name" not in config and config.get("model_type", "") in ("", kind.config_class.model_type)
 
 
 def _read(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:

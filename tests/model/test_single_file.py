@@ -195,6 +195,27 @@ def test_file_whose_configuration_nobody_knows_is_refused(tmp_path: Path, wide: 
         read_single_file(PackedTransformer, file, {}, torch.float32)
 
 
+def test_configuration_of_another_model_in_the_folder_is_left_alone(tmp_path: Path, wide: PackedTransformer) -> None:
+    file, shared = tmp_path / "model.safetensors", tmp_path / "config.json"
+    save_file(wide.state_dict(), file)
+    for other in ({"model_type": "llama"}, {"_class_name": "AutoencoderKLHunyuanVideo"}):
+        shared.write_text(json.dumps(other | {"num_layers": 7}))
+        read = read_single_file(PackedTransformer, file, config_of(wide), torch.float32)
+        assert len(read.transformer_blocks) == len(wide.transformer_blocks)
+    for own in ({"_class_name": "HunyuanVideoFramepackTransformer3DModel"}, {}):
+        shared.write_text(json.dumps(own | {"num_layers": 7}))
+        with pytest.raises(CheckpointError, match="are missing for its configuration"):
+            read_single_file(PackedTransformer, file, config_of(wide), torch.float32)
+    save_file({"text_model.final_layer_norm.bias": torch.ones(2)}, file)
+    for told, kind in (
+        ({"model_type": "clip"}, "nothing says how"),
+        ({"model_type": "clip_text_model"}, "are missing"),
+    ):
+        shared.write_text(json.dumps(told))
+        with pytest.raises(CheckpointError, match=kind):
+            read_single_file(CLIPTextModel, file, {}, torch.float32)
+
+
 def test_file_with_several_encoders_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "both.safetensors"
     save_file({f"{each}_model.encoder.layers.0.mlp.fc1.bias": torch.ones(2) for each in ("text", "vision")}, file)
