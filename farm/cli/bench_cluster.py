@@ -64,9 +64,9 @@ def mixed(
 
     Example: farm bench mixed --speeds 1,0.5,0.25 --json mixed.json
     """
-    from farm.cluster.bench_dispatch import Sleeps
     from farm.cluster.bench_mixed import RATIO_BAR, bench_mixed
     from farm.cluster.benches import scratch_folder
+    from farm.cluster.sleeping import Sleeps
     from farm.service.local_ray import local_ray
     from farm.settings import Settings
 

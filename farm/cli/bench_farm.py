@@ -71,8 +71,9 @@ def dispatch(
 
     Example: farm bench dispatch --replicas 8 --json dispatch.json
     """
-    from farm.cluster.bench_dispatch import GAP_BARS, LATENCY_BARS, SHARE_BAR, Sleeps, bench_dispatch
+    from farm.cluster.bench_dispatch import GAP_BARS, LATENCY_BARS, SHARE_BAR, bench_dispatch
     from farm.cluster.benches import scratch_folder
+    from farm.cluster.sleeping import Sleeps
     from farm.service.local_ray import local_ray
     from farm.settings import Settings
 

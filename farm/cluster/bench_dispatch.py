@@ -1,42 +1,28 @@
 """``farm bench dispatch``: what the farm itself costs. Real coordinator, replicas, Ray, rows and files; only the
 renderer sleeps.
 
-All times come from the attempts' rows: when a task became ready is when the last of what it needs was committed; when
-it began and ended, its replica noted in the facts. One machine, so one clock.
+All times come from the attempts' rows; see ``spans``.
 """
 
-import heapq
 import io
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import ray
-
 from farm.errors import ClusterError
 from farm.intake.queue import queue_job
 from farm.intake.request import accept
-from farm.jobs.graph import critical_path
-from farm.jobs.names import VIDEO, output_of
-from farm.jobs.records import Artifact, Attempt, AttemptSpec, AttemptState, Job, JobState, Task, TaskKind
-from farm.settings import Settings
-from farm.store.artifacts import ArtifactStore, open_store
+from farm.jobs.records import Job, JobState
+from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
-from farm.work.executor import TaskExecutor
-from farm.work.workspace import OnProgress, ShouldStop, Workspace
-from model.families import describe
 from model.footage.media import Media
 
 from .benches import Spread, scratch_database
-from .calls import COORDINATOR, HEAD, NAMESPACE
-from .coordinator import Coordinator
-from .devices import CPU_SLOT_BYTES
-from .replica import Replica
+from .sleeping import SleepingSettings, Sleeps, start_farm
+from .spans import gaps_of, latencies_of, list_schedule, spans_of
 
 ORDERS = ("bisect", "fanout:5", "inverted")
 SHARE_BAR = 0.95
@@ -45,100 +31,9 @@ LATENCY_BARS = (5.0, 50.0)
 """Milliseconds from ready to start while a replica is free: median and 99th percentile."""
 GAP_BARS = (20.0, 100.0)
 """Milliseconds between two tasks of a replica, the second of which was ready before the first ended."""
-ENDS_SECONDS = 0.05
-"""What encoding and exporting take."""
-START_SECONDS = 180.0
 PATIENCE = 60.0
 """Seconds that a video may take beyond twice what it should."""
 POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Sleeps:
-    """Seconds that a task takes, whatever it is about."""
-
-    section: float = 1.0
-    decode: float = 0.1
-    encode: float = ENDS_SECONDS
-    export: float = ENDS_SECONDS
-
-    def of(self, kind: TaskKind) -> float:
-        return float(getattr(self, kind.value))
-
-
-@dataclass(frozen=True)
-class SleepingSettings(Settings):
-    """Those of a farm whose renderer sleeps: settings reach every replica. ``speeds``: of its replicas by their index,
-    again from the first where there are more."""
-
-    sleeps: Sleeps = Sleeps()
-    speeds: tuple[float, ...] = (1.0,)
-
-
-class SleepingExecutor(TaskExecutor):
-    """Reads a task's inputs, sleeps in as many steps as it would compute, and writes a small file."""
-
-    def __init__(self, artifacts: ArtifactStore, replica: str, settings: SleepingSettings, index: int = 0) -> None:
-        super().__init__(artifacts, replica=replica, settings=settings)
-        self._sleeps, self._speed = settings.sleeps, settings.speeds[index % len(settings.speeds)]
-        self._kinds = dict.fromkeys(TaskKind, self._sleep)
-
-    def run(
-        self,
-        spec: AttemptSpec,
-        on_progress: OnProgress = lambda step, steps: None,
-        should_stop: ShouldStop = lambda: False,
-    ) -> list[Artifact]:
-        began = time.time()
-        made = super().run(spec, on_progress, should_stop)
-        self._facts |= {"began": began, "ended": time.time()}
-        return made
-
-    def renderer(self, family: str) -> Any:
-        """None is loaded; its checkpoint is looked at all the same."""
-        describe(family)
-
-    def _sleep(self, work: Workspace, step_done: OnProgress) -> list[Artifact]:
-        spec, inputs, begun = work.spec, work.inputs, time.monotonic()
-        for name in spec.inputs:
-            inputs.read(name)
-        seconds = self._sleeps.of(spec.kind) / self._speed
-        steps = spec.request.steps if spec.kind is TaskKind.SECTION else 1
-        for step in range(1, steps + 1):
-            time.sleep(max(0.0, begun + seconds * step / steps - time.monotonic()))
-            if spec.kind is TaskKind.SECTION:
-                step_done(step, steps)
-        name = VIDEO if spec.kind is TaskKind.EXPORT else output_of(spec.task_name)
-        return [work.put(name, f"{name}.txt", b"asleep", "text/plain")]
-
-
-class SleepingReplica(Replica):
-    """A replica that renders nothing."""
-
-    def _ready_executor(self) -> TaskExecutor:
-        if self._executor is None:
-            assert isinstance(self._settings, SleepingSettings)
-            self._executor = SleepingExecutor(self._store(), self.id, self._settings, self._slot.index)
-        return self._executor
-
-
-class SleepingCoordinator(Coordinator):
-    """The coordinator, with such replicas."""
-
-    async def __init__(self, settings: SleepingSettings, replicas: int) -> None:  # type: ignore[misc]
-        await super().__init__(settings, max_replicas=replicas)  # type: ignore[misc]
-        self._members.actors.replica_class = SleepingReplica
-
-
-@dataclass(frozen=True)
-class Span:
-    """One task's attempt, in seconds since 1970."""
-
-    task: str
-    replica: str
-    ready: float
-    began: float
-    ended: float
 
 
 @dataclass(frozen=True)
@@ -226,25 +121,6 @@ def bench_dispatch(
     )
 
 
-def start_farm(settings: SleepingSettings, replicas: int) -> Any:
-    """The coordinator, once all replicas are idle."""
-    actor: Any = ray.remote(SleepingCoordinator)
-    options = {"name": COORDINATOR, "namespace": NAMESPACE, "max_concurrency": 1000, "num_cpus": 0}
-    coordinator = actor.options(**options, resources={HEAD: 0.001}).remote(settings, replicas)
-    deadline = time.monotonic() + START_SECONDS
-    idle = 0
-    while time.monotonic() < deadline:
-        status = ray.get(coordinator.status.remote(), timeout=START_SECONDS)
-        idle = sum(each["state"] == "idle" for each in status["replicas"])
-        if idle == replicas:
-            return coordinator
-        time.sleep(POLL_SECONDS)
-    raise ClusterError(
-        f"only {idle} of {replicas} replicas were there after {START_SECONDS:.0f} s; each is counted with "
-        f"{CPU_SLOT_BYTES / 1e9:g} GB of memory. Try fewer."
-    )
-
-
 def _render(
     settings: SleepingSettings, store: JobStore, coordinator: Any, replicas: int, order: str, seconds: float
 ) -> tuple[DispatchFigures, list[float], list[float]]:
@@ -290,70 +166,3 @@ def grey_picture() -> bytes:
     data = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(data, "PNG")
     return data.getvalue()
-
-
-def list_schedule(tasks: Collection[Task], seconds: Mapping[str, float], replicas: int) -> float:
-    """When all tasks are done if a free replica always takes, at once, the ready task with the longest chain."""
-    chain = critical_path(list(tasks), seconds)
-    missing = {task.name: len(task.dependencies) for task in tasks}
-    dependants: dict[str, list[str]] = {task.name: [] for task in tasks}
-    for task in tasks:
-        for name in task.dependencies:
-            dependants[name].append(task.name)
-    ready = [(-chain[name], name) for name, count in missing.items() if not count]
-    heapq.heapify(ready)
-    running: list[tuple[float, str]] = []
-    now = 0.0
-    while ready or running:
-        while ready and len(running) < replicas:
-            _, name = heapq.heappop(ready)
-            heapq.heappush(running, (now + seconds[name], name))
-        now, ended = heapq.heappop(running)
-        for name in dependants[ended]:
-            missing[name] -= 1
-            if not missing[name]:
-                heapq.heappush(ready, (-chain[name], name))
-    return now
-
-
-def spans_of(job: Job, tasks: Collection[Task], attempts: Collection[Attempt]) -> list[Span]:
-    """The committed attempts, in the order in which they began."""
-    names = {task.id: task.name for task in tasks}
-    committed = {names[each.task_id]: each for each in attempts if each.state is AttemptState.COMMITTED}
-    spans = []
-    for task in tasks:
-        attempt = committed[task.name]
-        ready = max([job.created_at, *(_finished(committed[name]) for name in task.dependencies)])
-        facts = attempt.facts
-        spans.append(Span(task.name, attempt.replica, ready.timestamp(), facts["began"], facts["ended"]))
-    return sorted(spans, key=lambda span: span.began)
-
-
-def _finished(attempt: Attempt) -> datetime:
-    assert attempt.finished_at is not None
-    return attempt.finished_at
-
-
-def latencies_of(spans: Sequence[Span], replicas: int) -> list[float]:
-    """Milliseconds from ready to start of those tasks for which a replica was free all the while: more of them when
-    they became ready than began something before them."""
-    found = []
-    for span in spans:
-        busy = sum(other.began <= span.ready < other.ended for other in spans)
-        taken = sum(span.ready < other.began < span.began for other in spans)
-        if taken < replicas - busy:
-            found.append(1000 * (span.began - span.ready))
-    return found
-
-
-def gaps_of(spans: Sequence[Span]) -> list[float]:
-    """Milliseconds between two tasks of a replica, where the second was ready before the first ended."""
-    lanes: dict[str, list[Span]] = {}
-    for span in spans:
-        lanes.setdefault(span.replica, []).append(span)
-    return [
-        1000 * (after.began - before.ended)
-        for lane in lanes.values()
-        for before, after in pairwise(lane)
-        if after.ready <= before.ended
-    ]

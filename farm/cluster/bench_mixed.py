@@ -26,8 +26,9 @@ from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from model.footage.media import Media
 
-from .bench_dispatch import PATIENCE, SleepingSettings, Sleeps, ended, grey_picture, start_farm
+from .bench_dispatch import PATIENCE, ended, grey_picture
 from .benches import scratch_database
+from .sleeping import SleepingSettings, Sleeps, start_farm
 
 RATIO_BAR = 1.1
 """The farm should take no more than so many times what the simulated one does."""

@@ -118,7 +118,7 @@ class Coordinator:
         self._wake.set()
         await asyncio.gather(self._loop, *self._aside.values(), self._progress.flush(), return_exceptions=True)
         for attempt in await self._queue.running():
-            await self._follower.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
+            await self._follower.endings.fail(None, attempt, Failure(FailureKind.INTERRUPTION, "the farm was stopped"))
         await self._members.note_all("stopped")
         await self._autoscaler.give_up()
 

@@ -112,7 +112,7 @@ class Dispatcher:
                 log.info("%s can't start now", each.task.id)
             elif isinstance(outcome, Exception) and not isinstance(outcome, StorageError):
                 log.error("%s could not be started", each.task.id, exc_info=outcome)
-                await self._follower.shelve(each.task.job_id, outcome)
+                await self._follower.endings.shelve(each.task.job_id, outcome)
         for outcome in outcomes:
             if isinstance(outcome, StorageError):
                 raise outcome

@@ -6,53 +6,36 @@ Whatever happens to one attempt, it ends with a reason and its replica is free a
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from farm.errors import ConflictError, FarmError, ShelvedJobError, StaleAttemptError, StorageError
 from farm.jobs.events import EventKind
 from farm.jobs.facts import seconds_of
-from farm.jobs.names import attempt_folder
-from farm.jobs.records import (
-    HOPELESS,
-    RUNNABLE,
-    Attempt,
-    AttemptSpec,
-    FailureKind,
-    TaskKind,
-)
+from farm.jobs.records import Attempt, AttemptSpec, FailureKind, TaskKind
 from farm.retention.sweep import tidy
-from farm.scheduling.verdicts import Again, End, Fails, Pause, Verdict
 from farm.store.artifacts import ArtifactStore
-from farm.store.attempts import Judgement
 from farm.store.jobs import JobStore
 from farm.work.failures import Failure, describe_error, judge
-from farm.work.logs import keep_log
 from farm.work.specs import publish, spec_for
 
 from .board import Board
 from .calls import PROBE_SECONDS, Background, answer, courtesy, insist
 from .commits import Commits
+from .endings import Endings, name_of
 from .members import Held, Member, Members
 from .replica import Outcome
 
 WAIT_SECONDS = 30.0
 """Length of one waiting call to a replica."""
-BLAMELESS = HOPELESS | {FailureKind.INTERRUPTION, FailureKind.NEVER_STARTED, FailureKind.DAMAGED}
-"""Kinds of failure that say nothing about the replica."""
-NOTABLE_WAIT = 0.5
-"""A task that is to wait for less after a failure needn't say so in its row."""
 
 log = logging.getLogger(__name__)
 
 
 class Follower:
     """See the module. ``wake`` is called when something has changed that a decision may depend on, with the jobs whose
-    rows should be read again."""
+    rows should be read again. ``endings``: what becomes of attempts without a result."""
 
     def __init__(
         self,
@@ -64,7 +47,7 @@ class Follower:
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self._store, self._artifacts, self._board, self._members = store, artifacts, board, members
-        self._commits = commits
+        self._commits, self.endings = commits, Endings(store, artifacts, board, members)
         self._wake = wake
         self._background = Background()
 
@@ -104,7 +87,7 @@ class Follower:
             await self._shelve(member, attempt, error)
             return
         except (FarmError, RayTaskError) as error:
-            await self.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, describe_error(error)))
+            await self.endings.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, describe_error(error)))
             self.release(member, attempt)
             return
         except (RayError, TimeoutError):
@@ -119,13 +102,8 @@ class Follower:
     async def _shelve(self, member: Member, attempt: Attempt, error: ShelvedJobError) -> None:
         """The job can't go on as things are; no other hears of it."""
         await insist(self._store.fail_attempt, attempt.id, FailureKind.INTERRUPTION, describe_error(error))
-        await self.shelve(attempt.job_id, error)
+        await self.endings.shelve(attempt.job_id, error)
         self.release(member, attempt)
-
-    async def shelve(self, job_id: str, error: BaseException) -> None:
-        """Let a job with which something is wrong wait for a person, who is told what."""
-        message = describe_error(error)
-        await self._pause(job_id, Failure(FailureKind.INTERRUPTION, message), Pause(message))
 
     async def follow(self, member: Member, attempt: Attempt) -> None:
         """Wait for an attempt's outcome and settle it. Out of reach is not dead: only Ray's word counts."""
@@ -143,7 +121,7 @@ class Follower:
                 held = member.holds(attempt.id)
                 kind = FailureKind.INTERRUPTION if held and held.unwanted else FailureKind.NEVER_STARTED
                 why = held.unwanted if held and held.unwanted else f"{member.id} does not hold it"
-                await self.fail(member, attempt, Failure(kind, why))
+                await self.endings.fail(member, attempt, Failure(kind, why))
                 self.release(member, attempt)
                 return
             except RayTaskError as error:
@@ -161,16 +139,16 @@ class Follower:
         """Its replica died: what it was at is lost, what it was to do next has never begun."""
         why = member.ending or "its process died"
         if member.ahead and member.ahead.attempt == attempt.id:
-            await self.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, f"{member.id}: {why}"))
+            await self.endings.fail(member, attempt, Failure(FailureKind.NEVER_STARTED, f"{member.id}: {why}"))
         else:
-            await self.note_loss(member, attempt, why)
+            await self.endings.note_loss(member, attempt, why)
         self._let_go(member, attempt.id)
         await self._members.remove(member, f"{why} in {name_of(attempt)}")
 
     async def _abandon(self, member: Member, attempt: Attempt, error: BaseException) -> None:
         """Nobody foresaw ``error``: the attempt ends with it, and its replica is free once it has let go."""
         log.error("%s of job %s", name_of(attempt), attempt.job_id, exc_info=error)
-        await self.fail(member, attempt, judge(error))
+        await self.endings.fail(member, attempt, judge(error))
         await self._drop(member, attempt.id)
 
     async def _cancel(self, member: Member, attempt_id: str) -> None:
@@ -191,7 +169,7 @@ class Follower:
         """The row is settled before the replica has let go, which may take it a step: its task may begin elsewhere."""
         running = await insist(self._store.running_attempts, member.id)
         for attempt in (attempt for attempt in running if attempt.id == held.attempt):
-            await self.fail(member, attempt, Failure(FailureKind.INTERRUPTION, f"handed back: {why}"))
+            await self.endings.fail(member, attempt, Failure(FailureKind.INTERRUPTION, f"handed back: {why}"))
         self._wake(())
         await self._cancel(member, held.attempt)
 
@@ -204,7 +182,7 @@ class Follower:
         with courtesy():
             while outcome is None:
                 outcome = await member.handle.wait.remote(attempt_id, WAIT_SECONDS)
-            await self._clear(outcome.spec.job_id, attempt_id)
+            await self.endings.clear(outcome.spec.job_id, attempt_id)
             member.handle.acknowledge.remote(attempt_id)
         self._let_go(member, attempt_id)
 
@@ -218,10 +196,10 @@ class Follower:
         if failure is None:
             failure = await self._commit(member, attempt, outcome)
         if failure is not None:
-            await self.fail(member, attempt, failure)
+            await self.endings.fail(member, attempt, failure)
         self.release(member, attempt)
         member.handle.acknowledge.remote(attempt.id)
-        await self._clear(attempt.job_id, attempt.id)
+        await self.endings.clear(attempt.job_id, attempt.id)
 
     async def _commit(self, member: Member, attempt: Attempt, outcome: Outcome) -> Failure | None:
         try:
@@ -236,7 +214,7 @@ class Follower:
         except StaleAttemptError as error:
             log.warning("refused: %s", error)
             for file in files:
-                await self.discard(file.key)
+                await self.endings.discard(file.key)
         return None
 
     def _committed(self, member: Member, attempt: Attempt, outcome: Outcome) -> None:
@@ -269,85 +247,3 @@ class Follower:
         twins = self._board.ended(held.hold.task) if held.hold and held.hold.task else set()
         if twins or not decided_next:
             self._wake(twins)
-
-    async def fail(self, member: Member | None, attempt: Attempt, failure: Failure) -> bool:
-        """Record a failure and do what the rules say becomes of task, job and replica; False when it is stale."""
-        if failure.kind is FailureKind.DAMAGED:
-            return await self._make_again(attempt, failure)
-        held = member.holds(attempt.id) if member else None
-        if held and held.news:
-            held.news = False
-            await insist(self._store.report_all, [held.reached])
-        place = member.slot.place if member else attempt.replica
-        verdict = self._board.failed(attempt, place, held.hold if held else None, failure.kind, failure.message)
-        judgement = self._judgement(verdict)
-        if not await insist(self._store.fail_attempt, attempt.id, failure.kind, failure.message, judgement):
-            return False
-        if verdict.job is not None:
-            await self._pause(attempt.job_id, failure, verdict.job)
-        if member is not None:
-            self._treat(member, verdict)
-            if failure.kind not in BLAMELESS:
-                self._members.blame(member, f"{name_of(attempt)}: {failure.message}")
-        return True
-
-    async def _make_again(self, attempt: Attempt, failure: Failure) -> bool:
-        """An input is damaged: who made it runs again, or the job waits for a person."""
-        if not await insist(self._store.fail_for_damage, attempt.id, failure.artifact, failure.message):
-            await self._pause(attempt.job_id, failure, Pause(f"{failure.message} Mend this, then go on with the job."))
-        return True
-
-    def _judgement(self, verdict: Verdict) -> Judgement:
-        if isinstance(verdict.task, Fails):
-            return Judgement(verdict.charges, f" {verdict.charges} times" if verdict.charges > 1 else "")
-        until = verdict.task.not_before if isinstance(verdict.task, Again) else 0.0
-        wait = until - self._board.now > NOTABLE_WAIT
-        moment = datetime.fromtimestamp(self._board.on_wall(until), UTC) if wait else None
-        return Judgement(verdict.charges, not_before=moment)
-
-    def _treat(self, member: Member, verdict: Verdict) -> None:
-        """Let a replica rest, or replace its process."""
-        for other in self._members.all():
-            if other.slot.place in verdict.others:
-                other.trouble = verdict.others[other.slot.place]
-        seat = verdict.seat
-        member.trouble = seat.then if isinstance(seat, End) else seat
-        if isinstance(seat, End):
-            member.ending = seat.reason
-            log.warning("%s: %s; its process is replaced", member.id, seat.reason)
-            self._members.actors.end(member.handle)
-            self._background.start(self._members.remove(member, seat.reason))
-
-    async def note_loss(self, member: Member | None, attempt: Attempt, why: str) -> None:
-        """Requeue the attempt of a dead replica."""
-        if not await self.fail(member, attempt, Failure(FailureKind.LOST, f"replica lost: {why}")):
-            return
-        text = f"lost {attempt.replica} in {name_of(attempt)}: {why}; the task is queued again"
-        data = {"attempt": attempt.id, "replica": attempt.replica}
-        await insist(self._store.add_event, attempt.job_id, EventKind.REPLICA_LOST, text, data)
-        await self._clear(attempt.job_id, attempt.id)
-
-    async def _pause(self, job_id: str, failure: Failure, pause: Pause) -> None:
-        """Let a job wait for somebody who mends what it met."""
-        if (await insist(self._store.get_job, job_id)).state not in RUNNABLE:
-            return
-        data: dict[str, Any] = {"failure": failure.kind.value}
-        await insist(self._store.add_event, job_id, EventKind.JOB_BLOCKED, f"paused: {pause.reason}", data)
-        with suppress(ConflictError):
-            await insist(self._store.pause_job, job_id)
-
-    async def _clear(self, job_id: str, attempt_id: str) -> None:
-        """Remove what an attempt left in its folder, but keep its log if there still is such a job."""
-        if await insist(self._store.glance, [job_id]):
-            await asyncio.to_thread(keep_log, self._artifacts, job_id, attempt_id)
-        await self.discard(attempt_folder(job_id, attempt_id))
-
-    async def discard(self, prefix: str) -> None:
-        """Remove files that nobody needs; they may be gone already."""
-        with courtesy():
-            await asyncio.to_thread(self._artifacts.remove_prefix, prefix)
-
-
-def name_of(attempt: Attempt) -> str:
-    """The name of its task."""
-    return attempt.task_id.rpartition(".")[2]

@@ -15,10 +15,11 @@ from farm.store.jobs import JobStore
 from .actors import Actors
 from .board import Board
 from .calls import PROBE_SECONDS, REPLICA_PREFIX, Background, answer, courtesy, insist
-from .devices import NO_MODEL, UNKNOWN, Slot, beside_cards, chosen
+from .devices import UNKNOWN, Slot, beside_cards, chosen
 from .member import Held, Member
 from .nodes import Nodes
 from .noting import Noting
+from .readiness import Readiness
 from .replica import Holding
 from .reports import Reports
 
@@ -30,12 +31,6 @@ SOON_SECONDS = 0.5
 """The same at least, where somebody knows that there is something to see."""
 START_SECONDS = 180.0
 """A replica that has not answered by then is replaced."""
-LOAD_SECONDS = 600.0
-"""Longest time that loading a model may keep a replica from work."""
-LOOK_SECONDS = 120.0
-"""Longest time that a replica's look at the artifacts may take."""
-LOOK_AGAIN_SECONDS = 15.0
-"""Time between two looks of one that does not see them."""
 LONGEST_REST = 60.0
 HUNG_PROBES = 9
 """A replica that left so many probes in a row unanswered, on a node that Ray says is alive, hangs and is ended."""
@@ -71,12 +66,12 @@ class Members:
         self._settings = settings
         self._store = store
         self._max_replicas = max_replicas
-        self._likely_family = likely_family
-        self._on_change, self._on_load = on_change, on_load
+        self._on_change = on_change
         self._members: dict[str, Member] = {}
-        self._farm, self.actors = farm, Actors()
+        self.actors = Actors()
         self._nodes, self._noting = nodes or Nodes(store), Noting(store)
         self._reports = Reports(self._nodes)
+        self._readiness = Readiness(farm, likely_family, self._reports, self.remove, self.blame, on_change, on_load)
         self._blames: dict[str, tuple[str, float]] = {}
         self._background = Background()
         self._next_sweep = self._next_start = self._swept = 0.0
@@ -227,66 +222,9 @@ class Members:
             await self.remove(member, f"did not start: {type(error).__name__}")
             return
         self._failed_starts = 0
-        if not await self._sees_artifacts(member):
-            return
-        said, alive = await asyncio.gather(self._says_what_it_has(member), self._warms(member))
-        if said and alive:
+        if await self._readiness.reached(member):
             member.ready = True
             self._on_change()
-
-    async def _warms(self, member: Member) -> bool:
-        """Have a replica load what it will need first; False when it died of that."""
-        if member.slot.kinds == NO_MODEL:
-            return True
-        family = await self._likely_family()
-        began = time.monotonic()
-        try:  # until its model is loaded, work is better off with a replica that has one
-            if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
-                member.has_loaded(family)
-                member.loading = family, round(time.monotonic() - began, 2)
-                self._on_load(family, member.slot.label, member.loading[1])
-        except ActorDiedError:
-            await self.remove(member, f"died while loading {family}")
-            return False
-        except (RayError, TimeoutError) as error:
-            log.warning("%s: loading %s: %s", member.id, family, type(error).__name__)
-        return True
-
-    async def _sees_artifacts(self, member: Member) -> bool:
-        """Wait until a replica can work with the farm's artifacts; False when it is gone before."""
-        farm = await insist(self._farm)
-        while farm and not member.gone:
-            try:
-                member.unfit = await answer(member.handle.unfit.remote(farm), LOOK_SECONDS)
-            except ActorDiedError:
-                await self.remove(member, "died while it looked at the artifacts")
-                return False
-            except (RayError, TimeoutError) as error:
-                member.unfit = f"it does not say whether it sees the farm's artifacts: {type(error).__name__}"
-            if not member.unfit:
-                break
-            log.warning("%s on %s: %s", member.id, member.slot.host or member.slot.node[:6], member.unfit)
-            self.blame(member, member.unfit)
-            self._on_change()
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        return not member.gone
-
-    async def _says_what_it_has(self, member: Member) -> bool:
-        """Wait until it is known what a replica's node has; False when the replica is gone before."""
-        while not member.gone:
-            try:
-                await self._reports.ask(member)
-                member.unfit = ""
-                break
-            except ActorDiedError:
-                await self.remove(member, "died while it looked at what its node has")
-            except (RayError, TimeoutError) as error:
-                member.unfit = f"it does not say what its node has: {type(error).__name__}"
-                log.warning("%s on %s: %s", member.id, member.slot.host, member.unfit, exc_info=error)
-                self.blame(member, member.unfit)
-                self._on_change()
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        return not member.gone
 
     async def _ask_again(self, member: Member) -> None:
         with courtesy():
@@ -296,7 +234,7 @@ class Members:
 
     async def _look_again(self, member: Member) -> None:
         """A new coordinator does not know whether an idle replica sees the artifacts."""
-        if await self._sees_artifacts(member):
+        if await self._readiness.sees_artifacts(member):
             member.ready = True
             self._on_change()
 

@@ -8,7 +8,8 @@ from farm.store.jobs import JobStore
 from farm.work.failures import Failure
 
 from .calls import insist
-from .following import Follower, name_of
+from .endings import name_of
+from .following import Follower
 from .members import Held, Member, Members
 from .replica import Holding
 
@@ -35,10 +36,11 @@ async def _take_up(
 ) -> None:
     """Go on with an attempt, or end it."""
     if member is None:
-        await follower.note_loss(None, attempt, "its replica is gone")
+        await follower.endings.note_loss(None, attempt, "its replica is gone")
         return
     if holding is not None and attempt.id not in (holding.running, holding.ahead, *holding.finished):
-        await follower.fail(None, attempt, Failure(FailureKind.NEVER_STARTED, f"{attempt.replica} never got it"))
+        failure = Failure(FailureKind.NEVER_STARTED, f"{attempt.replica} never got it")
+        await follower.endings.fail(None, attempt, failure)
         return
     if holding is not None and attempt.id == holding.ahead:
         member.ahead = Held(attempt.id)

@@ -10,7 +10,7 @@ import pytest
 import ray
 import torch
 
-from farm.cluster import members
+from farm.cluster import readiness
 from farm.cluster.actors import Actors
 from farm.cluster.calls import COORDINATOR, NAMESPACE
 from farm.cluster.coordinator import Coordinator
@@ -38,7 +38,7 @@ class FarCoordinator(Coordinator):
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]
         await super().__init__(settings, max_replicas=1)  # type: ignore[misc]
         self._members.actors = FarActors()
-        members.LOOK_AGAIN_SECONDS = 0.5
+        readiness.LOOK_AGAIN_SECONDS = 0.5
 
 
 @contextmanager

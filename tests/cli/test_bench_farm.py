@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from farm.cluster.bench_dispatch import ORDERS, Span, gaps_of, latencies_of, list_schedule
+from farm.cluster.bench_dispatch import ORDERS
 from farm.cluster.bench_queue import ROUND, fill
-from farm.jobs.records import Task, TaskKind
 from farm.store.jobs import JobStore
 
 REPLICAS, SECTION = 2, 0.05
@@ -91,24 +90,3 @@ def test_nonsense_is_refused_in_one_line(run, args: list[str], expected: str) ->
     outcome = run("bench", *args)
     assert outcome.code == 2 and expected in outcome.err
     assert "Traceback" not in outcome.err
-
-
-def task(name: str, *needs: str) -> Task:
-    return Task(f"j.{name}", "j", name, TaskKind.SECTION, None, needs)
-
-
-def test_schedule_that_costs_nothing() -> None:
-    tasks = [task("a"), task("b", "a"), task("c", "a"), task("d", "a"), task("e", "b", "c", "d")]
-    took = {"a": 1.0, "b": 2.0, "c": 1.0, "d": 1.0, "e": 1.0}
-    assert [list_schedule(tasks, took, replicas) for replicas in (1, 2, 3, 8)] == [6.0, 4.0, 4.0, 4.0]
-
-
-def test_latency_counts_where_a_replica_was_free_and_gaps_where_work_was_waiting() -> None:
-    spans = [
-        Span("a", "r1", ready=0.0, began=0.1, ended=1.0),
-        Span("b", "r1", ready=1.2, began=1.25, ended=2.0),  # both replicas are free for b and c; d finds none
-        Span("c", "r2", ready=1.2, began=1.3, ended=2.5),
-        Span("d", "r1", ready=1.2, began=2.01, ended=3.0),  # it waited for r1 to end b
-    ]
-    assert latencies_of(spans, 2) == pytest.approx([100, 50, 100])
-    assert gaps_of(spans) == pytest.approx([10])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from farm.settings import Settings
+from tests.support.attempts import Settled
 from tests.support.farms import PATIENCE, Cluster, Farm, alone, puppet_at, reference, tiny, wait_for
 
 __all__ = ["PATIENCE", "Cluster", "Farm", "alone", "reference", "tiny", "wait_for"]
@@ -30,3 +31,9 @@ def cluster(tiny: Path, started: Cluster) -> Cluster:
     """The shared cluster with both replicas idle."""
     started.rested()
     return started
+
+
+@pytest.fixture
+def settled(alone: Farm) -> Settled:
+    """An attempt at the first task of a job."""
+    return Settled(alone)

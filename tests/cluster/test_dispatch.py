@@ -42,6 +42,10 @@ class Desk:
 
     # What members and follower are asked for
 
+    @property
+    def endings(self) -> "Desk":
+        return self
+
     def all(self) -> list[Member]:
         return self.members
 
