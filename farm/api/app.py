@@ -44,6 +44,7 @@ from .context import FarmContext
 from .openapi import complete_description
 from .paced import RETRY_SECONDS
 from .pages_door import PagesDoor
+from .receiving import tidy
 from .schemas import ErrorView
 from .store_door import StoreDoor
 from .wall import DOCS_FILES, Wall
@@ -93,6 +94,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.farm = FarmContext.open(settings, nudge)
+        tidy(app.state.farm)
         yield
         app.state.farm.close()
 

@@ -18,7 +18,7 @@ from .assets import Shelf
 from .context import Farm, FarmContext
 from .holders import AssetList, asset_views
 from .params import NodeName
-from .receiving import coming_here, elsewhere, head_host, receive, to_give
+from .receiving import coming_here, elsewhere, expect, head_host, receive, to_give
 
 BLOCK = 1 << 20
 
@@ -89,7 +89,7 @@ class Told(BaseModel):
 
 
 class GivenForm(BaseModel):
-    """An asset whose files a node has sent; ``pieces``: see ``Piece``."""
+    """An asset whose files a node would send, or has sent; ``pieces``: see ``Piece``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,6 +97,10 @@ class GivenForm(BaseModel):
     name: Name
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     pieces: Annotated[list[dict[str, Any]], Field(max_length=1000)]
+
+    def read(self) -> tuple[Asset, list[Piece]]:
+        """Raises InputError for what is no piece."""
+        return Asset(self.kind, self.name, self.digest), [Piece.of_json(piece) for piece in self.pieces]
 
 
 @router.get("/assets", summary="List what nodes have")
@@ -150,10 +154,16 @@ def wanted(farm: Farm, node: NodeName) -> dict[str, Any]:
     }
 
 
+@node_router.post("/nodes/{node}/offered")
+def offered(farm: Farm, node: NodeName, what: GivenForm) -> dict[str, Any]:
+    """The node would send the head an asset; ``missing``: hashes of the files that it is to send."""
+    return {"missing": sorted(expect(farm, *what.read()))}
+
+
 @node_router.post("/nodes/{node}/given")
 def given(farm: Farm, shelf: OnShelf, node: NodeName, what: GivenForm) -> dict[str, Any]:
     """The node has sent the head all files of an asset."""
-    receive(farm, shelf, Asset(what.kind, what.name, what.digest), [Piece.of_json(piece) for piece in what.pieces])
+    receive(farm, shelf, *what.read())
     return {}
 
 

@@ -1,18 +1,18 @@
 """What the head lacks and nodes have: which of them gives it, and how it comes to its place here."""
 
-import os
 import shutil
 import socket
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from farm.errors import ConflictError, FarmError, StorageError
-from farm.files import written_aside
 from farm.jobs.assets import PUSHED, Asset, AssetKind, PushState
 from farm.jobs.nodes import NodeState
-from farm.joining.giving import FOLDER
-from farm.joining.settling import ROOM, coming_folder, require_room, settle
+from farm.joining.arrivals import arrivals, coming_folder, sweep
+from farm.joining.giving import upload_of
+from farm.joining.settling import ROOM, require_room, settle, still_to_come
+from farm.store.artifacts.uploads import part_of
 from farm.store.pushes import Push
 from model.brought import BroughtFile, Piece, lacks
 
@@ -56,50 +56,69 @@ def coming_here(farm: FarmContext) -> set[Asset]:
     return {push.asset for push in farm.store.pushes(head_host()) if push.open}
 
 
-def receive(farm: FarmContext, shelf: Shelf, asset: Asset, pieces: list[Piece]) -> None:
+def tidy(farm: FarmContext) -> None:
+    """Remove what arrived here and nobody has gone on with for a day; what is on its way stays."""
+    sweep(farm.settings, coming_here(farm))
+
+
+def expect(farm: FarmContext, asset: Asset, pieces: Sequence[Piece]) -> set[str]:
+    """Hashes of the files that are to come of what a node would give; there is room for them.
+
+    Raises:
+        ConflictError: nobody waits for it.
+        FarmError: there is none, or something else is where a piece belongs.
+    """
+    _require_waited_for(farm, asset)
+    tidy(farm)
+    coming = coming_folder(farm.settings, asset)
+
+    def places(file: BroughtFile) -> tuple[Path, Path]:
+        return coming / file.sha256, part_of(arrivals(farm.settings), upload_of(asset, file))
+
+    with _noted(farm, asset, pieces):
+        missing = _missing(asset, pieces)
+        require_room(farm.settings, still_to_come(missing, places), ROOM)
+    return {file.sha256 for piece in missing for file in piece.files if not (coming / file.sha256).exists()}
+
+
+def receive(farm: FarmContext, shelf: Shelf, asset: Asset, pieces: Sequence[Piece]) -> None:
     """Put what a node gave in its place, and note how that went; the files were checked when they came.
 
     Raises:
         ConflictError: nobody waits for it.
         FarmError: that can't be done.
     """
-    if asset not in coming_here(farm):
-        raise ConflictError(f"nobody waits here for {asset.kind} {asset.name} as it is there.")
-    size = sum(piece.size for piece in pieces)
-    try:
-        _put(farm, asset, pieces)
+    _require_waited_for(farm, asset)
+    coming, size = coming_folder(farm.settings, asset), sum(piece.size for piece in pieces)
+    with _noted(farm, asset, pieces):
+        for piece in _missing(asset, pieces):
+            if not all((coming / file.sha256).exists() for file in piece.files):
+                raise StorageError(f"not all of {asset.name} has come; push it again.")
+            settle(piece, coming)
         if asset not in shelf.assets():
             raise StorageError(f"what came of {asset.name} is not what the node said that it has.")
-    except (FarmError, OSError) as error:
-        farm.store.note_push(Push(head_host(), asset, PushState.FAILED, 0, size, str(error)[:2000]))
-        raise
     farm.store.note_push(Push(head_host(), asset, PushState.DONE, size, size))
-    for piece in pieces:
-        for file in piece.files:
-            farm.artifacts.remove_prefix(f"{FOLDER}/{file.sha256}")
-
-
-def _bring(farm: FarmContext, source: Path, coming: Path, file: BroughtFile) -> None:
-    """A file that was sent, whole, among those that are coming."""
-    target = coming / file.sha256
-    if target.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # the artifacts are on another disk
-        require_room(farm.settings, file.size, ROOM)
-        with written_aside(target) as aside:
-            shutil.copyfile(source, aside)
-
-
-def _put(farm: FarmContext, asset: Asset, pieces: list[Piece]) -> None:
-    family = asset.name if asset.kind is AssetKind.MODEL else ""
-    missing = [piece for piece in pieces if lacks(family, piece)]
-    coming = coming_folder(farm.settings, asset)
-    coming.mkdir(parents=True, exist_ok=True)
-    for piece in missing:
-        for file in piece.files:
-            _bring(farm, farm.artifacts.path(f"{FOLDER}/{file.sha256}", file.sha256), coming, file)
-        settle(piece, coming)
     with suppress(OSError):
         shutil.rmtree(coming)
+
+
+def _require_waited_for(farm: FarmContext, asset: Asset) -> None:
+    if asset not in coming_here(farm):
+        raise ConflictError(f"nobody waits here for {asset.kind} {asset.name} as it is there.")
+
+
+def _missing(asset: Asset, pieces: Sequence[Piece]) -> list[Piece]:
+    """Those that are not here."""
+    family = asset.name if asset.kind is AssetKind.MODEL else ""
+    return [piece for piece in pieces if lacks(family, piece)]
+
+
+@contextmanager
+def _noted(farm: FarmContext, asset: Asset, pieces: Sequence[Piece]) -> Iterator[None]:
+    """Note of a push what goes wrong with it here."""
+    try:
+        yield
+    except (FarmError, OSError) as error:
+        size = sum(piece.size for piece in pieces)
+        farm.store.note_push(Push(head_host(), asset, PushState.FAILED, 0, size, str(error)[:2000]))
+        raise

@@ -10,6 +10,9 @@ piece is, both with `Upload-Offset`; 201 when the file is in its place.
 `POST ?publish=KEY` and `POST ?copy=KEY` put a file under this key instead of, or besides, that one. `DELETE` removes a
 file, or all below a prefix.
 
+Keys below ``given/`` lead to where weights and LoRAs of nodes arrive in the head's home, and all others to the
+artifacts, if those are in a folder of the head.
+
 It is no part of the API that people use. It stands before the wall, and has one of its own.
 """
 
@@ -24,6 +27,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from farm.errors import ConflictError, DamagedArtifactError, FarmError, InputError
+from farm.joining.arrivals import GIVEN, arrivals
 from farm.settings import Settings
 from farm.store.artifacts.http import OFFSET, PIECE, SHA256, UPLOAD
 from farm.store.artifacts.local import LocalStore
@@ -72,7 +76,8 @@ class StoreDoor:
             key = checked_key(scope["path"].removeprefix(PREFIX))
             if any(part.startswith(".") for part in key.split("/")):
                 raise InputError(f"{key!r} is hidden.")
-            response = await self._shelves.answer(request, key)
+            shelf, key = self._shelves.of(key)
+            response = await shelf.answer(request, key)
         except ClientDisconnect:
             return
         except FarmError as error:
@@ -81,12 +86,28 @@ class StoreDoor:
 
 
 class _Shelves:
-    """What is asked for, done with the files."""
+    """Where keys lead."""
 
     def __init__(self, settings: Settings) -> None:
-        store = open_store(settings)
-        if not isinstance(store, LocalStore):
-            raise ConflictError(f"the artifacts of this farm are in {store.url}; set FARM_ARTIFACTS_URL to that.")
+        self._artifacts = open_store(settings)
+        self._given = _Shelf(LocalStore(str(arrivals(settings))))
+        self._own = _Shelf(self._artifacts) if isinstance(self._artifacts, LocalStore) else None
+
+    def of(self, key: str) -> tuple["_Shelf", str]:
+        """A key's shelf, and what it is called there; ConflictError when the artifacts are elsewhere."""
+        root, _, rest = key.partition("/")
+        if root == GIVEN and rest:
+            return self._given, rest
+        if self._own is None:
+            url = self._artifacts.url
+            raise ConflictError(f"the artifacts of this farm are in {url}; set FARM_ARTIFACTS_URL to that.")
+        return self._own, key
+
+
+class _Shelf:
+    """What is asked for, done with the files."""
+
+    def __init__(self, store: LocalStore) -> None:
         self._store, self._uploads = store, Uploads(store)
 
     async def answer(self, request: Request, key: str) -> Response:

@@ -21,10 +21,11 @@ from farm.jobs.assets import Asset, AssetKind, PushState
 from farm.settings import Settings
 from model.brought import BroughtFile, lacks
 
+from .arrivals import coming_folder, sweep
 from .following import follow
 from .giving import give
 from .head import Head, HeadGoneError
-from .settling import ROOM, coming_folder, require_room, settle, still_to_come
+from .settling import ROOM, require_room, settle, still_to_come
 
 ASK_SECONDS = 2.0
 TELL_SECONDS = 0.5
@@ -62,6 +63,7 @@ class Fetcher:
         """
         self._follow()
         orders = self._head.orders(self._host)
+        sweep(self._settings, orders.fetch)
         for asset in orders.fetch:
             self._try(self._host, asset, self._fetch)
         for asset in orders.give:
@@ -101,7 +103,7 @@ class Fetcher:
         missing = [piece for piece in self._head.pieces(asset) if lacks(family, piece)]
         coming = coming_folder(self._settings, asset)
         telling = _Telling(self._head, self._host, asset, sum(piece.size for piece in missing), self._ending)
-        require_room(self._settings, still_to_come(missing, coming), ROOM)
+        require_room(self._settings, still_to_come(missing, partial(_places, coming)), ROOM)
         telling.at(0)
         done = 0
         for piece in missing:
@@ -121,7 +123,7 @@ class Fetcher:
         """Have the file ``whole``, which appears complete."""
         if whole.is_file() and whole.stat().st_size == file.size:
             return
-        part = whole.with_name(whole.name + PART)
+        _, part = _places(whole.parent, file)
         part.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(TRIES):
             digest = hashlib.sha256()
@@ -129,6 +131,7 @@ class Fetcher:
                 target.seek(0)
                 while block := target.read(1 << 20):
                     digest.update(block)
+                    telling.at(before + min(target.tell(), file.size))
                 if target.tell() > file.size:
                     target.truncate(0)
                     digest = hashlib.sha256()
@@ -164,4 +167,9 @@ class _Telling:
         self._next = time.monotonic() + TELL_SECONDS
         wanted = self._head.told(self._host, self._asset, PushState.COMING, done, self._total)
         if not wanted or self._ending.is_set():
-            raise CancelledError(f"fetching {self._asset.name} was stopped; what has arrived stays.")
+            raise CancelledError(f"{self._asset.name} is not wanted any more; what has arrived stays for a day.")
+
+
+def _places(coming: Path, file: BroughtFile) -> tuple[Path, Path]:
+    """Where a file is when it is whole, and where as far as it has come."""
+    return coming / file.sha256, coming / f"{file.sha256}{PART}"

@@ -1,18 +1,22 @@
-"""Gives the head weights and LoRAs that it lacks and this machine has; it passes them on to others."""
+"""Gives the head weights and LoRAs that it lacks and this machine has; it passes them on to others.
 
+They go through the head's door for nodes, and lie in its home wherever its artifacts are. Who gives what was cut goes
+on where that was: an upload has a name that says whose it is and not who sends it.
+"""
+
+import hashlib
 import logging
 from collections.abc import Callable
 
 from farm.errors import NotFoundError
 from farm.jobs.assets import PUSHED, Asset, AssetKind
 from farm.store.artifacts.http import HeadTransport
-from model.brought import Given, given_family, given_lora
+from model.brought import BroughtFile, Given, given_family, given_lora
+from model.families import describe
 from model.loras.library import digest, find
 
+from .arrivals import GIVEN, coming_name
 from .head import Head
-
-FOLDER = "given"
-"""Among the head's artifacts, where the files are until all are there, named by their hashes."""
 
 log = logging.getLogger(__name__)
 
@@ -28,27 +32,49 @@ def pieces_of(asset: Asset) -> list[Given]:
     return given_family(asset.name) if asset.kind is AssetKind.MODEL else given_lora(asset.name)
 
 
+def upload_of(asset: Asset, file: BroughtFile) -> str:
+    """The name of a file's upload, 32 hexadecimal digits."""
+    return hashlib.sha256(_key(asset, file).encode()).hexdigest()[:32]
+
+
 def give(head: Head, host: str, asset: Asset, at: Callable[[int, int], None]) -> None:
     """Send the head all files of an asset that are not there yet, then have it put them in their places.
 
     Args:
         host: the head's own name.
-        at: told how many bytes of how many are there; raises CancelledError when they are not wanted any more.
+        at: told how many bytes of how many are there; what it raises when they are not wanted any more ends the giving
+            at once.
 
     Raises:
-        FarmError: a file can't be sent, or the head can't use what came.
+        FarmError: the head has no room, a file can't be sent, or the head can't use what came.
     """
     given = pieces_of(asset)
-    if asset.kind is AssetKind.LORA and asset.digest != digest(find(asset.name)):
+    if asset.digest != _digest(asset):
         raise NotFoundError(f"{asset.name} is another by now where it was.")
-    done, total = 0, sum(one.piece.size for one in given)
+    pieces = [one.piece for one in given]
+    wanted = head.offer(host, asset, pieces)
+    done, total = 0, sum(piece.size for piece in pieces)
     transport = HeadTransport(head.url, head.token)
     for one in given:
         for file, path in zip(one.piece.files, one.paths, strict=True):
             at(done, total)
-            key = f"{FOLDER}/{file.sha256}"
-            if not transport.exists(key):
-                transport.upload(key, path, file.size, file.sha256)
+            if file.sha256 in wanted:
+                key, name = _key(asset, file), upload_of(asset, file)
+                transport.upload(key, path, file.size, file.sha256, name, _beyond(at, done, total))
             done += file.size
     log.info("the head has all of %s", asset.name)
-    head.given(host, asset, [one.piece for one in given])
+    head.given(host, asset, pieces)
+
+
+def _digest(asset: Asset) -> str:
+    """Of what this machine has of that kind and name."""
+    return describe(asset.name).checkpoint_sha256 if asset.kind is AssetKind.MODEL else digest(find(asset.name))
+
+
+def _beyond(at: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
+    """``at`` for one file, before which so many bytes are there."""
+    return lambda sent: at(before + sent, total)
+
+
+def _key(asset: Asset, file: BroughtFile) -> str:
+    return f"{GIVEN}/{coming_name(asset)}/{file.sha256}"

@@ -102,6 +102,15 @@ class Head:
         )
         return Orders(tuple(fetch), tuple(give), str(found["head"]))
 
+    def offer(self, host: str, asset: Asset, pieces: Sequence[Piece]) -> frozenset[str]:
+        """Hashes of the files that the head ``host`` is to be sent of what is offered.
+
+        Raises:
+            FarmError: it can't take it, such as for want of room; the push says so.
+        """
+        said = {**asset._asdict(), "pieces": [piece.to_json() for piece in pieces]}
+        return frozenset(self._call("POST", f"nodes/{host}/offered", json=said, timeout=PIECES_SECONDS)["missing"])
+
     def given(self, host: str, asset: Asset, pieces: Sequence[Piece]) -> None:
         """Have the head ``host`` put what was sent in its places, which may take it a while."""
         said = {**asset._asdict(), "pieces": [piece.to_json() for piece in pieces]}

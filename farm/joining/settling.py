@@ -1,29 +1,22 @@
-"""Where weights and LoRAs arrive on a machine, and how they come to their places: whole, and over nothing."""
+"""How weights and LoRAs that have arrived come to their places: whole, and over nothing; and whether there is room."""
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from farm.errors import StorageError
-from farm.jobs.assets import Asset
 from farm.settings import Settings
-from model.brought import Piece
+from model.brought import BroughtFile, Piece
 
 GB = 10**9
 ROOM = 1 * GB
 """Bytes of the disk that are left to others."""
 
 
-def coming_folder(settings: Settings, asset: Asset) -> Path:
-    """Where the files of an asset arrive, named by their hashes."""
-    return settings.home / "models" / ".coming" / asset.digest[:16]
-
-
-def still_to_come(missing: Iterable[Piece], coming: Path) -> int:
-    """Bytes of the pieces that are not among what is coming."""
-    there = sum(path.stat().st_size for path in coming.iterdir()) if coming.is_dir() else 0
-    return sum(piece.size for piece in missing) - there
+def still_to_come(missing: Iterable[Piece], places: Callable[[BroughtFile], Iterable[Path]]) -> int:
+    """Bytes of the pieces that have not arrived. ``places``: where a file may be, whole or in part."""
+    return sum(file.size - max(map(_size, places(file)), default=0) for piece in missing for file in piece.files)
 
 
 def require_room(settings: Settings, wanted: int, room: int) -> None:
@@ -60,3 +53,11 @@ def settle(piece: Piece, coming: Path) -> None:
         folder.rename(target)
     except OSError as error:
         raise StorageError(f"can't put {target} in its place: {error.strerror}.") from error
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from farm.joining.head import Head
 from farm.store.pushes import Push
 from farm.tokens import ensure_token
 from tests.support.api import LiveFarm, live_farm
+from tests.support.farms import wait_for
 from tests.support.released import released_folder
 from tests.support.tiny import tiny_checkpoint
 
@@ -228,9 +230,29 @@ def test_what_only_a_node_has_comes_to_the_head_and_from_there_to_others(pair: P
     assert (farm_home / "loras" / "people" / "style.safetensors").read_bytes() == content
     (push,) = pair.served.store.pushes(here)
     assert (push.state, push.done) == (PushState.DONE, len(content))
-    left = [*(farm_home / "artifacts" / "given").rglob("*"), *(farm_home / "models" / ".coming").rglob("*")]
-    assert not left
+    assert not [path for path in (farm_home / "models" / ".coming").rglob("*") if path.is_file()]
     assert head.orders("studio-2").fetch == (asset,) and head.orders("studio-1").give == ()
+
+
+def test_giving_stops_in_the_middle_of_a_file(pair: Pair, farm_home: Path) -> None:
+    content = os.urandom(40_000_000)
+    style(pair.home, content)
+    asset, here = lora_asset("people/style", hashlib.sha256(content).hexdigest()), socket.gethostname()
+    only_on_nodes(pair, asset)
+
+    def stop_in_the_middle() -> None:
+        wait_for(lambda: pair.served.store.pushes(here)[0].done, "nothing is told of the file", 60)
+        with pair.served.client() as client:
+            client.stop_push("people/style")
+
+    stopping = threading.Thread(target=stop_in_the_middle)
+    stopping.start()
+    pair.fetch()
+    stopping.join()
+    (push,) = pair.served.store.pushes(here)
+    assert push.state is PushState.STOPPED and 0 < push.done < push.total == len(content)
+    (part,) = (farm_home / "models" / ".coming" / ".uploads").iterdir()
+    assert 0 < part.stat().st_size < len(content)
 
 
 def test_what_is_another_by_now_is_not_given(pair: Pair) -> None:

@@ -19,8 +19,10 @@ from farm.settings import Settings
 class LiveFarm:
     """A served farm without replicas: jobs stay pending until a test moves them through ``store``."""
 
-    def __init__(self, home: Path, database_url: str | None = None) -> None:
+    def __init__(self, home: Path, database_url: str | None = None, artifacts_url: str | None = None) -> None:
         self.settings = Settings.for_home(home)
+        if artifacts_url:
+            self.settings = replace(self.settings, artifacts_url=artifacts_url)
         if database_url:
             self.settings = replace(self.settings, database_url=database_url)
         self.nudges = 0
@@ -47,9 +49,11 @@ class LiveFarm:
 
 
 @contextmanager
-def live_farm(home: Path, port: int = 0, database_url: str | None = None) -> Iterator[LiveFarm]:
-    """Serve the farm of ``home`` on 127.0.0.1, by default on a free port and with SQLite."""
-    farm = LiveFarm(home, database_url)
+def live_farm(
+    home: Path, port: int = 0, database_url: str | None = None, artifacts_url: str | None = None
+) -> Iterator[LiveFarm]:
+    """Serve the farm of ``home`` on 127.0.0.1, by default on a free port, with SQLite and artifacts in the home."""
+    farm = LiveFarm(home, database_url, artifacts_url)
     config = uvicorn.Config(farm.app, port=port, log_level="error", timeout_graceful_shutdown=1, http=GuardedProtocol)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

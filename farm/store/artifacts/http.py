@@ -4,7 +4,7 @@ Files go and come in streams that are taken up where they were cut, and are chec
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -53,10 +53,25 @@ class HeadTransport(Transport):
             trust_env=host not in ("127.0.0.1", "localhost", "::1"),  # never through a proxy
         )
 
-    def upload(self, key: str, file: Path, size: int, sha256: str) -> None:
+    def upload(
+        self,
+        key: str,
+        file: Path,
+        size: int,
+        sha256: str,
+        name: str = "",
+        at: Callable[[int], None] = lambda sent: None,
+    ) -> None:
+        """As every transport's.
+
+        Args:
+            name: of the upload, 32 hexadecimal digits: one of that name that was cut is gone on with, whoever began it.
+                Default: drawn, so that only this call goes on.
+            at: told how many bytes are sent; what it raises ends the upload, and what has arrived stays.
+        """
         with file.open("rb") as source:
             for _ in range(TRIES):
-                if self._send(key, source, size, sha256):
+                if self._send(key, source, size, sha256, name, at):
                     return
         raise StorageError(f"can't write {key}: it reached {self._url} damaged {TRIES} times.")
 
@@ -91,16 +106,16 @@ class HeadTransport(Transport):
     def remove(self, prefix: str) -> None:
         self._ask("DELETE", prefix, f"remove {prefix}")
 
-    def _send(self, key: str, source: IO[bytes], size: int, sha256: str) -> bool:
+    def _send(self, key: str, source: IO[bytes], size: int, sha256: str, name: str, at: Callable[[int], None]) -> bool:
         """Whether the file is there; False when it arrived damaged."""
-        doing, patience, offset, sure = f"write {key}", self._patient(), 0, True
-        marks = {UPLOAD: uuid4().hex, SHA256: sha256}
+        doing, patience, offset, sure = f"write {key}", self._patient(), 0, not name
+        marks = {UPLOAD: name or uuid4().hex, SHA256: sha256}
         while True:
             length = min(PIECE, size - offset) if sure else 0
             extent = f"{offset}-{offset + length - 1}" if length else "*"
             headers = {**marks, "Content-Range": f"bytes {extent}/{size}", "Content-Length": str(length)}
             try:
-                body = _blocks(source, offset, length)
+                body = _blocks(source, offset, length, at)
                 answer = self._http.put(self._at(key), content=body, headers=headers)
             except httpx.TransportError as error:
                 patience.wait(doing, _said(error))
@@ -108,7 +123,7 @@ class HeadTransport(Transport):
                 continue
             if error_of(answer)[0] == DamagedArtifactError.__name__:
                 return False
-            if answer.status_code in (202, 409):
+            if answer.status_code in (202, 409) and OFFSET in answer.headers:
                 before, offset, sure = offset, int(answer.headers[OFFSET]), True
                 if offset > before:
                     patience = self._patient()
@@ -198,11 +213,13 @@ class _Patience:
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
 
 
-def _blocks(source: IO[bytes], offset: int, length: int) -> Iterator[bytes]:
+def _blocks(source: IO[bytes], offset: int, length: int, at: Callable[[int], None]) -> Iterator[bytes]:
     source.seek(offset)
-    while length and (block := source.read(min(BLOCK, length))):
-        length -= len(block)
+    end = offset + length
+    while offset < end and (block := source.read(min(BLOCK, end - offset))):
+        at(offset)
         yield block
+        offset += len(block)
 
 
 def _etag(answer: httpx.Response) -> str | None:

@@ -25,6 +25,13 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
+def part_of(root: Path, upload: str) -> Path:
+    """Where the store in the folder ``root`` has an upload as far as it has come; InputError for what names none."""
+    if not _NAME.fullmatch(upload):
+        raise InputError(f"{upload!r} names no upload; expected 32 hexadecimal digits.")
+    return root / FOLDER / f"{upload}.part"
+
+
 @dataclass
 class Hashed:
     """The hash of the first ``size`` bytes of an upload."""
@@ -144,9 +151,7 @@ class Uploads:
         return sha256
 
     def _path(self, upload: str) -> Path:
-        if not _NAME.fullmatch(upload):
-            raise InputError(f"{upload!r} names no upload; expected 32 hexadecimal digits.")
-        return self._store.root / FOLDER / f"{upload}.part"
+        return part_of(self._store.root, upload)
 
     def _sweep(self, folder: Path) -> None:
         now = time.monotonic()
