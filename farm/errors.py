@@ -23,6 +23,10 @@ class InputError(FarmError):
     status = 422
 
 
+class DeviceError(InputError):
+    """The device that was named is not there, or broken. Of a replica's device it is no fault of the job's."""
+
+
 class NotFoundError(FarmError):
     """A job, section, preset, plug-in or artifact of that name does not exist."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from farm.errors import InputError
+from farm.errors import DeviceError
 
 GB = 10**9
 EXACT_PINNING = "pinned_max_round_threshold_mb:1"
@@ -19,7 +19,7 @@ def open_device(name: str) -> torch.device:
     """Torch's device ``name``, with algorithms that give the same bits every time.
 
     Raises:
-        InputError: torch has no such device here.
+        DeviceError: torch has no such device here, or it does not work.
     """
     try:
         device = torch.device(name)
@@ -27,7 +27,7 @@ def open_device(name: str) -> torch.device:
             os.environ.setdefault("PYTORCH_ALLOC_CONF", EXACT_PINNING)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} can't be used ({str(error).splitlines()[0]}); try 'cpu'.") from error
+        raise DeviceError(f"device {name!r} can't be used ({str(error).splitlines()[0]}); try 'cpu'.") from error
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False

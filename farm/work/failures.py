@@ -8,6 +8,7 @@ from farm.errors import (
     CancelledError,
     CheckpointError,
     DamagedArtifactError,
+    DeviceError,
     InputError,
     NotFoundError,
     PluginFault,
@@ -50,6 +51,8 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.INTERRUPTION
     if isinstance(error, ProcessLostError):
         return FailureKind.LOST
+    if isinstance(error, DeviceError):
+        return FailureKind.REPLICA
     if isinstance(error, InputError):
         return FailureKind.INPUT
     if isinstance(error, PluginFault):
