@@ -130,11 +130,17 @@ class Child:
         end_family(self.family)
 
 
+def module_command(module: str, *words: str) -> list[str]:
+    """What runs a module of ours. It imports nothing from the folder that it is started in: people work in projects
+    that have a ``model`` or a ``farm`` of their own."""
+    return [sys.executable, "-P", "-m", module, *words]
+
+
 def start_service(module: str, words: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
     """A module of ours as a process that outlives this one; what it prints begins ``log`` anew."""
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words],
+            module_command(module, *words),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

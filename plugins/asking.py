@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from farm.errors import PluginError
-from farm.processes import Child, ending
+from farm.processes import Child, ending, module_command
 
 from .sources import Source
 
@@ -31,7 +31,7 @@ def ask(source: Source, what: str, seconds: float = SECONDS, **given: Any) -> An
     """
     paths = os.pathsep.join(filter(None, sys.path))
     with tempfile.TemporaryFile() as noise:
-        with Child([sys.executable, "-m", _WORKER], seconds, environment={"PYTHONPATH": paths}, stderr=noise) as child:
+        with Child(module_command(_WORKER), seconds, environment={"PYTHONPATH": paths}, stderr=noise) as child:
             answer = b""
             with child.limited(), suppress(BrokenPipeError):
                 child.stdin.write(json.dumps({"source": vars(source), "what": what, "given": given}).encode())

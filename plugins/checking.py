@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from farm.errors import InputError, unknown_name
-from farm.processes import Child, ending, scratch_folder
+from farm.processes import Child, ending, module_command, scratch_folder
 
 from .sources import GROUP, Source, find_sources
 
@@ -94,7 +94,7 @@ def check(source: Source, paths: Iterable[Path] = (), seconds: float = SECONDS) 
     search = os.pathsep.join(filter(None, [*map(str, paths), *sys.path]))
     with scratch_folder("check") as folder, tempfile.TemporaryFile() as noise:
         environment = {"PYTHONPATH": search, "TMPDIR": folder}
-        with Child([sys.executable, "-m", _WORKER], seconds, environment=environment, stderr=noise) as child:
+        with Child(module_command(_WORKER), seconds, environment=environment, stderr=noise) as child:
             with child.limited(), suppress(BrokenPipeError):
                 child.stdin.write(json.dumps(asdict(source)).encode())
                 child.stdin.close()

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from farm.errors import StorageError
 from farm.files import written_aside
-from farm.processes import Child, ending
+from farm.processes import Child, ending, module_command
 
 from .hookspecs import API_VERSION
 from .loading import Verdict
@@ -72,7 +72,7 @@ def probe(source: Source, seconds: float = SECONDS) -> Verdict:
     """Import ``source`` in a child and take down what it offers."""
     with tempfile.TemporaryFile() as noise:
         paths = os.pathsep.join(filter(None, sys.path))
-        with Child([sys.executable, "-m", _WORKER], seconds, environment={"PYTHONPATH": paths}, stderr=noise) as child:
+        with Child(module_command(_WORKER), seconds, environment={"PYTHONPATH": paths}, stderr=noise) as child:
             answer = b""
             with child.limited(), suppress(BrokenPipeError):
                 child.stdin.write(json.dumps(vars(source)).encode())

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from farm.errors import ClusterError
 from farm.jobs.records import Artifact
-from farm.processes import Child, die_with_parent
+from farm.processes import Child, die_with_parent, module_command
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.tokens import ensure_token
@@ -189,7 +189,7 @@ def _served(head: Settings) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with Child([sys.executable, "-m", __name__, str(head.home), str(port)], START_SECONDS):
+    with Child(module_command(__name__, str(head.home), str(port)), START_SECONDS):
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:

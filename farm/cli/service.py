@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from farm.cli import output
 from farm.cli.joining import own_address_for
 from farm.errors import ConflictError, InputError
+from farm.processes import module_command
 
 if TYPE_CHECKING:
     from farm.service.state import ServiceOptions
@@ -163,4 +163,4 @@ def _stay(settings: "Settings", options: "ServiceOptions") -> int:
 
 
 def _dashboard_command(port: int) -> tuple[str, ...]:
-    return (sys.executable, "-m", "dashboard", str(port))
+    return tuple(module_command("dashboard", str(port)))

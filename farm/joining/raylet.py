@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from farm.errors import StorageError
-from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner
+from farm.processes import FAMILY, OWNER, SCRATCH, end_family, mark_of_owner, module_command
 
 from .ports import Ports
 
@@ -43,7 +42,7 @@ class Raylet:
         self._log, self._before = log, log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"],
+                module_command("ray.scripts.scripts", "start", *options, "--block"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -5,7 +5,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from farm.errors import AuthError, ClusterError, ConflictError, StorageError
-from farm.processes import start_service
+from farm.processes import module_command, start_service
 from farm.settings import Settings
 from farm.tokens import put_token
 
@@ -157,7 +156,7 @@ def install(settings: Settings, options: NodeOptions) -> Path:
         StorageError: it can't be written.
     """
     path = Path.home() / ".config" / "systemd" / "user" / UNIT
-    words = [sys.executable, "-m", "farm", "join", options.head, "--stay", "--anyway"]
+    words = module_command("farm", "join", options.head, "--stay", "--anyway")
     words += [f"--address={options.address}", f"--cores={options.cores}", f"--ray-port={options.first_port}"]
     words += [] if options.gpus is None else [f"--gpus={options.gpus}"]
     text = f"""[Unit]

@@ -3,15 +3,15 @@
 import logging
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 
 from farm.errors import ClusterError
 from farm.files import written_aside
 from farm.joining.card import SECTION, section_path
 from farm.joining.ports import Ports
+from farm.processes import module_command
 from farm.settings import Settings
 
 from .local_ray import LocalRay, keep_logs, local_ray, open_ray
@@ -33,7 +33,7 @@ def _note_section(settings: Settings) -> None:
     path = section_path(settings)
     if path.exists():
         return
-    command = [sys.executable, "-m", "farm.joining.section"]
+    command = module_command("farm.joining.section")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECTION_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -79,7 +79,8 @@ def chosen_ray(
         host, _, port = options.address.rpartition(":")
         if port.isdecimal():  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), timeout=5).close()
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
+        with chdir(settings.logs_dir):  # as in local_ray
+            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises plain ConnectionErrors and others
         raise CannotJoinError(f"can't join the Ray cluster at {options.address}: {_reason(error)}") from error
     try:

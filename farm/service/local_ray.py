@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -106,7 +106,8 @@ def _connect(processes: Raylet, address: str, log: Path, on_wait: Callable[[str]
             raise ClusterError(f"can't start Ray at {address}: {processes.last_words}. The log is {log}.")
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
-            ray.init(address=address, _node_ip_address=host, log_to_driver=False, logging_level="ERROR")
+            with chdir(log.parent):  # see _start_ray
+                ray.init(address=address, _node_ip_address=host, log_to_driver=False, logging_level="ERROR")
             return
         except Exception as error:  # Ray raises plain RuntimeErrors and others
             if time.monotonic() > deadline:
@@ -179,16 +180,17 @@ def _start_ray(folder: Path, cores: int, on_wait: Callable[[str], None]) -> None
     leave_out()
     for attempt in range(1, STARTS + 1):
         try:
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _temp_dir=str(folder),
-                _system_config={"enable_metrics_collection": False},
-            )
+            with chdir(folder):  # its workers import from where they were asked for, before anything installed
+                ray.init(
+                    address="local",
+                    num_cpus=cores,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    _temp_dir=str(folder),
+                    _system_config={"enable_metrics_collection": False},
+                )
             return
         except Exception as error:  # Ray raises plain RuntimeErrors and others
             with suppress(Exception):

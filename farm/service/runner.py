@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from farm.errors import ClusterError, ConflictError, FarmError
-from farm.processes import FAMILY, OWNER, end_owner
+from farm.processes import FAMILY, OWNER, end_owner, module_command
 from farm.scheduling.machine import Scale
 from farm.settings import Settings
 
@@ -88,7 +88,7 @@ def _listen(orders: "queue.Queue[str]", options: ServiceOptions) -> None:
     for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         with suppress(OSError):
             os.set_inheritable(int(number), int(number) < 3)
-    command = [sys.executable, "-m", "farm.service.supervisor", options.to_json()]
+    command = module_command("farm.service.supervisor", options.to_json())
     os.execve(sys.executable, command, environment)
 
 

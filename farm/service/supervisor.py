@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from farm.errors import FarmError
-from farm.processes import Child, end_children, sweep
+from farm.processes import Child, end_children, module_command, sweep
 from farm.settings import Settings
 
 from .state import FAILED, READY, REBUILDING, STARTING, ServiceOptions, ServiceState, supervising, write_state
@@ -120,7 +120,7 @@ class _Supervisor:
 
     def _run_once(self) -> Trouble | None:
         """One runner from its start to its end: why it ended, or None when the farm was to stop."""
-        command = [sys.executable, "-m", "farm.service.runner", self._options.to_json()]
+        command = module_command("farm.service.runner", self._options.to_json())
         front = {"FARM_DASHBOARD_URL": self._options.dashboard_url}
         with Child(command, STOP_SECONDS, environment=front, stderr=sys.stderr.buffer) as runner:
             self._note(runner=runner.process.pid)

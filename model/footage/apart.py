@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from farm.errors import InputError, ProcessLostError
-from farm.processes import Child, scratch_folder
+from farm.processes import Child, module_command, scratch_folder
 
 from ..choices import CENTRED, Fit
 from ..plan.anchors import Given
@@ -124,7 +124,7 @@ def _expect(messages: Iterator[Any], kind: type) -> Any:
 @contextmanager
 def _decoding(command: str, request: dict[str, Any]) -> Iterator[Iterator[Any]]:
     """The messages of a child that does ``command``; no single one may take longer than ``SECONDS``."""
-    line = [sys.executable, "-m", _WORKER, str(MEMORY), str(SECONDS)]
+    line = module_command(_WORKER, str(MEMORY), str(SECONDS))
     with scratch_folder("decode") as folder:
         with Child(line, SECONDS, environment=_environment(folder), folder=Path(folder)) as child:
             with suppress(BrokenPipeError), child.limited():  # it ended early; what it said says why

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import farm.errors
 from farm.errors import FarmError, PluginError, PluginFault, ProcessLostError
-from farm.processes import Child, ending
+from farm.processes import Child, ending, module_command
 
 from ..manager import OfferedExporter, OfferedPostProcessor
 from ..post.base import Shape
@@ -70,7 +70,7 @@ def export_apart(
     Whatever ``frames`` raises stops the exporter and is passed on.
     """
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(path.parent)}
-    command = [sys.executable, "-m", WORKER]
+    command = module_command(WORKER)
     with tempfile.TemporaryFile() as noise:
         with Child(command, seconds, environment=environment, stderr=noise) as child:
             answer = b""

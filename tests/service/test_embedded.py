@@ -28,7 +28,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 def command(tmp_path: Path, *arguments: str) -> list[str]:
     image = tmp_path / "start.png"
     image.write_bytes(picture())
-    return [sys.executable, "-m", "farm", "render", str(image), "-p", "The puppet waves", *arguments]
+    return [str(Path(sys.executable).with_name("farm")), "render", str(image), "-p", "The puppet waves", *arguments]
+
+
+def project(folder: Path) -> Path:
+    """A folder in which somebody works at a program whose packages are called as ours, and do harm when imported."""
+    for name in ("farm", "model", "plugins", "presets", "dashboard"):
+        (folder / "project" / name).mkdir(parents=True)
+        (folder / "project" / name / "__init__.py").write_text(f"raise SystemExit('the {name} of somebody else')")
+    return folder / "project"
 
 
 def processes_with(text: str) -> list[str]:
@@ -82,8 +90,8 @@ def in_second_section(farm: Farm, process: "subprocess.Popen[str]") -> None:
     wait_for(lambda: there() or process.poll() is not None, "a second section in mid-work")
 
 
-def run(environment: dict[str, str], *line: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+def run(environment: dict[str, str], *line: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(line, env=environment, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left-over processes in /proc")
@@ -92,9 +100,9 @@ def test_ctrl_c_keeps_finished_sections_and_the_same_command_goes_on(
 ):
     farm, out = begun_farm(user), tmp_path / "waves.mp4"
     fields = ["-s", "3.6", "--seed", "51", "--steps", "100", "--replicas", "1", "--set", "cache=none", "-o", str(out)]
-    line = command(tmp_path, *fields)
+    line, cwd = command(tmp_path, *fields), project(tmp_path)
     process = subprocess.Popen(
-        line, env=user, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        line, env=user, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     in_second_section(farm, process)
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: every process of the group gets it
@@ -110,7 +118,7 @@ def test_ctrl_c_keeps_finished_sections_and_the_same_command_goes_on(
     stopped = [a for a in farm.store.attempts(job.id) if a.state != "committed"]
     assert all(a.message for a in stopped) and (stopped or "section-001" in kept)  # it may just have ended
 
-    again = run(user, *line)
+    again = run(user, *line, cwd=cwd)
     assert again.returncode == 0, again.stderr
     assert again.stdout.split() == [str(out)]
     assert set(farm.committed(job.id).values()) == {1}
@@ -139,7 +147,7 @@ def test_wrong_input_is_refused_before_anything_is_rendered(
     from farm.cli import main
 
     monkeypatch.chdir(tmp_path)
-    code = main(command(tmp_path, *arguments)[3:])
+    code = main(command(tmp_path, *arguments)[1:])
     lines = capfd.readouterr().err.splitlines()
     assert code == 2 and len(lines) == 1 and message in lines[0]
     assert not (farm_home / "embedded").exists()
