@@ -67,7 +67,8 @@ def dispatch(
     A real Ray, coordinator, rows and files; three videos, one after the other, in the orders bisect, fanout:5 and
     inverted. Counted from submitting to the end of the export. Beside it the plan's bound, for sections alone; and as
     a share, what a schedule of all the tasks that costs nothing would take. Then how long a ready task waits while a
-    replica is free, and how long a replica does nothing between two tasks while the second waits for it.
+    replica is free, and how long a replica does nothing between two tasks while the second waits for it; and how long
+    a call of Ray's takes that does nothing, of which each such wait holds one.
 
     Example: farm bench dispatch --replicas 8 --json dispatch.json
     """
@@ -96,6 +97,7 @@ def dispatch(
         times = (f"{one.wall:.2f} s", f"{one.ideal:.2f} s", f"{one.speedup:.2f}x", f"{one.bound:.2f}x")
         table.add_row(one.order, *times, f"{one.share:.1%}", *_pair(one.latency), *_pair(one.gap))
     table.add_row("all", "", "", "", "", "", *_pair(report.latency), *_pair(report.gap))
+    table.add_row("an empty call of Ray", "", "", "", "", "", *_pair(report.call), "", "")
     most = [f"<= {bar:g}" for bar in (*LATENCY_BARS, *GAP_BARS)]
     table.add_row("should be", "", "", "", "", f">= {SHARE_BAR:.0%}", *most)
     output.console().print(table)

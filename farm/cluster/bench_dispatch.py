@@ -34,6 +34,7 @@ GAP_BARS = (20.0, 100.0)
 PATIENCE = 60.0
 """Seconds that a video may take beyond twice what it should."""
 POLL_SECONDS = 0.1
+EMPTY_CALLS = 40
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class DispatchFigures:
 
 @dataclass(frozen=True)
 class DispatchReport:
-    """``latency`` and ``gap``: those of all videos together."""
+    """``latency`` and ``gap``: those of all videos together. ``call``: milliseconds until an idle actor has a call of
+    Ray's that does nothing: of a task's way to its replica, what is not the farm's."""
 
     database: str
     replicas: int
@@ -76,6 +78,7 @@ class DispatchReport:
     videos: tuple[DispatchFigures, ...]
     latency: Spread
     gap: Spread
+    call: Spread
 
 
 def bench_dispatch(
@@ -112,13 +115,33 @@ def bench_dispatch(
             for order in ORDERS:
                 on_phase(f"a video of {seconds:g} s in the order {order}")
                 found.append(_render(settings, store, coordinator, replicas, order, seconds))
+            call = Spread.of(empty_calls())
         finally:
             store.close()
     latencies, gaps = [each for _, some, _ in found for each in some], [each for *_, some in found for each in some]
     videos = tuple(figures for figures, *_ in found)
     return DispatchReport(
-        "postgresql" if server else "sqlite", replicas, sleeps, videos, Spread.of(latencies), Spread.of(gaps)
+        "postgresql" if server else "sqlite", replicas, sleeps, videos, Spread.of(latencies), Spread.of(gaps), call
     )
+
+
+def empty_calls(count: int = EMPTY_CALLS) -> list[float]:
+    """Milliseconds that calls take to an actor that does nothing, on the Ray at hand."""
+    import ray
+
+    class Idle:
+        async def call(self) -> float:
+            return time.time()
+
+    actor = ray.remote(Idle).options(num_cpus=0).remote()
+    ray.get(actor.call.remote())
+    found = []
+    for _ in range(count):
+        time.sleep(POLL_SECONDS)  # as a replica that waits for work
+        began = time.time()
+        found.append(1000 * (ray.get(actor.call.remote()) - began))
+    ray.kill(actor)
+    return found
 
 
 def _render(

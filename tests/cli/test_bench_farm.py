@@ -73,6 +73,7 @@ def test_dispatch_tells_how_near_the_farm_comes_to_the_bound(tmp_path: Path) -> 
         assert ratios["speedup"] == pytest.approx(video["alone"] / video["wall"])
     assert [video["bound"] for video in found["videos"]] == [pytest.approx(4 / 3), 2.0, 1.0]
     assert found["latency"]["count"] and found["latency"]["median"] > 0
+    assert found["call"]["count"] and found["call"]["median"] > 0
 
 
 @pytest.mark.parametrize(
