@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from farm.store.glance import Glance
 from farm.store.jobs import JobStore
 
 from .job_views import EventView, ProgressView, progress_of
+from .places import places
 
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 10.0
@@ -67,6 +68,8 @@ class Following:
         self._seen: dict[str, Glance] = {}
         self._sections: dict[str, tuple[int, int, int]] = {}
         """By job: tasks done when its sections were counted, sections done, sections."""
+        self._places: dict[str, str] = {}
+        """By id of a replica."""
         self._poll: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
 
@@ -144,7 +147,8 @@ class Following:
         """Send what has changed. The job is read before its events, so that none is missed when it has ended."""
         job = await run_in_threadpool(self._store.get_job, job_id)
         after = min(reader.after for reader in readers)
-        events = await run_in_threadpool(self._store.events, job_id, after, PAGE) if now.event > after else []
+        found = await run_in_threadpool(self._store.events, job_id, after, PAGE) if now.event > after else []
+        events = await self._views(found)
         progress = await self._progress(job, job_id not in self._seen)
         if len(events) == PAGE:
             self._wake.set()  # there is more; progress comes after it
@@ -153,11 +157,19 @@ class Following:
         self._seen[job_id] = now
         self._send(readers, events, progress)
 
-    def _send(self, readers: Collection[_Reader], events: Collection[Event], progress: ProgressView | None) -> None:
+    async def _views(self, events: Sequence[Event]) -> list[EventView]:
+        """As people read them: they say where a replica is in place of its id, which stays in ``data``."""
+        named = {str(event.data["replica"]) for event in events if event.data.get("replica")}
+        if new := named - self._places.keys():  # a replica stays where it is
+            place = await run_in_threadpool(places, self._store)
+            self._places |= {replica: place(replica) for replica in new}
+        return [_placed(EventView.model_validate(event), self._places) for event in events]
+
+    def _send(self, readers: Collection[_Reader], events: Collection[EventView], progress: ProgressView | None) -> None:
         for reader in list(readers):
             for event in events:
                 if event.id > reader.after:
-                    reader.send(EventView.model_validate(event))
+                    reader.send(event)
                     reader.after = event.id
             if progress is not None and progress != reader.progress:
                 reader.send(progress)
@@ -180,6 +192,11 @@ class Following:
             sections=known[2],
             sections_done=known[1],
         )
+
+
+def _placed(event: EventView, known: Mapping[str, str]) -> EventView:
+    replica = str(event.data.get("replica") or "")
+    return event.model_copy(update={"message": event.message.replace(replica, known[replica])}) if replica else event
 
 
 def _deleted(job_id: str) -> ProgressView:

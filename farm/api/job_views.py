@@ -168,7 +168,7 @@ class JobStates(BaseModel):
 
 
 class EventView(View):
-    """A line of a job's history, as sent in the event stream."""
+    """A line of a job's history, as sent in the event stream. ``message`` is for people, ``data`` for programs."""
 
     id: int
     job_id: str

@@ -186,3 +186,12 @@ def test_streams_end_when_the_database_goes_and_go_on_when_it_is_back(
     farm.store.add_event(job_id, "note", "while it was away")
     client.cancel(job_id)
     assert [m["event"] for m in stream if m["event"] != "progress"] == ["note", "job_cancelled", "end"]
+
+
+def test_history_says_where_replicas_are(farm: LiveFarm, client: FarmClient):
+    farm.store.upsert_replica("replica-4f4f4f-1", "4f" * 28, "cpu", "idle", more={"host": "studio-1", "seat": "cpu-0"})
+    job_id = client.submit(DRAWN, FIELDS)["id"]
+    farm.store.start_attempt(f"{job_id}.encode", "replica-4f4f4f-1")
+    client.cancel(job_id)
+    told = next(m["data"] for m in client.events(job_id) if m["event"] == "attempt_started")
+    assert told["message"] == "encode started on studio-1 cpu-0" and told["data"]["replica"] == "replica-4f4f4f-1"
