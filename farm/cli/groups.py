@@ -6,18 +6,16 @@ from functools import update_wrapper
 from typing import Any, get_type_hints
 
 
-def takes(group: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A decorator: a command gets ``given``, the values of the group's options by their names, beside its own options.
 
     Args:
         group: a class whose annotated attributes are options of typer, and their values the defaults.
-        defaults: of options that have another one in this command.
     """
     hints = get_type_hints(group, include_extras=True)
     kind = inspect.Parameter.KEYWORD_ONLY
     shared = [
-        inspect.Parameter(name, kind, default=defaults.get(name, getattr(group, name)), annotation=hint)
-        for name, hint in hints.items()
+        inspect.Parameter(name, kind, default=getattr(group, name), annotation=hint) for name, hint in hints.items()
     ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.cli import options
+from farm.cli import options, output
 from farm.cli.groups import takes
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from farm.settings import Settings
     from model.footage.media import Media
 
-DEFAULT_SEED = 31337
 
-
-@takes(options.Video, seed=DEFAULT_SEED)
+@takes(options.Video)
 def render(
     given: Mapping[str, Any],
     out: Annotated[
@@ -35,7 +33,8 @@ def render(
 
     With several --export each further file gets OUT's name with its own extension, and its own .json.
 
-    Ctrl-C stops it; the same command goes on where it stopped.
+    Ctrl-C stops it; the same command goes on where it stopped. Therefore a seed that is named nowhere is 31337 here,
+    while `farm submit` draws one; with --seed -1 one is drawn each time, and nothing of another try is found again.
 
     The finished video's length counts what is new; with --extend it is joined to the video that was given.
 
@@ -44,6 +43,7 @@ def render(
     from farm.intake.orders import this_machine
     from farm.intake.request import accept
     from farm.intake.settings_files import only
+    from farm.jobs.request import RenderRequest
     from farm.settings import Settings
     from model.footage.buckets import crop_for
     from model.plan.anchors import START_IMAGE
@@ -55,7 +55,8 @@ def render(
     files = options.over(named, start.media)
     manager = get_manager(settings)
     fields = options.request_fields(given, start=start.fields) | seconds
-    accepted = accept(fields, files, plugins=manager, look=lambda family: this_machine(replicas))
+    same = RenderRequest.model_fields["seed"].default  # each time, so that what was begun is found again
+    accepted = accept(fields, files, plugins=manager, look=lambda family: this_machine(replicas), seed=same)
     request, plan = accepted.request, accepted.plan
     targets = output_files(
         out or Path(f"{(given['image'] or given['extend'] or Path('farm')).stem}.video"),
@@ -95,7 +96,8 @@ def render_here(
         try:
             job = embedded.render(accepted, files, settings, display.update, on_phase=display.phase, replicas=replicas)
         except KeyboardInterrupt:
-            display.say(f"stopped: {display.done} of {sections} sections are kept; the same command goes on")
+            kept = f"{display.done} of {output.count(sections, 'section')}"
+            display.say(f"stopped: {kept} are kept; the same command goes on")
             raise
     if job.state is not JobState.COMPLETED:
         raise FarmError(job.error or f"the render was {job.state}.")
@@ -148,7 +150,7 @@ class _Display:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False)
-        self._sections, self._total = sections, steps
+        self._of, self._total = output.count(sections, "section"), steps
         self._progress: Progress | None = None
         self._advance: Callable[[str, int | None], None] = lambda text, steps_done: None
         self._text = "starting"
@@ -173,7 +175,7 @@ class _Display:
             self._advance = lambda text, steps_done: progress.update(bar, description=text, completed=steps_done)
             self._progress.start()
         else:
-            self.say(f"starting; {self._sections} sections")
+            self.say(f"starting; {self._of}")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -188,7 +190,7 @@ class _Display:
         self.done = sum(task.state == "done" for task in rendered if not take_of(task.name))
         takes = sum(task.state != "done" for task in rendered if take_of(task.name))
         exporting = any(task.kind == "export" and task.state == "running" for task in tasks)
-        text = "writing the video" if exporting else f"{self.done}/{self._sections} sections"
+        text = "writing the video" if exporting else f"{self.done}/{self._of}"
         text += f", {takes} other takes to go" if takes else ""
         self._show(text, job.counts.get("steps_done", 0))
 
@@ -203,7 +205,7 @@ class _Display:
     def _show(self, text: str, steps_done: int | None = None) -> None:
         """How far it is, or what it waits for, after what is kept of an earlier try."""
         if self._phase:
-            text = f"{self.done}/{self._sections} sections; {self._phase}" if self.done else self._phase
+            text = f"{self.done}/{self._of}; {self._phase}" if self.done else self._phase
         self._advance(text, steps_done)
         if text != self._text and not self._progress:
             self.say(text)

@@ -44,6 +44,8 @@ def submit(
 ) -> None:
     """Queue a video on a running farm and print the job's id; of many images, prompts, seeds or values one video each.
 
+    Without a seed, one is drawn for each video.
+
     Example: farm submit dancer.png -p "The puppet dances" -s 10 --preset dance --watch
 
     Example: farm submit *.png -p "The puppet dances" --seeds 3 --sweep gs=6,10
@@ -105,6 +107,7 @@ def _tell_more(detail: Mapping[str, Any]) -> None:
     facts = [f"{plan['seconds']:.1f} s of video in {output.count(plan['sections'], 'section')}"]
     if outlook := job["outlook"]:
         facts += [f"place {outlook['place']} of {outlook['jobs']} in the queue"] if outlook["place"] else []
+        facts += [f"done in about {output.ahead(outlook)}"] if outlook["expected"] is not None else []
         facts += [f"it waits: {outlook['why'].rstrip('.')}"] if outlook["why"] else []
     typer.echo(f"{'; '.join(facts)}. `farm watch {job['id'][: output.SHORT]}` follows it.", err=True)
 

@@ -82,7 +82,7 @@ def accept_film(
         track = audio if not number else None
         try:
             media = replace(scene.media(pictures), audio=track)
-            accepted = accept(_fields(storyboard, scene, track is None), media, plugins=plugins, look=look)
+            accepted = accept(_fields(storyboard, scene, track is None), media, plugins=plugins, look=look, seed=SEED)
         except InputError as error:
             raise InputError(f"shot {scene.name}: {error}") from None
         if accepted.job_order.full is not None:
@@ -108,7 +108,7 @@ def pictures_of(job: Job) -> dict[str, str]:
 def _fields(storyboard: Storyboard, scene: Scene, mute: bool) -> dict[str, Any]:
     whole = {name: value for name, value in storyboard.whole.items() if not (mute and name.startswith("audio_"))}
     exact = not scene.end_picture  # which is the frame after the last, and would be trimmed away
-    return {"exact_length": exact, "seed": SEED, **whole, **scene.fields}
+    return {"exact_length": exact, **whole, **scene.fields}
 
 
 def check_together(shots: Sequence[AcceptedShot]) -> None:

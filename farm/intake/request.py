@@ -69,11 +69,12 @@ def accept(
     *,
     plugins: PluginManager | None = None,
     look: Look = alone,
+    seed: int | None = None,
 ) -> Accepted:
     """Check everything about a job that can be checked before it exists; its files are opened as a replica will.
 
     A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
-    that is absent or -1 is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
+    that is -1 or nowhere named is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
 
     Args:
         fields: fields of Submission as the user gave them, or settings of FramePack-Studio; hashes may be left out,
@@ -81,6 +82,7 @@ def accept(
         media: the job's files, or the start image's alone.
         plugins: where presets and exporters come from; default: the plug-ins of this home.
         look: finds out what there is to render on, for the order ``auto``.
+        seed: of a job for which none is named, in place of a drawn one.
 
     Raises:
         InputError: one line that names the field, what was expected and what was given.
@@ -106,7 +108,9 @@ def accept(
     values["model_type"] = family.name
     asked = _text({"order": family.default_order, **values}, "order")
     values["order"] = AUTO if is_auto(asked) else order_text(asked)
-    if values.get("seed") in (None, -1, "-1", ""):
+    if values.get("seed") in (None, ""):
+        values["seed"] = -1 if seed is None else seed
+    if values["seed"] in (-1, "-1"):
         values["seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif isinstance(values["seed"], int) and values["seed"] < 0:
         raise InputError(f"seed is {values['seed']}; expected a number from 0, or -1 to have one drawn.")

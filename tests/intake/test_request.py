@@ -78,6 +78,15 @@ def test_seed_is_drawn_when_not_chosen(image: bytes, plugins: PluginManager, see
     assert build_request({"prompt": "p", "seed": 0}, image, plugins=plugins).seed == 0
 
 
+@pytest.mark.parametrize(("fields", "seed"), [({}, 5), ({"preset": "mine"}, 11), ({"seed": 3}, 3)])
+def test_a_seed_of_the_callers_is_for_requests_without_one(
+    image: bytes, plugins: PluginManager, fields: dict[str, object], seed: int
+):
+    assert accept({"prompt": "p", **fields}, image, plugins=plugins, seed=5).request.seed == seed
+    drawn = {accept({"prompt": "p", "seed": -1}, image, plugins=plugins, seed=5).request.seed for _ in range(8)}
+    assert len(drawn) > 1
+
+
 def test_names_are_written_as_they_are_known(image: bytes, plugins: PluginManager):
     fields = {"prompt": "p", "order": " FANOUT:04 ", "exporter": "MP4", "preset": "dance"}
     request = build_request(fields, image, plugins=plugins)
