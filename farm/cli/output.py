@@ -99,10 +99,10 @@ def state(name: str) -> str:
     return f"[{style}]{name}[/]" if style else name
 
 
-def clock(stamp: str | None) -> str:
-    """Local date and time, to the second."""
+def clock(stamp: str | None, zone: bool = False) -> str:
+    """Local date and time, to the second. ``zone``: and where that is so."""
     time = when(stamp)
-    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+    return time.astimezone().strftime(f"%Y-%m-%d %H:%M:%S{' %Z' if zone else ''}") if time else ""
 
 
 def moment(stamp: str | None) -> str:

@@ -1,5 +1,6 @@
 """``farm storyboard``: a film from a file of shots."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from farm.cli.render import output_files, render_here
 
 if TYPE_CHECKING:
     from farm.films.reading import StoryboardFile
+    from farm.intake.films import AcceptedFilm
+    from farm.settings import Settings
 
 
 def storyboard(
@@ -24,7 +27,9 @@ def storyboard(
     preset: options.Preset = None,
     steps: options.Steps = None,
     set_: options.Fields = None,
-    check: Annotated[bool, typer.Option("--check", help="Say what it would be, and queue nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what it would be, and render nothing; with --out without a farm, too.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Render on this machine, without a farm, and write this file.")
     ] = None,
@@ -44,20 +49,23 @@ def storyboard(
     Example: farm storyboard film.toml --watch; farm storyboard film.toml -o film.mp4
     """
     from farm.films.reading import read_storyboard
+    from farm.settings import Settings
 
     given = {"picture": picture, "seconds": seconds, "model_type": model, "preset": preset, "steps": steps}
     every = {name: value for name, value in given.items() if value is not None} | options.parse_fields(set_ or [])
     found = read_storyboard(file, every)
     if out is not None:
-        _render(found, out, replicas)
+        settings = Settings.from_environment()
+        film = _accepted(found, settings, replicas)
+        targets = output_files(out, [exporter.extension for exporter in film.shots[0].accepted.exporters], given=True)
+        if check:
+            _show(_planned(film), as_json)
+        else:
+            _render(settings, film, targets, replicas)
         return
     with connect(url, token) as client:
         if check:
-            planned = client.check_film(found.written, found.pictures, found.audio)
-            if as_json:
-                output.print_json(planned)
-            else:
-                _show(planned)
+            _show(client.check_film(found.written, found.pictures, found.audio), as_json)
             return
         made = client.film(found.written, found.pictures, found.audio)
         if as_json:
@@ -72,32 +80,43 @@ def storyboard(
             follow_job(client, made["id"])
 
 
-def _render(found: "StoryboardFile", out: Path, replicas: int | None) -> None:
-    """Here, like ``farm render``."""
+def _accepted(found: "StoryboardFile", settings: "Settings", replicas: int | None) -> "AcceptedFilm":
+    """Checked for this machine."""
     from farm.films.storyboard import Storyboard
     from farm.intake.films import accept_film
     from farm.intake.orders import this_machine
-    from farm.settings import Settings
-    from model.footage.media import Media
     from plugins.manager import get_manager
 
-    settings = Settings.from_environment()
-    film = accept_film(
+    return accept_film(
         Storyboard.of(found.written),
         found.pictures,
         found.audio,
         plugins=get_manager(settings),
         look=lambda family: this_machine(replicas),
     )
-    targets = output_files(out, [exporter.extension for exporter in film.shots[0].accepted.exporters], given=True)
+
+
+def _planned(film: "AcceptedFilm") -> dict[str, Any]:
+    """As the farm answers whoever has a film checked."""
+    requests = [shot.accepted.submission.model_dump(mode="json") for shot in film.shots]
+    return {"requests": requests, "plan": film.plan, "notes": list(film.notes)}
+
+
+def _render(settings: "Settings", film: "AcceptedFilm", targets: Mapping[str, Path], replicas: int | None) -> None:
+    """Here, like ``farm render``."""
+    from model.footage.media import Media
+
     plan = film.plan
     steps = sum(len(shot.accepted.plan.sections) * shot.accepted.request.steps for shot in film.shots)
     facts = f"{output.count(len(film.shots), 'video')} side by side; {plan['seconds']:.2f} s at {plan['fps']} fps"
     render_here(settings, film, Media(), targets, (plan["sections"], steps, plan["seconds"]), facts, replicas)
 
 
-def _show(planned: dict[str, Any]) -> None:
+def _show(planned: dict[str, Any], as_json: bool) -> None:
     """Each shot with its place in the film."""
+    if as_json:
+        output.print_json(planned)
+        return
     plan, console = planned["plan"], output.console()
     table = output.table("Shot", "begins>", "seconds>", "sections>", "fades in", "prompt")
     for shot, request in zip(plan["shots"], planned["requests"], strict=True):

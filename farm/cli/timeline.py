@@ -20,6 +20,8 @@ WIDTH, NARROW_WIDTH = 40, 12
 def print_job(console: "Console", detail: dict[str, Any]) -> None:
     """Print the answer of ``GET /jobs/{id}``."""
     job, request, plan = detail["job"], detail["job"]["request"], detail["plan"]
+    made = [_made_with(each) for each in [shot["request"] for shot in detail["shots"]] or [request]]
+    shared = [part for part in made[0] if all(part in other for other in made)]
     facts = {
         "job": job["id"],
         "state": output.state(job["state"]) + (f": {escape(job['error'])}" if job["error"] else ""),
@@ -28,26 +30,25 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         "video": plan
         and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, "
         + output.count(plan["sections"], "section"),
-        "settings": escape(
-            f"{request['model_type']}, preset {request['preset']}, order {short_name(request['order'])}, "
-            f"seed {request['seed']}, {request['steps']} steps"
-        ),
+        "settings": escape(", ".join(shared)),
         "queue": _queue(job["outlook"]),
         "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",
-        "deadline": output.clock(job["deadline"]) if job["deadline"] else "",
+        "deadline": output.clock(job["deadline"], zone=True) if job["deadline"] else "",
         "take of": escape(f"{job['parent']}, with its sections {ranges(job['kept']) or 'none'}")
         if job["parent"]
         else "",
         "takes": escape(", ".join(f"{take['id'][: output.SHORT]} ({take['state']})" for take in detail["takes"])),
-        "created": output.clock(job["created_at"]),
+        "created": output.clock(job["created_at"], zone=True),
         "took": output.took(job["took"]),
     }
     for name, value in facts.items():
         if value:
             console.print(f"[bold]{name:>9}[/]  {value}", soft_wrap=True)
-    for shot in detail["shots"]:
+    for shot, parts in zip(detail["shots"], made, strict=False):
         last = shot["first"] + shot["sections"] - 1
-        told = f"sections {shot['first']} to {last}, seed {shot['request']['seed']}: {shot['request']['prompt']}"
+        where = f"sections {shot['first']} to {last}" if last > shot["first"] else f"section {last}"
+        own = [where, *(part for part in parts if part not in shared)]
+        told = f"{', '.join(own)}: {shot['request']['prompt']}"
         console.print(f"[bold]{'shot':>9}[/]  {escape(shot['name'])}, {escape(told)}", soft_wrap=True)
     console.print(_timeline(detail, WIDTH if console.width >= output.NARROW else NARROW_WIDTH))
     for artifact in detail["artifacts"]:
@@ -55,6 +56,13 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
             console.print(
                 f"[bold]{artifact['name']:>13}[/]  {artifact['size']:,} bytes  sha256 {artifact['sha256'][:16]}"
             )
+
+
+def _made_with(request: dict[str, Any]) -> list[str]:
+    """The settings that tell videos apart; a film's shots have no preset there."""
+    preset = [f"preset {request['preset']}"] if "preset" in request else []
+    rest = (f"order {short_name(request['order'])}", f"seed {request['seed']}", f"{request['steps']} steps")
+    return [request["model_type"], *preset, *rest]
 
 
 def _queue(outlook: dict[str, Any] | None) -> str:
