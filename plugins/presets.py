@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from farm.errors import PluginError, unknown_name
 from farm.jobs.fields import ONE_LINE, PLAIN
@@ -56,15 +57,20 @@ class Preset(BaseModel):
     @field_validator("values")
     @classmethod
     def _within_the_request(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for key in values:
-            if key in USERS_OWN:
-                raise ValueError(f"{key}: a preset can't set this field; it belongs to the user")
-            if key not in SETTABLE:
-                raise ValueError(f"{key}: {unknown_name('field', key, list(SETTABLE))}")
+        wrong = [
+            f"{key}: a preset can't set this field; it belongs to the user"
+            if key in USERS_OWN
+            else f"{key}: {unknown_name('field', key, list(SETTABLE))}"
+            for key in values
+            if key not in SETTABLE
+        ]
+        able = {key: value for key, value in values.items() if key in SETTABLE}
         try:
-            request = Submission.model_validate({**values, "prompt": "x", "image_sha256": "0" * 64})
+            request = Submission.model_validate({**able, "prompt": "x", "image_sha256": "0" * 64})
         except ValidationError as error:
-            raise ValueError(first_error(error)) from None
+            wrong += _errors(error)
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return {key: request.job_order.exports if key == "exports" else getattr(request, key) for key in values}
 
 
@@ -121,7 +127,7 @@ def read_preset(path: Path) -> Preset:
     try:
         return Preset.model_validate(data)
     except ValidationError as error:
-        raise PluginError(f"{path.name}: {first_error(error)}.") from None
+        raise PluginError(f"{path.name}: {all_errors(error)}.") from None
 
 
 def load_presets(
@@ -183,17 +189,25 @@ def merge_preset(preset: Preset, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**changed(preset.values, fields), "preset": preset.name}
 
 
-def first_error(error: ValidationError) -> str:
-    """One line for the first of pydantic's errors: key, expectation, value."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-    if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key; expected name, description, prompts, values or owner"
-    if first["type"] == "missing":
-        return f"{key}: missing"
-    if first["type"] == UNKNOWN_NAME:
-        return f"{key}: {message}"
-    if first["type"] == "value_error":
-        return f"{key}.{message}"
-    return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+def all_errors(error: ValidationError) -> str:
+    """One line for all that pydantic has found: key, expectation, value of each."""
+    return "; ".join(_errors(error))
+
+
+def _errors(error: ValidationError) -> list[str]:
+    return [line for found in error.errors(include_url=False) for line in _lines(found)]
+
+
+def _lines(found: ErrorDetails) -> list[str]:
+    """Of one error; a validator of ours may tell of several."""
+    key = ".".join(str(part) for part in found["loc"])
+    message = str(found["msg"]).removeprefix("Value error, ").rstrip(".")
+    if found["type"] == "extra_forbidden":
+        return [f"{key}: unknown key; expected name, description, prompts, values or owner"]
+    if found["type"] == "missing":
+        return [f"{key}: missing"]
+    if found["type"] == UNKNOWN_NAME:
+        return [f"{key}: {message}"]
+    if found["type"] == "value_error":
+        return [f"{key}.{line.rstrip('.')}" for line in message.split("\n")]
+    return [f"{key}: {message[0].lower()}{message[1:]}, got {found['input']!r}"]

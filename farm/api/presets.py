@@ -11,7 +11,7 @@ from farm.errors import ConflictError, ForbiddenError, InputError, NotFoundError
 from farm.texts import one_line
 from model.families import describe
 from plugins.preset_files import one_change, remove_preset, save_preset, write_default
-from plugins.presets import DEFAULT, Preset, PresetCatalog, first_error
+from plugins.presets import DEFAULT, Preset, PresetCatalog, all_errors
 
 from .authority import Asking
 from .context import Farm, FarmContext
@@ -86,7 +86,7 @@ def put_preset(farm: Farm, caller: Asking, name: Name, form: PresetForm) -> Pres
         try:
             preset = Preset(name=name, owner=owner, **form.model_dump())
         except ValidationError as error:
-            raise InputError(f"preset {name!r}: {first_error(error)}.") from None
+            raise InputError(f"preset {name!r}: {all_errors(error)}.") from None
         save_preset(farm.settings.presets_dir, preset, _file(farm, catalog, known))
         catalog = farm.plugins.reload_presets()
         return _view(farm, catalog, catalog.get(name), caller)

@@ -1,9 +1,16 @@
 """Presets over HTTP: who may save, change and remove which."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
+from farm.api import presets
 from farm.client import FarmClient
 from farm.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from plugins.preset_files import save_preset
+from plugins.presets import Preset
 from tests.api.test_authority import people, tokens
 from tests.support.api import LiveFarm, picture
 
@@ -57,6 +64,31 @@ def test_artists_change_their_own_and_admins_all(people: dict[str, FarmClient]) 
         people["ann"].set_default_preset("puppet", "Ann's")
     assert people["ada"].save_preset("Ann's", "better", {})["owner"] == "ann"
     people["ann"].delete_preset("Ann's")
+
+
+def test_of_two_who_take_a_name_at_once_one_gets_it(
+    people: dict[str, FarmClient], farm: LiveFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers: list[str] = []
+    second = threading.Event()
+
+    def slowly(folder: Path, preset: Preset, path: Path | None = None) -> Path:
+        writers.append(preset.owner)
+        if len(writers) > 1:
+            second.set()
+        second.wait(0.5)  # time for the other one to come in between, if that could be
+        return save_preset(folder, preset, path)
+
+    monkeypatch.setattr(presets, "save_preset", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        asked = {name: pool.submit(people[name].save_preset, "Mine", f"{name}'s", {}) for name in ("ann", "ben")}
+        errors = {name: future.exception() for name, future in asked.items()}
+    (winner,) = writers
+    (loser,) = {"ann", "ben"} - {winner}
+    assert errors[winner] is None and isinstance(errors[loser], ForbiddenError)
+    assert f"is {winner}'s; save yours under another name" in str(errors[loser])
+    assert named(people["ada"], "Mine")["description"] == f"{winner}'s"
+    people["ada"].delete_preset("Mine")
 
 
 def test_a_model_starts_with_its_default_preset(client: FarmClient) -> None:

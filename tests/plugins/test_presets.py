@@ -67,6 +67,14 @@ def test_broken_file_is_listed_with_one_line_and_stops_nothing(tmp_path: Path, t
     assert "\n" not in broken.reason
 
 
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path):
+    path = write(tmp_path, 'name = "X"\n[values]\nstepz = 3\nprompt = "hi"\ngs = 500\n')
+    with pytest.raises(PluginError) as caught:
+        read_preset(path)
+    said = ("description: missing; ", "; values.prompt: a preset can't", "values.stepz: unknown", "; values.gs: input")
+    assert all(text in str(caught.value) for text in said) and "\n" not in str(caught.value)
+
+
 def test_unreadable_files_are_broken_not_fatal(tmp_path: Path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder.toml").mkdir()
