@@ -5,17 +5,15 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access, live, looks
+from dashboard import bell, farm_access, live, looks
 from dashboard.timeline import cells, timeline_html
-from dashboard.views import draft, exports, film, replacing, result
+from dashboard.views import draft, exports, film, replacing, result, settings
 from dashboard.views.actions import act, thumbnail
 from dashboard.views.quality import quality
 from dashboard.views.section import panel
 from dashboard.views.takes import tree
 from farm.errors import FarmError, NotFoundError
 from farm.units import when
-from model.cache_kinds import short_cache
-from model.plan.listed import short_name
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
@@ -68,7 +66,7 @@ def _live(job_id: str) -> None:
     """All that changes, in places that don't: whatever is in them, each is as high as before."""
     with farm_access.explained():
         detail = _detail(job_id)
-    job, request, plan = detail["job"], detail["job"]["request"], detail["plan"]
+    job = detail["job"]
     if job["state"] != st.session_state.get(f"seen-{job_id}"):
         st.rerun()
     shown, key = cells(detail), f"timeline-{job_id}"
@@ -96,10 +94,10 @@ def _live(job_id: str) -> None:
             panel(detail, cell)
     else:
         st.html(_waiting(detail))
-    settings, events = st.columns([5, 7], gap="large")
-    with settings:
+    made_with, events = st.columns([5, 7], gap="large")
+    with made_with:
         st.markdown("##### Settings")
-        _settings(request, plan, detail["rendered"])
+        settings.show(detail)
     with events:
         st.markdown("##### Events")
         _events(job)
@@ -125,8 +123,10 @@ def _head(detail: dict[str, Any]) -> None:
             st.html(_line(" · ".join(part for part in parts if part)))
         if job["state"] not in ENDED:
             st.html(_line((job["outlook"] or {}).get("why") or ""))
-    with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-        _buttons(job)
+    with buttons:
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            _buttons(job)
+        bell.show(job)
 
 
 def _line(text: str) -> str:
@@ -203,50 +203,6 @@ def _waiting(detail: dict[str, Any]) -> str:
             state = "failed" if task["state"] == "failed" else ""
             lines.append(f'<div class="{state}"><b>{escape(task["name"])}</b>{escape(text)}</div>')
     return f'<div class="why">{"".join(lines) or "<div>Nothing waits for anything but its turn.</div>"}</div>'
-
-
-def _cache(name: str, rendered: list[dict[str, Any]]) -> str:
-    """The step cache, and how many of the steps so far it let through."""
-    steps = sum(section["steps"] * len(section["steps_computed"]) for section in rendered)
-    computed = sum(sum(section["steps_computed"].values()) for section in rendered)
-    return f"{name}, {computed} of {steps} steps computed" if name != "none" and steps else name
-
-
-def _length(plan: dict[str, Any] | None) -> dict[str, str]:
-    if plan is None:
-        return {}
-    return {
-        "length": f"{plan['seconds']:.2f} s ({plan['requested_seconds']:g} s asked for)",
-        "frames": f"{plan['frames']} at {plan['fps']} fps",
-        "sections": f"{plan['sections']}, chain of {plan['depth']}",
-    }
-
-
-def _settings(request: dict[str, Any], plan: dict[str, Any] | None, rendered: list[dict[str, Any]]) -> None:
-    st.markdown(looks.plain(request["prompt"]))
-    shown = {
-        "preset": request["preset"],
-        "order": short_name(request["order"]),
-        "seed": str(request["seed"]),
-        "steps": str(request["steps"]),
-        "distilled CFG": f"{request['gs']:g}",
-        "CFG": f"{request['cfg']:g}" if request["cfg"] > 1 else "",
-        "cache": _cache(short_cache(request["cache"]), rendered),
-        "sampler": request["sampler"],
-        "quality gate": _gate(request),
-        "model": request["model_type"],
-        **_length(plan),
-        "exporter": request["exporter"],
-        "priority": str(request["priority"]),
-        "owner": request["owner"],
-    }
-    looks.facts(shown)
-
-
-def _gate(request: dict[str, Any]) -> str:
-    """What becomes of sections outside their limits; empty where they are not judged."""
-    gate = request["quality_gate"]
-    return f"{gate}, {request['retakes']} other takes" if gate == "retake" else gate.replace("off", "")
 
 
 def _blocked(job: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def test_from_the_tour_to_a_queued_video(page: Page, dashboard_url: str, farm: R
         expect(submit).to_be_enabled()
         prompt.press("Control+Enter")
         page.wait_for_url(re.compile("job.id="))
-        expect(page).to_have_title(re.compile("^Job · "))
+        expect(page).to_have_title(re.compile("% · The puppet reloads.$"))
         job = farm.client.jobs(limit=1)["jobs"][0]
         assert job["prompt"] == "The puppet reloads."
         farm.client.cancel(job["id"])
