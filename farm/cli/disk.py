@@ -14,6 +14,8 @@ MEANINGS = {
     "latents": "rendered sections: for other exports, redo and fork",
     "previews": "pictures of sections",
     "work": "decoded chunks and conditioning; they go when a video is finished",
+    "logs": "what was said while jobs were worked on; they go when their job is deleted",
+    "service_logs": "what the farm's own processes said on its head",
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from farm.retention.logs import log_sizes
 from farm.retention.sweep import keep_of, sweep
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
@@ -24,7 +25,7 @@ class Housekeeping:
         self, settings: Settings, store: JobStore, artifacts: ArtifactStore, board: Board, tidies: bool
     ) -> None:
         self._store, self._artifacts, self._board = store, artifacts, board
-        self._keep, self._tidies = keep_of(settings), tidies
+        self._settings, self._keep, self._tidies = settings, keep_of(settings), tidies
         self._reconciled = self._tidied = time.monotonic()
 
     @property
@@ -43,5 +44,11 @@ class Housekeeping:
         await asyncio.to_thread(self._store.put_owners, self._board.owners)
         if self._tidies and time.monotonic() - self._tidied > TIDY_SECONDS:
             self._tidied = time.monotonic()
-            await asyncio.to_thread(sweep, self._store, self._artifacts, self._keep)
+            await asyncio.to_thread(self._sweep)
             await asyncio.to_thread(self._store.forget_old)
+
+    def _sweep(self) -> None:
+        """Logs are measured only where there is a budget, which they are part of: of object stores that lists all."""
+        limited = self._keep.budget is not None
+        beside = sum(log_sizes(self._settings, self._artifacts).values()) if limited else 0
+        sweep(self._store, self._artifacts, self._keep, beside=beside)

@@ -220,6 +220,10 @@ def growing_log_key(folder: str) -> str:
     return f"{folder}/log.txt"
 
 
+LOGS = "jobs/*/logs/*"
+"""Pattern of the keys that ``log_key`` gives."""
+
+
 def log_key(job_id: str, attempt_id: str) -> str:
     """The log of an attempt that has ended, however it did."""
     return f"jobs/{job_id}/logs/{attempt_id}.txt"

@@ -51,13 +51,14 @@ class Removal:
     size: int
 
 
-def removals(jobs: Iterable[JobFiles], keep: Keep, now: float) -> list[Removal]:
+def removals(jobs: Iterable[JobFiles], keep: Keep, now: float, beside: int = 0) -> list[Removal]:
     """What goes now, the oldest jobs first: work files of completed jobs, latents after their time or over the budget.
+    ``beside``: bytes of other files, which stay, and which the budget is for, too.
 
     A job that is not completed keeps everything, and so does one that another job is a take of and has not ended.
     """
     jobs = sorted(jobs, key=lambda job: (job.finished or now, job.job_id))
-    total = sum(size for job in jobs for size in job.sizes.values())
+    total = beside + sum(size for job in jobs for size in job.sizes.values())
     found: list[Removal] = []
     for job in jobs:
         if job.finished is None or job.needed:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from farm.errors import ConflictError, FarmError, NotFoundError
@@ -18,22 +18,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Disk:
-    """What the farm's files take. ``sizes``: bytes by use; ``due``: what goes at the next sweep; ``spare``: what would
-    go if all that finished jobs can do without went now."""
+    """What the farm's files take. ``sizes``: bytes by use, logs among them; ``due``: what goes at the next sweep;
+    ``spare``: what would go if all that finished jobs can do without went now."""
 
-    sizes: dict[Use, int]
+    sizes: dict[str, int]
     jobs: int
     due: int
     spare: int
 
 
-def look(store: JobStore, keep: Keep, now: float | None = None) -> Disk:
-    """What there is, and what would go."""
+def look(store: JobStore, keep: Keep, now: float | None = None, logs: Mapping[str, int] | None = None) -> Disk:
+    """What there is, and what would go. ``logs``: bytes of those, see ``log_sizes``."""
     jobs = files_of(store)
     now = time.time() if now is None else now
-    sizes = {use: sum(job.sizes.get(use, 0) for job in jobs) for use in Use}
+    logs = logs or {}
+    sizes = {use.value: sum(job.sizes.get(use, 0) for job in jobs) for use in Use}
     spare = sum(removal.size for removal in removals(jobs, Keep(0.0, 0), now + 1))
-    return Disk(sizes, len(jobs), sum(removal.size for removal in removals(jobs, keep, now)), spare)
+    due = sum(removal.size for removal in removals(jobs, keep, now, sum(logs.values())))
+    return Disk({**sizes, **logs}, len(jobs), due, spare)
 
 
 def keep_of(settings: Settings) -> Keep:
@@ -53,10 +55,12 @@ def sweep(
     keep: Keep,
     now: float | None = None,
     job_ids: Collection[str] | None = None,
+    beside: int = 0,
 ) -> int:
-    """Remove what the policy says of all jobs, or of some; returns the bytes that went. A job's trouble is its own."""
+    """Remove what the policy says of all jobs, or of some; returns the bytes that went. A job's trouble is its own.
+    ``beside``: see ``removals``."""
     freed = 0
-    for removal in removals(files_of(store, job_ids), keep, time.time() if now is None else now):
+    for removal in removals(files_of(store, job_ids), keep, time.time() if now is None else now, beside):
         try:
             freed += _remove(store, artifacts, removal)
         except (ConflictError, NotFoundError):

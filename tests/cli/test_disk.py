@@ -18,3 +18,8 @@ def test_disk_shows_what_there_is_and_makes_room(run, farm: LiveFarm, tmp_path) 
     after = json.loads(run("disk", "--json").out)
     assert after["sizes"]["latents"] == after["sizes"]["work"] == 0 and after["sizes"]["video"] > 0
     assert "video" in run("show", job).out
+    (farm.settings.logs_dir / "service.log").write_bytes(b"x" * 1000)
+    logs = [path.stat().st_size for path in farm.settings.artifacts_dir.glob(f"jobs/{job}/logs/*.txt")]
+    found = json.loads(run("disk", "--json").out)
+    assert sum(logs) == found["sizes"]["logs"] > 0 and found["sizes"]["service_logs"] == 1000
+    assert found["total"] == sum(found["sizes"].values()) and "they go when their job is deleted" in run("disk").out

@@ -35,6 +35,12 @@ def test_beyond_the_budget_the_oldest_go_first() -> None:
     assert found["old"] == found["new"] == {Use.WORK}
 
 
+def test_other_files_count_towards_the_budget() -> None:
+    sizes = sum(SIZES.values())
+    assert removals([job()], Keep(None, sizes + 5), NOW, beside=5)[0].uses == {Use.WORK}
+    assert removals([job()], Keep(None, sizes + 5), NOW, beside=6)[0].uses == {Use.WORK, Use.LATENTS, Use.PREVIEWS}
+
+
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans(), st.booleans()), max_size=20), st.integers(0, 10_000))
 def test_videos_and_what_was_given_never_go(found: list[tuple[float, bool, bool]], budget: int) -> None:
     jobs = [job(str(index), days if done else None, needed) for index, (days, done, needed) in enumerate(found)]

@@ -53,6 +53,10 @@ class Transport(ABC):
     def remove(self, prefix: str) -> None:
         """Remove a file or all below a prefix."""
 
+    def size_of(self, pattern: str) -> int:
+        """Bytes of all files whose keys match, if the store tells."""
+        return 0
+
 
 class CachedStore(ArtifactStore):
     """What this machine wrote or read lately is on its disk: it is read from there when its hash is known.
@@ -119,6 +123,10 @@ class CachedStore(ArtifactStore):
     def remove_prefix(self, prefix: str) -> None:
         with self.faults(f"remove {prefix}"):
             self._transport.remove(checked_key(prefix))
+
+    def size_of(self, pattern: str) -> int:
+        with self.faults(f"measure {pattern}"):
+            return self._transport.size_of(checked_key(pattern))
 
     def _fetched(self, key: str, sha256: str | None = None) -> str:
         """The hash under which the file is in the cache now."""

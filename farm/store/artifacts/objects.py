@@ -72,6 +72,10 @@ class ObjectTransport(Transport):
         with self._faults(f"remove {prefix}"), suppress(FileNotFoundError):
             self._fs.rm(self._full(prefix), recursive=True)
 
+    def size_of(self, pattern: str) -> int:
+        with self._faults(f"measure {pattern}"):
+            return sum(found["size"] or 0 for found in self._fs.glob(self._full(pattern), detail=True).values())
+
     def _full(self, key: str) -> str:
         return f"{self._root}/{key}"
 

@@ -76,6 +76,10 @@ class ArtifactStore(ABC):
     def remove_prefix(self, prefix: str) -> None:
         """Remove the folder or file at ``prefix`` with everything in it; nothing there is fine."""
 
+    @abstractmethod
+    def size_of(self, pattern: str) -> int:
+        """Bytes of all files whose keys match a pattern such as ``jobs/*/logs/*``; 0 where the store can't tell."""
+
     def whole(self, artifact: Artifact) -> Path:
         """The file on this machine, once it is sure to be what was committed; it is read again only when it changes.
 

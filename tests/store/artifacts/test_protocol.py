@@ -74,6 +74,13 @@ class TestContract:
         store.remove_prefix("t/jobs/10/c")
         assert not store.exists("t/jobs/10/c")
 
+    def test_size_of_what_matches(self, store: ArtifactStore, place: Place):
+        for number, key in enumerate(("t/jobs/1/logs/a.txt", "t/jobs/2/logs/b.txt", "t/jobs/2/c", "t/logs/d"), 1):
+            store.write(key, b"x" * number)
+        told = not place.url.startswith("http")  # nodes have no use for what only the head needs to know
+        assert store.size_of("t/jobs/*/logs/*") == (1 + 2 if told else 0)
+        assert store.size_of("t/nothing/*") == 0
+
     @pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "./a", "a\\b", "a\0b"])
     def test_keys_stay_inside(self, store: ArtifactStore, key: str):
         for call in (lambda: store.write(key, b"x"), lambda: store.read(key), lambda: store.remove_prefix(key)):
