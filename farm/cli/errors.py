@@ -34,7 +34,8 @@ def run(command: Callable[[Sequence[str]], object], args: Sequence[str]) -> int:
         where = context.command_path if context else "farm"
         return report(f"{error.format_message()} See `{where} --help`.", error.exit_code, debug)
     except (KeyboardInterrupt, Abort):
-        return report("interrupted", 130, False)
+        sys.stderr.write("interrupted\n")  # which was wanted, and is no error
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

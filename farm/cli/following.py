@@ -32,8 +32,8 @@ def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None
                 data = message["data"]
                 if message["event"] in ("progress", "end"):
                     state, error = data["state"], data["error"]
-                    done, total = data["sections_done"], data["sections"]
-                    bar.update(row, completed=data["progress"], description=f"{state}, {done} of {total} sections")
+                    done = f"{data['sections_done']} of {output.count(data['sections'], 'section')}"
+                    bar.update(row, completed=data["progress"], description=f"{state}, {done}")
                 else:
                     bar.console.print(f"{output.clock(data['at'])}  {data['message']}", markup=False)
     short = job_id[: output.SHORT]

@@ -106,7 +106,11 @@ def _print(found: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _of_this_machine() -> list[dict[str, Any]]:
-    """As ``GET /plugins`` answers; disabled ones are tried again."""
-    from plugins.manager import get_manager
+    """As ``GET /plugins`` answers; disabled ones are tried again, which only the answer tells of."""
+    from plugins.manager import get_manager, log
 
-    return [vars(info) for info in get_manager(again=True).plugins]
+    log.disabled = True
+    try:
+        return [vars(info) for info in get_manager(again=True).plugins]
+    finally:
+        log.disabled = False

@@ -79,7 +79,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, checkpoint: Path, monkeypa
     [
         (InputError("bad\nthing"), 2, "error: bad thing"),
         (ConflictError("busy"), 1, "error: busy"),
-        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (ZeroDivisionError("x"), 1, "error: ZeroDivisionError: x (this is a bug in the farm; --debug shows where)"),
     ],
 )
@@ -127,7 +127,7 @@ def test_ctrl_c_while_waiting_exits_with_130(tmp_path: Path):
         connection.recv(1)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        assert process.stderr and process.stderr.read() == "error: interrupted\n"
+        assert process.stderr and process.stderr.read() == "interrupted\n"
         connection.close()
 
 

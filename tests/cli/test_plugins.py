@@ -47,7 +47,7 @@ def test_checks_a_file(home: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["presets", "check"]) == 2
 
 
-def test_lists_plugins_with_reasons(capsys: pytest.CaptureFixture[str]):
+def test_lists_plugins_with_reasons(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
     assert main(["plugins", "--json"]) == 0
     built_in, crash = json.loads(capsys.readouterr().out)
     assert built_in["enabled"] and "exporter mp4" in built_in["offers"]
@@ -55,6 +55,7 @@ def test_lists_plugins_with_reasons(capsys: pytest.CaptureFixture[str]):
     assert crash["where"] == "crash.py:1"
     assert main(["plugins"]) == 0
     assert "disabled" in capsys.readouterr().out
+    assert not caplog.records, "a disabled plug-in is told of twice"
 
 
 def test_several_files_of_a_render_have_names_of_their_own(tmp_path: Path) -> None:
