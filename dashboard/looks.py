@@ -66,6 +66,10 @@ h1 { font-size: 1.9rem !important; }
 .state.completed { color: #2f9e6b; }
 @media (max-width: 640px) {
   .block-container:has(.st-key-queue-filters, .st-key-history-filters) { padding-left: 1rem; padding-right: 1rem; }
+  .st-key-draft-fields > * > [data-testid="stHorizontalBlock"] { row-gap: 1rem; }
+  .st-key-draft-fields > * > * > [data-testid="stColumn"],
+  .st-key-draft-fields > * > * > * > [data-testid="stVerticalBlock"] { display: contents; }
+  .st-key-draft-fields > * > * > * > * > :has(> .st-key-draft-after) { order: 1; }  /* after the other column */
   .st-key-cards [data-testid="stColumn"] { min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem); }
 }
 .events b { opacity: 0.6; font-weight: 400; margin-right: 10px; }

@@ -57,7 +57,7 @@ def page() -> None:
         st.stop()
     draft.begin(presets, usable)
     from_file.show(usable, partial(draft.load, keeps_image=True))
-    left, right = st.columns([5, 7], gap="large")
+    left, right = st.container(key="draft-fields").columns([5, 7], gap="large")
     with left:
         image = _image()
     with right:
@@ -67,7 +67,7 @@ def page() -> None:
         _length(float(model["max_seconds"]))
         _order_and_seed(orders, model)
         advanced.show(models, known)
-    with left:
+    with left, st.container(key="draft-after"):
         media.show(model)
         several.show()
         plan = plan_preview.show(model, image.size if image else None)

@@ -1,0 +1,29 @@
+"""How pages look where there is little room, in a real browser."""
+
+from playwright.sync_api import Page, expect
+
+from farm.tokens import LoginKeys
+from tests.dashboard.conftest import RunningFarm
+from tests.support.browser import browser, in_a_browser, keep, page
+
+__all__ = ["browser", "page"]
+
+pytestmark = in_a_browser
+
+TOPS = """() => ['[data-testid=stFileUploader]', '.st-key-draft_prompt', '.st-key-plan']
+    .map(place => document.querySelector(place).getBoundingClientRect().top)"""
+
+
+def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashboard_url: str, farm: RunningFarm):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url), wait_until="commit")
+    page.get_by_role("button", name="dancer").click()
+    expect(page.get_by_text("True length")).to_be_visible()
+    picture, prompt, plan = page.evaluate(TOPS)
+    assert picture < prompt < plan
+    keep(page, "phone")
+    page.set_viewport_size({"width": 1300, "height": 900})
+    page.wait_for_function(f"() => {{ const tops = ({TOPS})(); return tops[2] < tops[1] + 600; }}")
+    assert page.evaluate("document.querySelector('.st-key-plan').getBoundingClientRect().left") < page.evaluate(
+        "document.querySelector('.st-key-draft_prompt').getBoundingClientRect().left"
+    )
