@@ -120,6 +120,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     for router in [module.router for module in routers]:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer), Depends(authorize)])
     app.include_router(status.router, prefix="/api/v1")
+    app.include_router(metrics.usual)
     for router in (joining.router, pushing.node_router):
         app.include_router(router, prefix="/api/v1/join", include_in_schema=False)
     app.state.shelf = Shelf(settings)

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import prometheus_client as prometheus
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from .context import Farm, FarmContext
 
 router = APIRouter(tags=["status"])
+usual = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -20,6 +22,12 @@ def metrics(farm: Farm, request: Request) -> Response:
     registry.register(_FarmState(farm))
     text = prometheus.generate_latest(registry) + prometheus.generate_latest(request.app.state.request_registry)
     return Response(text, media_type=prometheus.CONTENT_TYPE_LATEST)
+
+
+@usual.get("/metrics")
+def where_prometheus_looks() -> RedirectResponse:
+    """Sends on whoever asks at the path that is Prometheus's default."""
+    return RedirectResponse("/api/v1/metrics")
 
 
 def instrument(app: FastAPI) -> None:

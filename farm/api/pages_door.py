@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from .paced import MAX_BODY, Paced
 
-API_PATHS = ("/api/", "/docs", "/openapi.json", "/store/", "/-/")
+API_PATHS = ("/api/", "/docs", "/openapi.json", "/store/", "/metrics", "/-/")
 """Where the paths begin that are not the dashboard's."""
 CONNECT_SECONDS = 5.0
 FORM_BYTES = 1_000_000

@@ -91,6 +91,13 @@ def test_exporters_plugins_and_nodes_are_listed(farm: LiveFarm, client: FarmClie
     assert (node["host"], [replica["id"] for replica in node["replicas"]]) == ("node-a", ["r-1"])
 
 
+def test_metrics_are_found_where_prometheus_looks(farm: LiveFarm):
+    headers = {"Authorization": f"Bearer {farm.token}"}
+    answer = httpx.get(f"{farm.url}/metrics", headers=headers, follow_redirects=True)
+    assert answer.url.path == "/api/v1/metrics" and "farm_jobs" in answer.text
+    assert httpx.get(f"{farm.url}/metrics").json()["error"]["type"] == "AuthError"
+
+
 def test_metrics_count_jobs_and_requests(farm: LiveFarm, client: FarmClient):
     before = client.metrics()
     client.submit(picture(), {"prompt": "x", "seed": 1})

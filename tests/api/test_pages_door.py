@@ -104,7 +104,7 @@ def url(pages: Pages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 def test_each_path_comes_to_its_own(url: str) -> None:
-    for path in ("/api/v1/jobs", "/api/v1/nonsense", "/store/x", "/-/routes"):
+    for path in ("/api/v1/jobs", "/api/v1/nonsense", "/metrics", "/store/x", "/-/routes"):
         assert asking.get(f"{url}{path}").json()["error"]["type"] == "AuthError", path
     assert asking.get(f"{url}/api/v1/health").status_code == asking.get(f"{url}/openapi.json").status_code == 200
     for path in ("/", "/queue", "/apis", "/job?id=5&x=%2F%22", "/media/a%20b%2Fc.mp4"):
