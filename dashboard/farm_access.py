@@ -134,9 +134,15 @@ def _facts(farm: str, what: str) -> Any:
     return getattr(client(), what)()
 
 
+@st.cache_data(ttl=5, show_spinner=False)
+def _loras(farm: str) -> list[dict[str, Any]]:
+    return client().loras()
+
+
 def forget() -> None:
     """Ask anew, as after a change."""
     _facts.clear()
+    _loras.clear()
 
 
 def presets() -> dict[str, Any]:
@@ -165,7 +171,8 @@ def models() -> list[dict[str, Any]]:
 
 
 def loras() -> list[dict[str, Any]]:
-    return list(_facts(source(), "loras"))
+    """At most 5 seconds old: people put a file into the folder and look for it at once."""
+    return _loras(source())
 
 
 def owners() -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 import httpx
 from starlette.background import BackgroundTask
@@ -39,6 +40,7 @@ def routes() -> list[Route]:
     return [
         Route("/pictures/{job_id}/{version}.jpg", _picture),
         Route("/results/{job_id}", _result),
+        Route("/loras/{name:path}.jpg", _lora),
         Route(f"/{ZIP}", _zip),
     ]
 
@@ -46,6 +48,11 @@ def routes() -> list[Route]:
 def picture_url(job_id: str, version: str) -> str:
     """Of a job's thumbnail, which stays what it is under that address."""
     return f"/pictures/{job_id}/{version}.jpg"
+
+
+def lora_url(name: str, version: str) -> str:
+    """Of a LoRA's picture, which stays what it is under that address."""
+    return f"/loras/{quote(name)}.jpg?v={version}"
 
 
 def result_url(job_id: str) -> str:
@@ -67,13 +74,28 @@ async def _result(request: Request) -> Response:
     return await passed_on(request, "artifacts/video")
 
 
+async def _lora(request: Request) -> Response:
+    name = request.path_params["name"]
+    if ".." in PurePosixPath(name).parts:
+        return _refused("There is no such LoRA.", 404)
+    answer = await _asked(request, f"/loras/{quote(name)}/picture")
+    if answer.status_code == 200:
+        answer.headers.update(FOREVER)
+    return answer
+
+
 async def passed_on(request: Request, what: str) -> Response:
     """What the farm answers about the job in the path, as it comes; only of kinds that a browser may show."""
     job_id = request.path_params["job_id"]
     if not ID.fullmatch(job_id):
         return _refused("There is no such job.", 404)
+    return await _asked(request, f"/jobs/{job_id}/{what}")
+
+
+async def _asked(request: Request, path: str) -> Response:
+    """What the farm answers at that path."""
     headers = {name: request.headers[name] for name in ASKED if name in request.headers}
-    url = f"{address()}/api/v1/jobs/{job_id}/{what}"
+    url = f"{address()}/api/v1{path}"
     sent = _http().build_request("GET", url, headers={**headers, "Authorization": f"Bearer {token()}"})
     try:
         found = await _http().send(sent, stream=True)

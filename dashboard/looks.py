@@ -50,6 +50,7 @@ h1 { font-size: 1.9rem !important; }
 .why .failed b { color: #f2665e; }
 .takes { font-size: 0.9rem; line-height: 1.9; }
 .takes span { opacity: 0.65; }
+.lora { max-height: 96px; border-radius: 6px; display: block; }
 .strip { height: 104px; overflow-x: auto; overflow-y: hidden; border-radius: 6px; }
 .strip img { height: 96px; display: block; }
 .events { font-size: 0.84rem; line-height: 1.7; font-variant-numeric: tabular-nums; height: 340px;

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from model.memory import PLACEMENTS
+from model.settings import ModelSettings
 
 from .errors import InputError, StorageError, unknown_name
 from .home import farm_home
@@ -59,11 +61,13 @@ class Settings:
         model_limits: ``FARM_MODEL_LIMITS``.
         when_idle: ``FARM_WHEN_IDLE``.
         file_names: ``FARM_FILE_NAMES``, a template.
+        model: what models are opened with: folders of weights and LoRAs, kernels; see ``model.settings``.
     """
 
     home: Path
     database_url: str = field(repr=False)
     artifacts_url: str
+    model: ModelSettings
     url: str = DEFAULT_URL
     gpu_memory_preservation: float = 1.0
     exporter_seconds: float = EXPORTER_SECONDS
@@ -80,10 +84,16 @@ class Settings:
     model_limits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def for_home(cls, home: Path, *, url: str = DEFAULT_URL) -> "Settings":
-        """Settings of a farm that keeps everything under ``home``."""
+    def for_home(cls, home: Path, *, url: str = DEFAULT_URL, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings of a farm that keeps everything under ``home``; where this machine has its models, and how they run
+        on it, is as the environment says.
+
+        Raises:
+            InputError: a value of that can't be used.
+        """
         file = str(home / "farm.sqlite3").replace("%", "%25").replace("?", "%3F")
-        return cls(home, f"sqlite:///{file}", (home / "artifacts").as_uri(), url)
+        model = ModelSettings.of(os.environ if environ is None else environ, home)
+        return cls(home, f"sqlite:///{file}", (home / "artifacts").as_uri(), model, url)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -93,9 +103,10 @@ class Settings:
             InputError: a value can't be used.
         """
         values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}
-        default = cls.for_home(farm_home(values))
+        default = cls.for_home(farm_home(values), environ=values)
         return cls(
             home=default.home,
+            model=default.model,
             database_url=_database_url(values.get("FARM_DATABASE_URL") or default.database_url),
             artifacts_url=_artifacts_url(values.get("FARM_ARTIFACTS_URL") or default.artifacts_url),
             url=_http_url(values.get("FARM_URL") or default.url),
@@ -145,7 +156,8 @@ class Settings:
 
     def on_node(self, environ: Mapping[str, str]) -> "Settings":
         """These settings of the head as they count on another node: its own home, way to the artifacts, credential and
-        cache, as far as ``environ`` names them. It follows the head's plug-ins and presets.
+        cache, as far as ``environ`` names them, and its own models and kernels. It follows the head's plug-ins and
+        presets.
 
         Raises:
             InputError: a value can't be used.
@@ -153,9 +165,11 @@ class Settings:
         names = ("FARM_HOME", "FARM_ARTIFACTS_URL", "FARM_NODE_TOKEN", "FARM_CACHE_GB")
         named = {name: environ.get(name, "").strip() for name in names}
         own = Settings.from_environment(named)
+        home = own.home if named["FARM_HOME"] else self.home
         return replace(
             self,
-            home=own.home if named["FARM_HOME"] else self.home,
+            home=home,
+            model=ModelSettings.of(environ, home),
             artifacts_url=own.artifacts_url if named["FARM_ARTIFACTS_URL"] else self.artifacts_url,
             node_token=own.node_token or self.node_token,
             cache_gb=own.cache_gb if named["FARM_CACHE_GB"] else self.cache_gb,

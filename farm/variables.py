@@ -75,6 +75,11 @@ VARIABLES = (
         "found in the home and the Hugging Face cache",
         "Folder with a model's weights, such as `FARM_FRAMEPACK_F1_PATH`: see [models](models.md).",
     ),
+    Variable(
+        "FARM_LORA_DIRS",
+        "none",
+        "Folders with LoRAs beside `loras` in the home, with `:` between: see [models](models.md#lora).",
+    ),
     Variable("FARM_EXPORTER_SECONDS", "600", "For how long an exporter may do nothing before it is stopped."),
     Variable(
         "FARM_MODEL_LIMITS",

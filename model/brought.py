@@ -11,14 +11,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from farm.errors import CheckpointError, FarmError, InputError
-from farm.home import farm_home
 
 from .checkpoint import FAMILY, WITHOUT_WEIGHTS, Part
-from .families import FAMILIES, PUPPET, checkpoint
+from .facts import family_names
+from .families import PUPPET, checkpoint
 from .located import FILE, locate
-from .loras.library import find, loras_folder
+from .loras.library import find
 from .loras.pairs import CONFIG
-from .sources import brought_folder, configuration
+from .settings import ModelSettings
+from .sources import configuration
 from .weights import known_sha256
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -53,10 +54,9 @@ class Piece:
     def size(self) -> int:
         return sum(file.size for file in self.files)
 
-    @property
-    def target(self) -> Path:
-        """On this machine."""
-        return farm_home() / self.place
+    def target(self, home: Path) -> Path:
+        """Where it lies on a machine whose ``FARM_HOME`` is ``home``."""
+        return home / self.place
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,13 +85,13 @@ class Given:
     paths: tuple[Path, ...]
 
 
-def given_family(name: str) -> list[Given]:
+def given_family(name: str, settings: ModelSettings) -> list[Given]:
     """All that another machine needs to use this one's weights of a family.
 
     Raises:
         FarmError: this machine can't use them itself.
     """
-    opened, place = checkpoint(name), f"models/{name}"
+    opened, place = checkpoint(name, settings), f"models/{name}"
     if name == PUPPET.name:
         root = opened.family_file.parent
         return [_given(place, "", root, [file for file in root.rglob("*") if file.is_file()])]
@@ -101,27 +101,29 @@ def given_family(name: str) -> list[Given]:
     return found
 
 
-def given_lora(name: str) -> list[Given]:
+def given_lora(name: str, settings: ModelSettings) -> list[Given]:
     """The file of a LoRA, and PEFT's configuration beside it; InputError when there is none."""
-    file = find(name)
+    file = find(name, settings)
+    folder = next(folder for folder in settings.lora_folders if file.is_relative_to(folder))
     files = [each for each in (file, file.parent / CONFIG) if each.is_file()]
-    return [_given(f"loras/{each.relative_to(loras_folder()).as_posix()}", "", each, [each]) for each in files]
+    return [_given(f"loras/{each.relative_to(folder).as_posix()}", "", each, [each]) for each in files]
 
 
-def lacks(family: str, piece: Piece) -> bool:
+def lacks(family: str, piece: Piece, settings: ModelSettings) -> bool:
     """Whether this machine lacks a piece; ``family``: that it belongs to, "" for a LoRA.
 
     Raises:
         CheckpointError: it has something else in its place; nothing is ever overwritten.
     """
-    if piece.target.exists():
-        _require_same(piece, piece.target)
+    target = piece.target(settings.home)
+    if target.exists():
+        _require_same(piece, target)
         return False
     if not piece.part:
-        _require_free(family)
+        _require_free(family, settings)
         return True
-    there = locate(family)[piece.part]
-    if there.path is not None and there.source.path is not None and not _is_brought(family, there.path):
+    there, brought = locate(family, settings)[piece.part], settings.brought_folder(family)
+    if there.path is not None and there.source.path is not None and not there.path.is_relative_to(brought):
         _require_same(piece, there.path)
         return False
     return there.path is None or not _same(piece, there.path)
@@ -147,9 +149,9 @@ def _given(place: str, part: str, root: Path, paths: Iterable[Path]) -> Given:
     return Given(Piece(place, part, files), ordered)
 
 
-def _require_free(family: str) -> None:
+def _require_free(family: str, settings: ModelSettings) -> None:
     """Refuse a whole family where the machine's owner has set another folder for it, which wins."""
-    folder = configuration(family, tuple(FAMILIES)).folder if family == PUPPET.name else None
+    folder = configuration(family, family_names(), settings).folder if family == PUPPET.name else None
     if folder is not None:
         raise CheckpointError(f"this machine is set to use {folder} for {family}; unset that there.")
 
@@ -166,7 +168,3 @@ def _same(piece: Piece, there: Path) -> bool:
         return all(known_sha256(root / file.name if file.name else root) == file.sha256 for file in piece.files)
     except (FarmError, OSError):
         return False
-
-
-def _is_brought(family: str, path: Path) -> bool:
-    return path.is_relative_to(brought_folder(family))

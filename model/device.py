@@ -36,19 +36,13 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-CPU_CLASS = "FARM_CPU_CLASS"
-"""Environment variable of a machine whose processor gives other bits than the head's: a name for those."""
-
-
-def device_class(
-    device: torch.device, threads: int, dtypes: Mapping[str, str], environ: Mapping[str, str] = os.environ
-) -> str:
-    """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it."""
+def device_class(device: torch.device, threads: int, dtypes: Mapping[str, str], cpu_class: str = "") -> str:
+    """Device, threads and dtypes: that of the transformer, then those of the other parts unless all are equal to it.
+    ``cpu_class``: on a CPU, see ``model.kernels.Kernels``."""
     first, *others = dtypes.values()
     kinds = [first] if set(others) == {first} else [first, *(others if len(set(others)) > 1 else others[:1])]
     if device.type == "cpu":
-        other = environ.get(CPU_CLASS, "")
-        return f"cpu-{threads}t-{'-'.join(kinds)}" + (f"-{other}" if other else "")
+        return f"cpu-{threads}t-{'-'.join(kinds)}" + (f"-{cpu_class}" if cpu_class else "")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return f"{name.lower().replace(' ', '-')}-{'-'.join(kinds)}"
 

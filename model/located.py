@@ -13,16 +13,8 @@ from . import hub
 from .checkpoint import FAMILY, PARTS, SCHEDULER_CONFIG, Checkpoint, Part, open_part, weights_sha256
 from .facts import facts_file, family_facts, family_names
 from .plan.layout import Layout
-from .sources import (
-    SINGLE,
-    FamilyConfiguration,
-    Source,
-    brought_folder,
-    configuration,
-    configuration_file,
-    parse_source,
-    path_variable,
-)
+from .settings import ModelSettings, path_variable
+from .sources import SINGLE, FamilyConfiguration, Source, configuration, parse_source
 from .weights import known_sha256, read_json, weight_files
 
 FILE = ".file"
@@ -52,21 +44,21 @@ class Located:
         return sum(file.stat().st_size for file in files)
 
 
-def locate(family: str) -> dict[str, Located]:
+def locate(family: str, settings: ModelSettings) -> dict[str, Located]:
     """Where each part of the released ``family`` comes from and lies. Reads no weights and no network.
 
     Raises:
         InputError: ``models.toml`` can't be used.
         CheckpointError: the folder that was set for the family is missing or holds no part of it.
     """
-    configured = configuration(family, family_names())
+    configured = configuration(family, family_names(), settings)
     defaults = family_facts(family)["parts"]
     names = [name for name in PARTS if name in defaults]
     found = {}
     for name in names:
         default = defaults[name]
         set_here = _in_folder(configured.folder, name) or configured.sources.get(name)
-        source = set_here or _in_folder(brought_folder(family), name) or parse_source(default["source"])
+        source = set_here or _in_folder(settings.brought_folder(family), name) or parse_source(default["source"])
         is_default = source == parse_source(default["source"])
         path, origin = source.path, str(source)
         if path is None and (cached := hub.cached(source)):
@@ -78,21 +70,21 @@ def locate(family: str) -> dict[str, Located]:
     if configured.folder and not any(_in_folder(configured.folder, name) for name in names):
         raise CheckpointError(
             f"no model checkpoint at {configured.folder}: it has none of the folders {', '.join(names)}; correct "
-            f"{path_variable(family)} or {configuration_file()}."
+            f"{path_variable(family)} or {settings.configuration_file}."
         )
     return found
 
 
-def open_released(family: str) -> Checkpoint:
+def open_released(family: str, settings: ModelSettings) -> Checkpoint:
     """Verify the parts of the released ``family``; files are read whole only to learn a digest for the first time.
 
     Raises:
         CheckpointError: parts are missing, cut short, or not this family's; one line with the remedy.
         InputError: ``models.toml`` can't be used.
     """
-    configured = configuration(family, family_names())
-    located = locate(family)
-    _check_name(family, located["transformer"])
+    configured = configuration(family, family_names(), settings)
+    located = locate(family, settings)
+    _check_name(family, located["transformer"], settings)
     _check_present(family, located)
     remedy = f"`farm models pull {family}` gets it again, unless it is a copy of your own"
     said = family_facts(family)["parts"]
@@ -101,10 +93,10 @@ def open_released(family: str) -> Checkpoint:
         for name, part in located.items()
         if part.path is not None
     }
-    _check_bytes(family, located["transformer"], parts["transformer"])
+    _check_bytes(family, located["transformer"], parts["transformer"], settings)
     if "scheduler" in parts:
-        _check_scheduler(family, parts["scheduler"], remedy)
-    facts, file = _facts(family, configured, located["transformer"])
+        _check_scheduler(family, parts["scheduler"], remedy, settings)
+    facts, file = _facts(family, configured, located["transformer"], settings)
     return Checkpoint(parts, facts, file, weights_sha256(parts.values()), configured.dtypes)
 
 
@@ -135,20 +127,20 @@ def _check_present(family: str, located: Mapping[str, Located]) -> None:
         )
 
 
-def _check_name(family: str, located: Located) -> None:
+def _check_name(family: str, located: Located, settings: ModelSettings) -> None:
     """Refuse weights that are called as another family's: I2V and F1 differ in nothing that a file's content tells."""
     for name in _names(located):
         owners = [other for other in released_names() if re.search(family_facts(other)["named"], name, re.IGNORECASE)]
         if owners and family not in owners:
             raise CheckpointError(
                 f"{family}: the transformer {located.origin} is called {name!r}, so it is {owners[0]}'s; "
-                f"use --model {owners[0]}, or correct {configuration_file()}."
+                f"use --model {owners[0]}, or correct {settings.configuration_file}."
             )
         if owners:
             return
 
 
-def _check_bytes(family: str, located: Located, transformer: Part) -> None:
+def _check_bytes(family: str, located: Located, transformer: Part, settings: ModelSettings) -> None:
     """Refuse weights with the digests of another family's, where the hub's cache has those."""
     for other in released_names():
         source = parse_source(family_facts(other)["parts"]["transformer"]["source"])
@@ -156,11 +148,11 @@ def _check_bytes(family: str, located: Located, transformer: Part) -> None:
         if cached and set(_cached_digests(cached[0])) & set(transformer.digests.values()):
             raise CheckpointError(
                 f"{family}: the transformer {located.origin} has the same bytes as {source}, which is {other}'s; "
-                f"use --model {other}, or correct {configuration_file()}."
+                f"use --model {other}, or correct {settings.configuration_file}."
             )
 
 
-def _check_scheduler(family: str, scheduler: Part, remedy: str) -> None:
+def _check_scheduler(family: str, scheduler: Part, remedy: str, settings: ModelSettings) -> None:
     """Refuse weights with another family's way of sampling, which nothing in a transformer's files tells apart."""
     config = read_json(scheduler.path / SCHEDULER_CONFIG, remedy)
     found = [config.get("_class_name"), config.get("stages")]
@@ -170,7 +162,7 @@ def _check_scheduler(family: str, scheduler: Part, remedy: str) -> None:
     use = f"use --model {owner}" if owner else "use the family that they belong to"
     raise CheckpointError(
         f"{family}: {scheduler.path} is a {found[0]} with {found[1]} stages, so these weights are not {family}'s; "
-        f"{use}, or correct {configuration_file()}."
+        f"{use}, or correct {settings.configuration_file}."
     )
 
 
@@ -194,10 +186,12 @@ def _cached_digests(path: Path) -> list[str]:
         return []
 
 
-def _facts(family: str, configured: FamilyConfiguration, transformer: Located) -> tuple[dict[str, Any], Path]:
+def _facts(
+    family: str, configured: FamilyConfiguration, transformer: Located, settings: ModelSettings
+) -> tuple[dict[str, Any], Path]:
     """The family's facts under those of a ``family.json`` beside the weights, which must agree on the layout."""
     facts, file = dict(family_facts(family)), facts_file(family)
-    folders = [configured.folder or brought_folder(family)]
+    folders = [configured.folder or settings.brought_folder(family)]
     if transformer.path is not None and transformer.source.path is not None:
         folders += [transformer.path, transformer.path.parent]
     own = next((folder / FAMILY for folder in folders if (folder / FAMILY).is_file()), None)

@@ -17,7 +17,8 @@ from .loras.adapters import Adapters
 from .memory import PLACEMENTS, Placement
 from .placement import Turns, transformer_move
 from .preview import LatentColours, colours_of
-from .transformer.acceleration import accelerate, wants_fp8
+from .settings import ModelSettings
+from .transformer.acceleration import accelerate
 
 NEGATIVE = "negative"
 """The key of the negative prompt's embeddings, whatever its text."""
@@ -31,13 +32,14 @@ class CheckpointRenderer:
 
     Args:
         info, checkpoint: of the family.
+        settings: of this machine, for its kernels and LoRAs.
         device: torch's name of the device.
         threads: torch threads on the CPU.
         placement: what lies where, from ``choose_placement``.
 
     Raises:
         CheckpointError: a component can't be read.
-        InputError: torch has no such device here.
+        InputError: torch has no such device here, or the kernels don't run there.
     """
 
     transformer_class: Any
@@ -47,6 +49,7 @@ class CheckpointRenderer:
         self,
         info: FamilyInfo,
         checkpoint: Checkpoint,
+        settings: ModelSettings,
         device: str = "cpu",
         threads: int = 1,
         placement: Placement = PLACEMENTS["resident"],
@@ -55,6 +58,7 @@ class CheckpointRenderer:
         self.device = open_device(device)
         self.placement = placement
         self.threads = threads
+        self._kernels = kernels = settings.kernels
         self._facts, parts = checkpoint.family, checkpoint.parts
         self.dtypes = self._choose_dtypes(checkpoint)
         self._apply_threads()
@@ -67,11 +71,11 @@ class CheckpointRenderer:
             works_on=self.device,
         )
         self._prepare(self._transformer)
-        acceleration = accelerate(self._transformer, self.device, self._dtype)
+        acceleration = accelerate(self._transformer, self.device, self._dtype, kernels)
         self.attention = acceleration.attention
-        self.device_class = device_class(self.device, threads, self.dtypes) + acceleration.suffix
+        self.device_class = device_class(self.device, threads, self.dtypes, kernels.cpu_class) + acceleration.suffix
         self._vae = load_codec(checkpoint, HOST, self.dtypes["vae"])
-        self._adapters = Adapters(self._transformer, self._dtype)
+        self._adapters = Adapters(self._transformer, self._dtype, settings)
         self._turns = Turns(placement, self.device)
         self._turns.add("transformer", transformer_move(self._transformer, placement, self.device))
         self._turns.add("vae", self._vae.to)
@@ -117,7 +121,7 @@ class CheckpointRenderer:
         dtypes = part_dtypes(names, checkpoint.dtypes, self._facts.get("dtypes", {}), self.device.type)
         if checkpoint.parts["transformer"].in_blocks:
             dtypes["transformer"] = GGUF
-        elif self.placement.weight_bytes == 1 or (dtypes["transformer"] == "bf16" and wants_fp8()):
+        elif self.placement.weight_bytes == 1 or (dtypes["transformer"] == "bf16" and self._kernels.fp8):
             dtypes["transformer"] = "fp8"
         return dtypes
 

@@ -1,6 +1,5 @@
 """Where a part comes from, and what the user's ``models.toml`` says about it."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from farm.errors import InputError, unknown_name
-from farm.home import farm_home
 from farm.texts import read_toml
 
 from .checkpoint import PARTS, SCHEDULER_CONFIG, WITH_WEIGHTS
+from .settings import ModelSettings
 
 SINGLE = (".safetensors", ".gguf")
 """How a single file with a part's weights ends."""
@@ -92,36 +91,21 @@ class FamilyConfiguration:
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
 
-def configuration_file() -> Path:
-    """``models.toml`` in the farm's home."""
-    return farm_home() / "models.toml"
-
-
-def configuration(family: str, families: tuple[str, ...]) -> FamilyConfiguration:
+def configuration(family: str, families: tuple[str, ...], settings: ModelSettings) -> FamilyConfiguration:
     """What ``models.toml`` and the variable ``FARM_<FAMILY>_PATH`` (a folder; it wins) say about ``family``.
 
     Raises:
         InputError: the file or a value in it can't be used; names file, key and what was expected.
     """
-    file = configuration_file()
+    file = settings.configuration_file
     try:
         stat = file.stat()
         read = _read(file, stat.st_mtime_ns, stat.st_size, families)
     except FileNotFoundError:
         read = {}
     found = read.get(family, FamilyConfiguration())
-    folder = os.environ.get(path_variable(family), "").strip()
-    return FamilyConfiguration(Path(folder).expanduser(), {}, found.dtypes) if folder else found
-
-
-def brought_folder(family: str) -> Path:
-    """Where parts lie that another machine of the farm gave to this one; see ``model.brought``."""
-    return farm_home() / "models" / family
-
-
-def path_variable(family: str) -> str:
-    """The environment variable that names a folder with the family's parts: ``FARM_FRAMEPACK_F1_PATH``."""
-    return f"FARM_{family.upper().replace('-', '_')}_PATH"
+    folder = settings.folder(family)
+    return FamilyConfiguration(folder, {}, found.dtypes) if folder else found
 
 
 @lru_cache(maxsize=4)

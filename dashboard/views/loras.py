@@ -1,11 +1,13 @@
 """The LoRAs of a draft: chosen among those on the farm, each with its weight and the words that call it up."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import streamlit as st
 
 from dashboard import looks
+from dashboard.files import lora_url
 from dashboard.views import beside
 from model.choices import MAX_LORAS, MAX_WEIGHT
 
@@ -66,7 +68,10 @@ def _chosen(name: str, about: Mapping[str, Any] | None) -> None:
     with words:
         if about is None:
             st.caption(":orange[The farm has it no more.]")
-        elif about["triggers"]:
+            return
+        if about["picture"]:
+            st.html(f'<img class="lora" src="{escape(lora_url(name, about["picture"]))}" alt="" loading="lazy">')
+        if about["triggers"]:
             with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
                 st.caption("Called up by", width="content")
                 for word in about["triggers"]:

@@ -28,6 +28,7 @@ from . import (
     joining,
     listing,
     logs,
+    loras,
     metrics,
     nodes,
     notices,
@@ -116,7 +117,7 @@ def create_app(settings: Settings, nudge: Callable[[], None] = lambda: None) -> 
     app.add_middleware(StoreDoor, settings=settings)
     app.add_middleware(PagesDoor, url=settings.dashboard_url)
     of_jobs = (bulk, listing, jobs, films, thumbnails, events, growing, logs, quality)
-    routers = (*of_jobs, catalog, presets, nodes, pushing, notices, users, disk, metrics)
+    routers = (*of_jobs, catalog, loras, presets, nodes, pushing, notices, users, disk, metrics)
     for router in [module.router for module in routers]:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(bearer), Depends(authorize)])
     app.include_router(status.router, prefix="/api/v1")

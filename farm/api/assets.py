@@ -42,7 +42,7 @@ class Shelf:
         """
         if asset not in self.assets():
             raise NotFoundError(f"the head does not have that {asset.kind} {asset.name} any more.")
-        given = pieces_of(asset)
+        given = pieces_of(asset, self._settings.model)
         with self._lock:
             self._paths |= {
                 file.sha256: path for one in given for file, path in zip(one.piece.files, one.paths, strict=True)

@@ -1,7 +1,6 @@
 """Routes that say what there is: plans, presets, orders, exporters, plug-ins, models, nodes."""
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -17,8 +16,6 @@ from model.choices import CACHES, CENTRED, Fit, FitKind
 from model.families import FAMILIES, describe
 from model.family import FamilyInfo
 from model.footage.buckets import crop_for
-from model.loras.about import about_lora
-from model.loras.library import available
 from model.plan import Given, Plan, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS
 from model.plan.orders import AUTO, ORDERS, brought_orders
@@ -28,8 +25,6 @@ from .catalog_views import (
     CacheView,
     ExporterList,
     ExporterView,
-    LoraList,
-    LoraView,
     ModelList,
     ModelView,
     OrderList,
@@ -38,7 +33,7 @@ from .catalog_views import (
     PluginView,
     PostProcessorView,
 )
-from .context import Farm
+from .context import Farm, FarmContext
 from .plan_views import PlanPreview
 
 router = APIRouter(tags=["catalog"])
@@ -68,7 +63,7 @@ def preview_plan(
     extend: Annotated[Literal["end", "start"] | None, Query(description="Side of a video that is given")] = None,
 ) -> PlanPreview:
     """True length, bucket, sections and the bound of the speed-up, before anything is queued."""
-    info = describe(model_type)
+    info = describe(model_type, farm.settings.model)
     if math.isfinite(seconds) and seconds > info.max_seconds:
         raise InputError(f"length {seconds:g} s: {info.name} makes at most {info.max_seconds:g} seconds.")
     given = Given(
@@ -110,7 +105,7 @@ def preview_plan(
 @router.get("/orders", summary="List orders")
 def list_orders(farm: Farm) -> OrderList:
     """Orders in which the sections of a video can be rendered."""
-    trained = {name: info.orders for name, info in _families() if isinstance(info, FamilyInfo)}
+    trained = {name: info.orders for name, info in _families(farm) if isinstance(info, FamilyInfo)}
     orders = [(order.name, order.summary) for order in ORDERS.values()]
     known = farm.plugins.orders
     orders += [(order.name, order.summary) for order in brought_orders() if order.name in known]
@@ -158,39 +153,20 @@ def reload_plugins(farm: Farm) -> PluginList:
 
 
 @router.get("/models", summary="List model families")
-def list_models() -> ModelList:
+def list_models(farm: Farm) -> ModelList:
     return ModelList(
         models=[
             ModelView.of(info) if isinstance(info, FamilyInfo) else ModelView(name=name, error=str(info))
-            for name, info in _families()
+            for name, info in _families(farm)
         ]
     )
 
 
-@router.get("/loras", summary="List LoRAs")
-def list_loras() -> LoraList:
-    """Files in the farm's ``loras`` folder, by the name that a request uses."""
-    found = (_lora(name, file) for name, file in available().items())
-    return LoraList(loras=[lora for lora in found if lora is not None])
-
-
-def _lora(name: str, file: Path) -> LoraView | None:
-    """None for one that was removed a moment ago."""
-    size = 0
-    try:
-        size = file.stat().st_size
-        return LoraView(name=name, bytes=size, **vars(about_lora(file)))
-    except FileNotFoundError:
-        return None
-    except (FarmError, OSError) as error:
-        return LoraView(name=name, bytes=size, error=str(error))
-
-
-def _families() -> list[tuple[str, FamilyInfo | FarmError]]:
+def _families(farm: FarmContext) -> list[tuple[str, FamilyInfo | FarmError]]:
     found: list[tuple[str, FamilyInfo | FarmError]] = []
     for name in FAMILIES:
         try:
-            found.append((name, describe(name)))
+            found.append((name, describe(name, farm.settings.model)))
         except FarmError as error:
             found.append((name, error))
     return found

@@ -1,4 +1,4 @@
-"""What there is, as the API shows it: orders, exporters, plug-ins, models, LoRAs."""
+"""What there is, as the API shows it: orders, exporters, plug-ins, models."""
 
 from typing import Any, Self
 
@@ -140,18 +140,3 @@ class ModelView(BaseModel):
 
 class ModelList(BaseModel):
     models: list[ModelView]
-
-
-class LoraView(BaseModel):
-    """A LoRA file that requests can name. ``title`` and ``triggers``, words for prompts, are what the file tells of
-    itself; ``error``: why it can't be used."""
-
-    name: str
-    bytes: int
-    title: str = ""
-    triggers: tuple[str, ...] = ()
-    error: str = ""
-
-
-class LoraList(BaseModel):
-    loras: list[LoraView]

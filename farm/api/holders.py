@@ -17,6 +17,7 @@ from farm.scheduling.reasons import too_large
 from farm.scheduling.records import Needs, SeatView
 from farm.store.jobs import JobStore
 from model.families import checkpoint
+from model.settings import ModelSettings
 
 
 class HolderView(BaseModel):
@@ -43,15 +44,18 @@ class AssetList(BaseModel):
     assets: list[AssetView]
 
 
-def asset_views(store: JobStore, mine: Assets) -> list[AssetView]:
-    """All that the head or a node has; ``mine``: what the head has."""
+def asset_views(store: JobStore, mine: Assets, settings: ModelSettings) -> list[AssetView]:
+    """All that the head or a node has; ``mine``: what the head has, whose settings these are."""
     nodes = [node for node in store.nodes() if node.facts.state is NodeState.UP]
     seats: dict[str, list[SeatView]] = defaultdict(list)
     for replica in store.replicas():
         seats[replica.host] += _seat(replica)
     names = {(asset.kind, asset.name) for asset in mine}
     others = {asset for node in nodes for asset in node.facts.report.assets or () if asset[:2] not in names}
-    return [_view(asset, asset in mine, nodes, seats) for asset in sorted(mine | others)]
+    return [
+        _view(asset, _needs(asset, settings) if asset in mine else None, nodes, seats)
+        for asset in sorted(mine | others)
+    ]
 
 
 def _seat(replica: Replica) -> list[SeatView]:
@@ -60,21 +64,25 @@ def _seat(replica: Replica) -> list[SeatView]:
     return []
 
 
-def _view(asset: Asset, on_head: bool, nodes: Iterable[Node], seats: Mapping[str, Sequence[SeatView]]) -> AssetView:
-    needs = _needs(asset) if on_head else Needs()
+def _view(
+    asset: Asset, needs: Needs | None, nodes: Iterable[Node], seats: Mapping[str, Sequence[SeatView]]
+) -> AssetView:
+    """``needs``: None where the head does not have it."""
     holders = []
     for node in nodes:
-        why = _why_not(asset, node, seats.get(node.host, ()), needs)
+        why = _why_not(asset, node, seats.get(node.host, ()), needs or Needs())
         holders.append(HolderView(host=node.host, takes=not why, why=why))
-    return AssetView(kind=asset.kind.value, name=asset.name, digest=asset.digest, on_head=on_head, nodes=holders)
+    return AssetView(
+        kind=asset.kind.value, name=asset.name, digest=asset.digest, on_head=needs is not None, nodes=holders
+    )
 
 
-def _needs(asset: Asset) -> Needs:
+def _needs(asset: Asset, settings: ModelSettings) -> Needs:
     """What it takes of a device, as far as that is known."""
     if asset.kind is not AssetKind.MODEL:
         return Needs()
     try:
-        needed = needs_of(checkpoint(asset.name))
+        needed = needs_of(checkpoint(asset.name, settings))
     except FarmError:
         return Needs()
     return Needs(asset.name, needed["card"], host=needed["host"])

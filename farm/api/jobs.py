@@ -13,7 +13,7 @@ from farm.jobs.records import Job, JobState
 from model.footage.media import Media
 
 from .authority import Asking, owned
-from .context import Farm
+from .context import Farm, FarmContext
 from .detail_views import ArtifactView, AttemptView, JobCheck, JobDetail, TakeView, TaskView
 from .filenames import filename_of
 from .job_forms import ExportForm, TakeForm
@@ -128,7 +128,7 @@ def get_job(farm: Farm, job_id: JobId) -> JobDetail:
         tasks=[TaskView.of(task, why.get(task.name, "")) for task in tasks],
         attempts=[AttemptView.of(attempt, place(attempt.replica)) for attempt in attempts],
         artifacts=[ArtifactView.of(job, artifact) for artifact in artifacts.values()],
-        plan=_plan(job),
+        plan=_plan(farm, job),
         rendered=rendered_sections(farm, attempts, artifacts),
         takes=[JobView.of(take) for take in family if take.parent == job_id],
         tree=[TakeView.model_validate(take) for take in family],
@@ -201,12 +201,12 @@ def get_preview(farm: Farm, job_id: JobId, section: Section) -> Response:
     )
 
 
-def _plan(job: Job) -> PlanView | None:
+def _plan(farm: FarmContext, job: Job) -> PlanView | None:
     """From its row; made anew for a job that an early version queued, if its model is at hand."""
     if job.plan:
         return PlanView.model_validate(job.plan)
     try:
-        return PlanView.of(plan_for(job.request))
+        return PlanView.of(plan_for(job.request, settings=farm.settings.model))
     except FarmError:
         return None
 

@@ -119,7 +119,11 @@ def set_default(farm: Farm, caller: Asking, model: Model, form: DefaultForm) -> 
     with one_change(farm.settings.presets_dir):
         catalog = farm.plugins.reload_presets()
         chosen = catalog.get(form.preset).name if form.preset else DEFAULT
-        write_default(farm.settings.default_presets_path, describe(model).name, None if chosen == DEFAULT else chosen)
+        write_default(
+            farm.settings.default_presets_path,
+            describe(model, farm.settings.model).name,
+            None if chosen == DEFAULT else chosen,
+        )
     return list_presets(farm, caller)
 
 

@@ -106,7 +106,7 @@ class GivenForm(BaseModel):
 @router.get("/assets", summary="List what nodes have")
 def list_assets(farm: Farm, shelf: OnShelf) -> AssetList:
     """Weights, LoRAs and plug-ins by content: which node can take jobs with them, and why another can't."""
-    return AssetList(assets=asset_views(farm.store, shelf.assets()))
+    return AssetList(assets=asset_views(farm.store, shelf.assets(), farm.settings.model))
 
 
 @router.get("/assets/pushes", summary="List what nodes fetch")

@@ -76,7 +76,7 @@ def expect(farm: FarmContext, asset: Asset, pieces: Sequence[Piece]) -> set[str]
         return coming / file.sha256, part_of(arrivals(farm.settings), upload_of(asset, file))
 
     with _noted(farm, asset, pieces):
-        missing = _missing(asset, pieces)
+        missing = _missing(farm, asset, pieces)
         require_room(farm.settings, still_to_come(missing, places), ROOM)
     return {file.sha256 for piece in missing for file in piece.files if not (coming / file.sha256).exists()}
 
@@ -91,10 +91,10 @@ def receive(farm: FarmContext, shelf: Shelf, asset: Asset, pieces: Sequence[Piec
     _require_waited_for(farm, asset)
     coming, size = coming_folder(farm.settings, asset), sum(piece.size for piece in pieces)
     with _noted(farm, asset, pieces):
-        for piece in _missing(asset, pieces):
+        for piece in _missing(farm, asset, pieces):
             if not all((coming / file.sha256).exists() for file in piece.files):
                 raise StorageError(f"not all of {asset.name} has come; push it again.")
-            settle(piece, coming)
+            settle(farm.settings, piece, coming)
         if asset not in shelf.assets():
             raise StorageError(f"what came of {asset.name} is not what the node said that it has.")
     farm.store.note_push(Push(head_host(), asset, PushState.DONE, size, size))
@@ -107,10 +107,10 @@ def _require_waited_for(farm: FarmContext, asset: Asset) -> None:
         raise ConflictError(f"nobody waits here for {asset.kind} {asset.name} as it is there.")
 
 
-def _missing(asset: Asset, pieces: Sequence[Piece]) -> list[Piece]:
+def _missing(farm: FarmContext, asset: Asset, pieces: Sequence[Piece]) -> list[Piece]:
     """Those that are not here."""
     family = asset.name if asset.kind is AssetKind.MODEL else ""
-    return [piece for piece in pieces if lacks(family, piece)]
+    return [piece for piece in pieces if lacks(family, piece, farm.settings.model)]
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from .job_forms import ExportForm, TakeForm
 def check_job(farm: FarmContext, fields: Mapping[str, Any], media: Media) -> Accepted:
     """Check a job as ``submit_job`` does, and store nothing; InputError when the fields or a file can't be used."""
     farm.plugins.reload_presets()
-    return accept(fields, media, plugins=farm.plugins, look=partial(capacity_of, farm.store))
+    look = partial(capacity_of, farm.store)
+    return accept(fields, media, plugins=farm.plugins, look=look, settings=farm.settings)
 
 
 def submit_job(
@@ -55,6 +56,7 @@ def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accep
         sections=take.sections,
         first=take.from_section,
         plugins=farm.plugins,
+        settings=farm.settings,
     )
     return _queue(farm, found)
 
@@ -62,7 +64,7 @@ def submit_take(farm: FarmContext, job: Job, take: TakeForm) -> tuple[Job, Accep
 def submit_promotion(farm: FarmContext, job: Job) -> tuple[Job, Accepted | AcceptedFilm]:
     """Queue a draft in full; ConflictError when ``job`` is none."""
     farm.plugins.reload_presets()
-    return _queue(farm, accept_promotion(farm.store, farm.artifacts, job, farm.plugins))
+    return _queue(farm, accept_promotion(farm.store, farm.artifacts, job, farm.plugins, farm.settings))
 
 
 def submit_exports(farm: FarmContext, job: Job, form: ExportForm) -> tuple[Job, Accepted | AcceptedFilm]:
@@ -72,7 +74,8 @@ def submit_exports(farm: FarmContext, job: Job, form: ExportForm) -> tuple[Job, 
         InputError: there is no such exporter, or an option can't be used.
         ConflictError: the job is not rendered, or its latents are gone.
     """
-    return _queue(farm, accept_exports(farm.store, farm.artifacts, job, form.exports, farm.plugins, form.audio))
+    found = accept_exports(farm.store, farm.artifacts, job, form.exports, farm.plugins, form.audio, farm.settings)
+    return _queue(farm, found)
 
 
 def check_film(
@@ -81,7 +84,7 @@ def check_film(
     """Check a film as ``submit_film`` does, and store nothing; InputError names the shot that can't be made."""
     farm.plugins.reload_presets()
     look = partial(capacity_of, farm.store)
-    return accept_film(storyboard, pictures, audio, plugins=farm.plugins, look=look)
+    return accept_film(storyboard, pictures, audio, plugins=farm.plugins, look=look, settings=farm.settings)
 
 
 def submit_film(farm: FarmContext, film: AcceptedFilm, idempotency_key: str | None = None) -> Job:

@@ -78,8 +78,16 @@ class _Given:
 
 @lru_cache(maxsize=SHARED)
 def _of_given(given: _Given) -> bytes:
-    """It is decoded in a process of its own."""
-    return _small(open_image_apart(given.artifacts.read(given.key, given.sha256), side=SIDE)[1])
+    return small_picture(given.artifacts.read(given.key, given.sha256))
+
+
+def small_picture(data: bytes) -> bytes:
+    """A JPEG of at most ``SIDE`` pixels a side, of a stranger's picture, which is decoded in a process of its own.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    return _small(open_image_apart(data, side=SIDE)[1])
 
 
 def _small(picture: Image.Image) -> bytes:

@@ -9,6 +9,7 @@ import typer
 from farm.cli import output
 from farm.cli.farms import AsJson, Here, Token, Url, connect, described, is_typed
 from farm.errors import FarmError, InputError
+from farm.settings import Settings
 from farm.units import size
 
 if TYPE_CHECKING:
@@ -100,12 +101,13 @@ def loras(
             return
     from model.families import checkpoint
     from model.loras.about import about_lora
-    from model.loras.library import available, loras_folder
+    from model.loras.library import available
     from model.loras.pairs import pairs_of, shapes_of, text_names
 
-    shapes = shapes_of(checkpoint(family).parts["transformer"].files) if family else {}
+    settings = Settings.from_environment().model
+    shapes = shapes_of(checkpoint(family, settings).parts["transformer"].files) if family else {}
     rows: list[dict[str, Any]] = []
-    for name, file in available().items():
+    for name, file in available(settings).items():
         row: dict[str, Any] = {"name": name, "bytes": file.stat().st_size, "path": str(file), "triggers": []}
         with suppress(FarmError):  # of one that can't be used at all, which --model says
             row["triggers"] = list(about_lora(file).triggers)
@@ -116,7 +118,7 @@ def loras(
             except FarmError as error:
                 row |= {"fits": False, "rank": None, "error": str(error)}
         rows.append(row)
-    _print_loras(rows, str(loras_folder()), family, as_json)
+    _print_loras(rows, " or ".join(map(str, settings.lora_folders)), family, as_json)
 
 
 def _print_loras(rows: list[dict[str, Any]], folder: str, family: str | None, as_json: bool) -> None:
@@ -164,15 +166,17 @@ def _row(family: str) -> dict[str, Any]:
     from model.families import FAMILIES, BundledFamily, describe
     from model.located import locate
 
+    settings = Settings.from_environment().model
     row: dict[str, Any] = {"name": family, "ready": True, "error": "", "parts": []}
     try:
         found = FAMILIES[family]
         if isinstance(found, BundledFamily):
-            size = sum(file.stat().st_size for file in found.path.rglob("*") if file.is_file())
-            row["parts"] = [_part("all", str(found.path), str(found.path), size, "Apache-2.0")]
+            folder = found.path(settings)
+            size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            row["parts"] = [_part("all", str(folder), str(folder), size, "Apache-2.0")]
         else:
-            row["parts"] = [_located(part) for part in locate(family).values()]
-        info = describe(family)
+            row["parts"] = [_located(part) for part in locate(family, settings).values()]
+        info = describe(family, settings)
         row |= {"title": info.title, "layout": str(info.layout), "orders": info.orders}
         row["checkpoint_sha256"] = info.checkpoint_sha256
     except FarmError as error:
@@ -212,10 +216,11 @@ def _pull(name: str, check: bool, as_json: bool) -> None:
 
     if isinstance(FAMILIES[name], BundledFamily):
         raise InputError(f"{name} comes with the farm; there is nothing to pull.")
-    wants = wanted((part.name, part.source) for part in locate(name).values())
+    settings = Settings.from_environment().model
+    wants = wanted((part.name, part.source) for part in locate(name, settings).values())
     with Progress() as progress:
         fetched = pull(wants, progress.report, check=check)
-    info = describe(name)
+    info = describe(name, settings)
     if as_json:
         output.print_json(
             {"name": name, "checkpoint_sha256": info.checkpoint_sha256, "pulled": [vars(f) for f in fetched]}

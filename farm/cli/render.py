@@ -56,7 +56,9 @@ def render(
     manager = get_manager(settings)
     fields = options.request_fields(given, start=start.fields) | seconds
     same = RenderRequest.model_fields["seed"].default  # each time, so that what was begun is found again
-    accepted = accept(fields, files, plugins=manager, look=lambda family: this_machine(replicas), seed=same)
+    accepted = accept(
+        fields, files, plugins=manager, look=lambda family: this_machine(replicas), seed=same, settings=settings
+    )
     request, plan = accepted.request, accepted.plan
     targets = output_files(
         out or Path(f"{(given['image'] or given['extend'] or Path('farm')).stem}.video"),

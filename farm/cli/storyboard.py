@@ -92,6 +92,7 @@ def _accepted(found: "StoryboardFile", settings: "Settings", replicas: int | Non
         found.pictures,
         found.audio,
         plugins=get_manager(settings),
+        settings=settings,
         look=lambda family: this_machine(replicas),
     )
 

@@ -111,13 +111,14 @@ def puppet(
 
 def _train(recipe: "Recipe", given: Mapping[str, Any]) -> None:
     """Prepare and train, or only prepare, and say what comes of it."""
+    from farm.settings import Settings
     from model.training.loop import train
     from model.training.prepare import prepare
 
     console = output.console()
-    device = _set_up(given)
+    device, settings = _set_up(given), Settings.from_environment().model
     with _progress(console) as report:
-        prepared = prepare(recipe, device, given["cache"], report)
+        prepared = prepare(recipe, device, given["cache"], report, settings)
     sections = output.count(len(prepared.examples), "section")
     console.print(f"{output.count(len(prepared.clips), 'clip')}, {sections}; memory: {prepared.plan}", markup=False)
     if given["check"]:

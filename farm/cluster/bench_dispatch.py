@@ -7,7 +7,7 @@ All times come from the attempts' rows; see ``spans``.
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,7 +104,7 @@ def bench_dispatch(
         InputError, StorageError: as ``scratch_database``.
     """
     with scratch_database(home, server) as url:
-        settings = SleepingSettings(home, url, (home / "artifacts").as_uri(), sleeps=sleeps)
+        settings = replace(SleepingSettings.for_home(home), database_url=url, sleeps=sleeps)
         settings.ensure_home()
         store = JobStore(url)
         try:

@@ -7,7 +7,7 @@ as long as its speed makes of it. A video is rendered before, from which the far
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,8 @@ def bench_mixed(
         InputError, StorageError: as ``scratch_database``.
     """
     with scratch_database(home, server) as url:
-        settings = SleepingSettings(home, url, (home / "artifacts").as_uri(), sleeps=sleeps, speeds=tuple(speeds))
+        own = SleepingSettings.for_home(home)
+        settings = replace(own, database_url=url, sleeps=sleeps, speeds=tuple(speeds))
         settings.ensure_home()
         store = JobStore(url)
         try:

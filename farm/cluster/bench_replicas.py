@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,7 +105,7 @@ def bench_replicas(
     found: list[ReplicasFigures] = []
     for count in (FEW, replicas):
         with scratch_folder() as folder, scratch_database(folder, server) as url:
-            settings = Settings(folder, url, (folder / "artifacts").as_uri())
+            settings = replace(Settings.for_home(folder), database_url=url)
             settings.ensure_home()
             found.append(asyncio.run(_Subject(settings, count, changes, seconds, on_phase).measure()))
     few, many = found

@@ -103,10 +103,10 @@ def look_around(settings: Settings) -> NodeReport:
     faults: dict[str, str] = {}
     for family in list(FAMILIES):
         try:
-            found.add(model_asset(family, describe(family).checkpoint_sha256))
+            found.add(model_asset(family, describe(family, settings.model).checkpoint_sha256))
         except (FarmError, OSError) as error:
             faults[family] = str(error)
-    return NodeReport(frozenset(found) | _loras() | plugins, faults, total_memory(), _speed(settings))
+    return NodeReport(frozenset(found) | _loras(settings) | plugins, faults, total_memory(), _speed(settings))
 
 
 def _speed(settings: Settings) -> float:
@@ -115,11 +115,11 @@ def _speed(settings: Settings) -> float:
     return 0.0
 
 
-def _loras() -> Assets:
+def _loras(settings: Settings) -> Assets:
     from model.loras.library import available, digest
 
     found = set()
-    for name, file in available().items():
+    for name, file in available(settings.model).items():
         with suppress(OSError):  # it is being changed
             found.add(lora_asset(name, digest(file)))
     return frozenset(found)

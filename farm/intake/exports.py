@@ -13,6 +13,7 @@ from farm.jobs.names import in_film, latents_name, section_name, take_of
 from farm.jobs.order import JobOrder
 from farm.jobs.records import Job, TaskKind, TaskState
 from farm.jobs.submission import Submission
+from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.families import describe
@@ -34,6 +35,7 @@ def accept_exports(
     exports: Sequence[Any],
     plugins: PluginManager | None = None,
     audio: bytes | None = None,
+    settings: Settings | None = None,
 ) -> AcceptedTake:
     """Check other exports of ``job``, whatever became of its own: nothing is rendered, at most decoded again.
 
@@ -41,7 +43,7 @@ def accept_exports(
         store, artifacts: where the job is; its sections must be finished, and their latents there.
         job: what is exported.
         exports: in the forms that users send, such as ``webm:crf=30``; what one does not say is as in the job's first.
-        plugins: see ``accept``.
+        plugins, settings: see ``accept``.
         audio: a sound track in place of the job's own, whose settings count no more then.
 
     Raises:
@@ -68,15 +70,14 @@ def accept_exports(
         track = artifacts.read(files[AUDIO].key)
     check_audio(wanted, track)
     notes = tuple(sound_notes(wanted, exporters))
-    shots = []
+    shots, model = [], settings.model if settings else None
     for number, shot in enumerate(job.parts):
         request = shot.stored.request
         names = {name: in_film(name, number, shot.first) for name in request.files}
         media = Media.from_files({name: artifacts.read(files[known].key) for name, known in names.items()})
         media = media if number else replace(media, audio=track)
-        accepted = Accepted(
-            request, order, plan_for(request), describe(request.model_type), exporters, processors, notes=notes
-        )
+        plan, family = plan_for(request, settings=model), describe(request.model_type, model)
+        accepted = Accepted(request, order, plan, family, exporters, processors, notes=notes, settings=model)
         shots.append(AcceptedShot(shot.name, accepted, media, shot.fade))
     take = Take(job.id, tuple(range(sum(len(shot.accepted.plan.sections) for shot in shots))), keys)
     if job.shots:

@@ -7,6 +7,10 @@ from farm.errors import InputError
 from farm.jobs.request import RenderRequest
 from model.cache_kinds import short_cache
 from model.family import FamilyInfo
+from model.plan.orders import AUTO
+
+CONTEXT = ("layout", "compression")
+"""Names by which people ask for a context: both are the model's own, and no fields of a request."""
 
 
 def of_family(
@@ -51,6 +55,29 @@ def check_family(request: RenderRequest, family: FamilyInfo) -> None:
         default = RenderRequest.model_fields[name].default
         if getattr(request, name) != default:
             raise InputError(f"{name} is {getattr(request, name)}, which means nothing to {model}; leave it out.")
+
+
+def check_context(asked: Mapping[str, Any], family: FamilyInfo) -> None:
+    """Refuse another context than the family's: how densely a section sees the others belongs to the weights.
+
+    Args:
+        asked: of the fields ``CONTEXT``, those that were given.
+        family: of the request.
+
+    Raises:
+        InputError: one is neither ``auto`` nor the family's own layout.
+    """
+    for name, value in asked.items():
+        if str(value).strip() not in (AUTO, str(family.layout)):
+            instead = (
+                ""
+                if "tail" in family.without
+                else " What becomes of frames beyond it, tail says; `farm train pack` makes models with another layout."
+            )
+            raise InputError(
+                f"{name} is {value!r}; model {family.name!r} was trained with the layout {family.layout} alone, for "
+                f"videos of any length, so leave it out.{instead}"
+            )
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from farm.jobs.order import JobOrder
 from farm.jobs.plan_facts import film_facts
 from farm.jobs.records import Job
 from farm.jobs.request import RenderRequest
+from farm.settings import Settings
 from model.footage.buckets import Bucket
 from model.footage.media import AUDIO, Media
 from plugins.manager import PluginManager, get_manager
@@ -61,6 +62,7 @@ def accept_film(
     *,
     plugins: PluginManager | None = None,
     look: Look = alone,
+    settings: Settings | None = None,
 ) -> AcceptedFilm:
     """Check everything about a film that can be checked before it exists.
 
@@ -68,7 +70,7 @@ def accept_film(
         storyboard: what is wanted.
         pictures: the files that it names.
         audio: a sound track for all of it.
-        plugins, look: see ``accept``.
+        plugins, look, settings: see ``accept``.
 
     Raises:
         InputError: a shot can't be made, or not in one film with the others; says which.
@@ -82,7 +84,8 @@ def accept_film(
         track = audio if not number else None
         try:
             media = replace(scene.media(pictures), audio=track)
-            accepted = accept(_fields(storyboard, scene, track is None), media, plugins=plugins, look=look, seed=SEED)
+            fields = _fields(storyboard, scene, track is None)
+            accepted = accept(fields, media, plugins=plugins, look=look, seed=SEED, settings=settings)
         except InputError as error:
             raise InputError(f"shot {scene.name}: {error}") from None
         if accepted.job_order.full is not None:

@@ -14,6 +14,7 @@ from model.loras.pairs import text_names
 from model.plan import Plan
 from model.plan.anchors import END_IMAGE, SOURCE_VIDEO, START_IMAGE
 from model.plan.prompts import goes_on
+from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from plugins.manager import OfferedExporter
@@ -23,9 +24,15 @@ MOST_CUT = 0.5
 _TITLES = {START_IMAGE: "start image", END_IMAGE: "end image", SOURCE_VIDEO: "given video"}
 
 
-def notes_on(request: RenderRequest, plan: Plan, family: FamilyInfo, facts: Mapping[str, FileFacts]) -> tuple[str, ...]:
-    """Notes on a checked request and its files, a sentence each."""
-    found = [*prompt_notes(request.prompt, plan), *lora_notes(request)]
+def notes_on(
+    request: RenderRequest,
+    plan: Plan,
+    family: FamilyInfo,
+    facts: Mapping[str, FileFacts],
+    settings: ModelSettings,
+) -> tuple[str, ...]:
+    """Notes on a checked request and its files, a sentence each. ``settings``: of this machine, which has its LoRAs."""
+    found = [*prompt_notes(request.prompt, plan), *lora_notes(request, settings)]
     if plan.order not in family.orders:
         found.append(f"model {family.name!r} was not trained for the order {plan.order!r}: an experiment.")
     start = facts.get(START_IMAGE)
@@ -56,9 +63,9 @@ def sound_notes(exports: Sequence[Export], exporters: "Sequence[OfferedExporter]
     ]
 
 
-def lora_notes(request: RenderRequest) -> list[str]:
+def lora_notes(request: RenderRequest, settings: ModelSettings) -> list[str]:
     """On what of LoRAs is left out."""
-    files = {lora.name: locate(lora) for lora in request.loras}
+    files = {lora.name: locate(lora, settings) for lora in request.loras}
     return [
         f"LoRA {name!r}: its part for the text encoder is left out; what changes the video model is used."
         for name, file in files.items()

@@ -14,6 +14,7 @@ from model.family import FamilyInfo
 from model.plan import Layout, Plan, find_order
 from model.plan.listed import list_order
 from model.plan.orders import AUTO, FANOUT, Link, is_own
+from model.settings import ModelSettings
 
 from .planning import plan_for
 
@@ -67,8 +68,9 @@ def is_auto(order: object) -> bool:
     return isinstance(order, str) and order.strip().lower() == AUTO
 
 
-def written_out(request: RenderRequest) -> RenderRequest:
+def written_out(request: RenderRequest, settings: ModelSettings | None = None) -> RenderRequest:
     """The request with the links of a plug-in's order in it: from then on nobody needs the plug-in to plan it.
+    ``settings``: as of ``plan_for``.
 
     Raises:
         InputError: the plug-in has no links, or wrong ones, for the sections of this video.
@@ -82,11 +84,17 @@ def written_out(request: RenderRequest) -> RenderRequest:
         asked[count] = order.links(count)
         return asked[count]
 
-    plan_for(request, order=replace(order, links=links))
+    plan_for(request, order=replace(order, links=links), settings=settings)
     return request.model_copy(update={"order": list_order(order.name, asked)})
 
 
-def chosen_order(request: RenderRequest, family: FamilyInfo, capacity: Capacity, left: float | None = None) -> Chosen:
+def chosen_order(
+    request: RenderRequest,
+    family: FamilyInfo,
+    capacity: Capacity,
+    left: float | None = None,
+    settings: ModelSettings | None = None,
+) -> Chosen:
     """Choose for a request.
 
     Args:
@@ -94,13 +102,14 @@ def chosen_order(request: RenderRequest, family: FamilyInfo, capacity: Capacity,
         family: its model's.
         capacity: what it is rendered on.
         left: seconds until its deadline, if it has one.
+        settings: of this machine, as of ``plan_for``.
 
     Raises:
         InputError: see ``choose_plan``.
     """
 
     def planned(order: str) -> Plan:
-        return plan_for(request.model_copy(update={"order": order}))
+        return plan_for(request.model_copy(update={"order": order}), settings=settings)
 
     seconds = section_units(request, family, family.layout) * (capacity.rate or 1.0)
     return choose_plan(planned, family, capacity, seconds, left)[1]

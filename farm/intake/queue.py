@@ -66,7 +66,7 @@ def queue_job(
             plan=plan_facts(accepted.plan),
             parent=take.parent if take else "",
             kept=take.kept if take else (),
-            needs=needs_of(checkpoint(accepted.family.name)),
+            needs=needs_of(checkpoint(accepted.family.name, accepted.settings)),
             assets=assets_for(accepted),
         )
     return _queued(store, artifacts, job, folder, kept)
@@ -116,7 +116,7 @@ def queue_film(
             plan=plan,
             parent=take.parent if take else "",
             kept=take.kept if take else (),
-            needs=needs_of(checkpoint(first_shot.family.name)),
+            needs=needs_of(checkpoint(first_shot.family.name, first_shot.settings)),
             assets=frozenset().union(*(assets_for(each.accepted) for each in film.shots)),
             shots=shots,
             storyboard=film.storyboard,

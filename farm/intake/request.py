@@ -27,12 +27,13 @@ from model.loras.pairs import shapes_of
 from model.plan import Plan
 from model.plan.anchors import SOURCE_VIDEO
 from model.plan.orders import AUTO, order_text
+from model.settings import ModelSettings
 from plugins.manager import OfferedExporter, OfferedPostProcessor, PluginManager, get_manager
 from plugins.presets import merge_preset
 
 from . import studio
 from .drafts import as_draft, draft_note
-from .families import check_family, of_family
+from .families import CONTEXT, check_context, check_family, of_family
 from .files import check_audio, check_files, file_fields
 from .notes import notes_on, sound_notes
 from .orders import Look, alone, chosen_order, is_auto, seconds_left, written_out
@@ -45,7 +46,7 @@ class Accepted:
 
     ``exporters``: what writes its files, one for each export; ``post_processors``: that their frames pass; ``facts``:
     what the files are that it came with, by the names of their artifacts; ``notes``: what its owner should know before
-    it is rendered, a sentence each.
+    it is rendered, a sentence each; ``settings``: of the machine on which it was checked, None: its environment's.
     """
 
     request: RenderRequest
@@ -56,6 +57,7 @@ class Accepted:
     post_processors: tuple[OfferedPostProcessor, ...] = ()
     facts: Mapping[str, FileFacts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: ModelSettings | None = None
 
     @property
     def submission(self) -> Submission:
@@ -70,11 +72,13 @@ def accept(
     plugins: PluginManager | None = None,
     look: Look = alone,
     seed: int | None = None,
+    settings: Settings | None = None,
 ) -> Accepted:
     """Check everything about a job that can be checked before it exists; its files are opened as a replica will.
 
     A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
-    that is -1 or nowhere named is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
+    that is -1 or nowhere named is drawn at random, and the cache ``auto`` becomes the one that the family recommends. The
+    layout, or compression, may be named as ``auto`` or as the family's own, which it is in any case.
 
     Args:
         fields: fields of Submission as the user gave them, or settings of FramePack-Studio; hashes may be left out,
@@ -83,14 +87,16 @@ def accept(
         plugins: where presets and exporters come from; default: the plug-ins of this home.
         look: finds out what there is to render on, for the order ``auto``.
         seed: of a job for which none is named, in place of a drawn one.
+        settings: of this machine, which has the model and its LoRAs; default: those of its environment.
 
     Raises:
         InputError: one line that names the field, what was expected and what was given.
         ProcessLostError: the process that opens the files was killed; it can be tried again.
     """
-    plugins = plugins or get_manager()
+    plugins, settings = plugins or get_manager(), settings or Settings.from_environment()
     media = Media.of(media)
     given = {studio.ALIASES.get(name, name): value for name, value in fields.items() if value is not None}
+    context = {name: given.pop(name) for name in CONTEXT if name in given}
     notes: list[str] = []
     if studio.is_studio(given):
         given, notes = _of_studio(given)
@@ -100,10 +106,10 @@ def accept(
     chosen = _text({"preset": plugins.presets.default_for(_text(given, "model_type")), **given}, "preset")
     preset = plugins.presets.get(chosen)
     values = merge_preset(preset, given)
-    family = describe(_text(values, "model_type"))
+    family = describe(_text(values, "model_type"), settings.model)
     built_in = plugins.presets.sources.get(preset.name) == "built-in"
     values = of_family(values, given, family.defaults, family.without, built_in)
-    values = told_apart(without_tags(values))
+    values = told_apart(without_tags(values), settings.model)
     values |= file_fields(given, media)
     values["model_type"] = family.name
     asked = _text({"order": family.default_order, **values}, "order")
@@ -117,13 +123,14 @@ def accept(
     submission = _validated(values)
     request, order = submission.request, submission.job_order
     exports, exporters, processors = check_exports(order.exports, plugins)
-    names = Settings.from_environment().file_names
-    exports = tuple(each if each.file_name else each.model_copy(update={"file_name": names}) for each in exports)
+    names = {"file_name": settings.file_names}
+    exports = tuple(each if each.file_name else each.model_copy(update=names) for each in exports)
     order = order.model_copy(update={"exports": exports})
     if request.cache == "auto":
         request = request.model_copy(update={"cache": family.cache})
     request = request.model_copy(update={"cache": cache_text(request.cache)})
     check_family(request, family)
+    check_context(context, family)
     if not submission.draft:
         order = order.model_copy(update={"full": None})
     elif order.full is None:
@@ -140,19 +147,20 @@ def accept(
     family.decoding.tiles(1, 1, request.vae_tiling)
     if is_auto(request.order):
         left = seconds_left(order.deadline, datetime.now(UTC))
-        taken = chosen_order(request, family, look(family), left)
+        taken = chosen_order(request, family, look(family), left, settings.model)
         request = request.model_copy(update={"order": taken.order})
         notes.append(taken.why)
-    request = written_out(request)
-    plan = plan_for(request)
+    request = written_out(request, settings.model)
+    plan = plan_for(request, settings=settings.model)
     if request.loras:
-        shapes = shapes_of(checkpoint(family.name).parts["transformer"].files)
-        request = request.model_copy(update={"loras": tuple(resolve(lora, shapes) for lora in request.loras)})
+        shapes = shapes_of(checkpoint(family.name, settings.model).parts["transformer"].files)
+        resolved = tuple(resolve(lora, shapes, settings.model) for lora in request.loras)
+        request = request.model_copy(update={"loras": resolved})
     facts = check_files(request, media, family)
     check_audio(exports, media.audio)
     of_video = request.joins_video and SOURCE_VIDEO in facts and facts[SOURCE_VIDEO].sound
-    told = (*notes, *notes_on(request, plan, family, facts), *sound_notes(exports, exporters, of_video))
-    return Accepted(request, order, plan, family, exporters, processors, facts, told)
+    told = (*notes, *notes_on(request, plan, family, facts, settings.model), *sound_notes(exports, exporters, of_video))
+    return Accepted(request, order, plan, family, exporters, processors, facts, told, settings.model)
 
 
 def check_exports(

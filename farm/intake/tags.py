@@ -6,6 +6,7 @@ from typing import Any
 
 from farm.errors import InputError
 from model.loras.library import available
+from model.settings import ModelSettings
 
 _TAG = re.compile(r"<\s*lora\s*:\s*([^<>]*?)\s*(?::\s*([-+]?\d*\.?\d+)\s*)?>", re.IGNORECASE)
 _MEANT = re.compile(r"<\s*(lora|lyco|lycoris|hypernet)\s*:[^<>]{0,40}", re.IGNORECASE)
@@ -38,11 +39,12 @@ def _refuse_tag(text: str) -> None:
         )
 
 
-def told_apart(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """``fields`` in which a LoRA whose own name ends like a weight, such as ``ratio 16:9``, is named whole."""
+def told_apart(fields: Mapping[str, Any], settings: ModelSettings) -> dict[str, Any]:
+    """``fields`` in which a LoRA whose own name ends like a weight, such as ``ratio 16:9``, is named whole.
+    ``settings``: of this machine, whose LoRAs are meant."""
     loras = fields.get("loras")
     if not isinstance(loras, list | tuple) or not any(isinstance(lora, str) and ":" in lora for lora in loras):
         return dict(fields)
-    known = {name.casefold() for name in available()}
+    known = {name.casefold() for name in available(settings)}
     told = [{"name": lora} if isinstance(lora, str) and lora.casefold() in known else lora for lora in loras]
     return {**fields, "loras": told}

@@ -12,6 +12,7 @@ from farm.jobs.order import MAX_NAME
 from farm.jobs.records import Job, TaskState
 from farm.jobs.request import RANDOM_SEEDS
 from farm.jobs.submission import changed
+from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore
 from farm.store.jobs import JobStore
 from model.footage.media import Media
@@ -68,6 +69,7 @@ def accept_take(
     sections: Collection[int] | None = None,
     first: int | None = None,
     plugins: PluginManager | None = None,
+    settings: Settings | None = None,
 ) -> AcceptedTake:
     """Check another go at ``sections`` and what depends on them, or at all from section ``first`` on.
 
@@ -76,7 +78,7 @@ def accept_take(
         job: the parent; what is kept of it must be finished.
         changes: request fields that differ; a new seed is drawn when there is none. They must leave the plan's shape.
         sections, first: one of them.
-        plugins: see ``accept``.
+        plugins, settings: see ``accept``.
 
     Raises:
         InputError: a section does not exist, nothing is to be rendered, or a change needs a whole new job.
@@ -88,14 +90,14 @@ def accept_take(
         )
     if (sections is None) == (first is None):
         raise InputError("name the sections to render again, or the first of them; one of the two.")
-    before = plan_for(job.request)
+    before = plan_for(job.request, settings=settings.model if settings else None)
     again = from_section(before, first) if first is not None else with_dependants(before, sections or ())
     if not again:
         raise InputError("no section is to be rendered again; name at least one.")
     kept = tuple(section.index for section in before.sections if section.index not in again)
     keys = _keys(store, job, kept)
     media = _media(store, artifacts, job)
-    accepted = accept(_fields(job, changes), media, plugins=plugins)
+    accepted = accept(_fields(job, changes), media, plugins=plugins, settings=settings)
     _require_same_shape(before, accepted.plan)
     for name in SAME:
         if getattr(accepted.request, name) != getattr(job.request, name):
@@ -104,7 +106,11 @@ def accept_take(
 
 
 def accept_promotion(
-    store: JobStore, artifacts: ArtifactStore, job: Job, plugins: PluginManager | None = None
+    store: JobStore,
+    artifacts: ArtifactStore,
+    job: Job,
+    plugins: PluginManager | None = None,
+    settings: Settings | None = None,
 ) -> AcceptedTake:
     """Check a draft's video in full: all as it is but for what the draft has lowered.
 
@@ -117,7 +123,8 @@ def accept_promotion(
         raise ConflictError(f"job {job.id} is no draft: it is rendered in full already.")
     same = {"name": job.name, "seed": job.request.seed, "draft": False}
     media = _media(store, artifacts, job)
-    accepted = accept(_fields(job, {**full.model_dump(), **same}), media, plugins=plugins)
+    fields = _fields(job, {**full.model_dump(), **same})
+    accepted = accept(fields, media, plugins=plugins, settings=settings)
     return AcceptedTake(accepted, media, Take(job.id, ()))
 
 

@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """What `farm join` was asked for. ``cpu_class``: see ``model.device.CPU_CLASS``."""
+    """What `farm join` was asked for. ``cpu_class``: see ``model.kernels.Kernels``."""
 
     head: str
     address: str

@@ -100,7 +100,7 @@ class Fetcher:
 
     def _fetch(self, asset: Asset) -> None:
         family = asset.name if asset.kind is AssetKind.MODEL else ""
-        missing = [piece for piece in self._head.pieces(asset) if lacks(family, piece)]
+        missing = [piece for piece in self._head.pieces(asset) if lacks(family, piece, self._settings.model)]
         coming = coming_folder(self._settings, asset)
         telling = _Telling(self._head, self._host, asset, sum(piece.size for piece in missing), self._ending)
         require_room(self._settings, still_to_come(missing, partial(_places, coming)), ROOM)
@@ -110,14 +110,14 @@ class Fetcher:
             for file in piece.files:
                 self._bring(file, coming / file.sha256, telling, done)
                 done += file.size
-            settle(piece, coming)
+            settle(self._settings, piece, coming)
         with suppress(OSError):
             shutil.rmtree(coming)
         self._head.told(self._host, asset, PushState.DONE, done, done)
 
     def _give(self, host: str, asset: Asset) -> None:
         telling = _Telling(self._head, host, asset, 0, self._ending)
-        give(self._head, host, asset, telling.of)
+        give(self._head, host, asset, telling.of, self._settings.model)
 
     def _bring(self, file: BroughtFile, whole: Path, telling: "_Telling", before: int) -> None:
         """Have the file ``whole``, which appears complete."""

@@ -14,6 +14,7 @@ from farm.store.artifacts.http import HeadTransport
 from model.brought import BroughtFile, Given, given_family, given_lora
 from model.families import describe
 from model.loras.library import digest, find
+from model.settings import ModelSettings
 
 from .arrivals import GIVEN, coming_name
 from .head import Head
@@ -21,15 +22,16 @@ from .head import Head
 log = logging.getLogger(__name__)
 
 
-def pieces_of(asset: Asset) -> list[Given]:
-    """What a family or LoRA of this machine consists of.
+def pieces_of(asset: Asset, settings: ModelSettings) -> list[Given]:
+    """What a family or LoRA of this machine, whose settings these are, consists of.
 
     Raises:
         FarmError: this machine can't use it itself.
     """
     if asset.kind not in PUSHED:
         raise NotFoundError("plug-ins follow the head by themselves; no machine gives them to another.")
-    return given_family(asset.name) if asset.kind is AssetKind.MODEL else given_lora(asset.name)
+    given = given_family if asset.kind is AssetKind.MODEL else given_lora
+    return given(asset.name, settings)
 
 
 def upload_of(asset: Asset, file: BroughtFile) -> str:
@@ -37,19 +39,20 @@ def upload_of(asset: Asset, file: BroughtFile) -> str:
     return hashlib.sha256(_key(asset, file).encode()).hexdigest()[:32]
 
 
-def give(head: Head, host: str, asset: Asset, at: Callable[[int, int], None]) -> None:
+def give(head: Head, host: str, asset: Asset, at: Callable[[int, int], None], settings: ModelSettings) -> None:
     """Send the head all files of an asset that are not there yet, then have it put them in their places.
 
     Args:
         host: the head's own name.
         at: told how many bytes of how many are there; what it raises when they are not wanted any more ends the giving
             at once.
+        settings: of this machine.
 
     Raises:
         FarmError: the head has no room, a file can't be sent, or the head can't use what came.
     """
-    given = pieces_of(asset)
-    if asset.digest != _digest(asset):
+    given = pieces_of(asset, settings)
+    if asset.digest != _digest(asset, settings):
         raise NotFoundError(f"{asset.name} is another by now where it was.")
     pieces = [one.piece for one in given]
     wanted = head.offer(host, asset, pieces)
@@ -66,9 +69,11 @@ def give(head: Head, host: str, asset: Asset, at: Callable[[int, int], None]) ->
     head.given(host, asset, pieces)
 
 
-def _digest(asset: Asset) -> str:
+def _digest(asset: Asset, settings: ModelSettings) -> str:
     """Of what this machine has of that kind and name."""
-    return describe(asset.name).checkpoint_sha256 if asset.kind is AssetKind.MODEL else digest(find(asset.name))
+    if asset.kind is AssetKind.MODEL:
+        return describe(asset.name, settings).checkpoint_sha256
+    return digest(find(asset.name, settings))
 
 
 def _beyond(at: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:

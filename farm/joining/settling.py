@@ -29,13 +29,13 @@ def require_room(settings: Settings, wanted: int, room: int) -> None:
         )
 
 
-def settle(piece: Piece, coming: Path) -> None:
+def settle(settings: Settings, piece: Piece, coming: Path) -> None:
     """Move a piece whose files are all there to its place, at once.
 
     Raises:
         StorageError: something appeared there in between.
     """
-    target = piece.target
+    target = piece.target(settings.home)
     target.parent.mkdir(parents=True, exist_ok=True)
     if len(piece.files) == 1 and not piece.files[0].name:
         try:

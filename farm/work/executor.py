@@ -55,7 +55,8 @@ class TaskExecutor:
         device: torch device, such as ``cpu`` or ``cuda``.
         threads: torch threads on a CPU; results are the same for the same number only.
         replica: name under which outputs are recorded.
-        settings: whose plug-ins export videos; by default those of the environment.
+        settings: of this machine: whose plug-ins export videos, where its models are, which kernels they run on; by
+            default those of the environment.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class TaskExecutor:
         self._facts = {}
         ensure_family(spec.request.model_type, self._settings)
         ensure_cache(spec.request.cache, self._settings)
-        plan = plan_of(spec)
+        plan = plan_of(spec, self._settings)
 
         def checkpoint() -> None:
             if should_stop():
@@ -170,7 +171,7 @@ class TaskExecutor:
         if self._renderer is None or self._renderer.info.name != family:
             self._renderer = None
             started = time.monotonic()
-            self._renderer = families.load(family, self._device, self._threads, self._budget)
+            self._renderer = families.load(family, self._device, self._threads, self._budget, self._settings.model)
             log.info("loaded the model %s in %.1f s", family, time.monotonic() - started)
         return self._renderer
 

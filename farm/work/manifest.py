@@ -13,6 +13,7 @@ from farm.jobs.records import AttemptSpec
 from farm.jobs.submission import Submission
 from model.families import describe
 from model.quality.pieces import PICTURES
+from model.settings import ModelSettings
 from plugins.exporters.process import Written
 from plugins.manager import OfferedPostProcessor
 from plugins.post.weights import weights_sha256
@@ -71,7 +72,7 @@ def manifest_of(
         },
         "model": {
             "family": spec.request.model_type,
-            **_family(spec.request.model_type),
+            **_family(spec.request.model_type, work.settings.model),
             "checkpoint_sha256": sections[0]["checkpoint_sha256"],
         },
         "device_classes": sorted({section["device_class"] for section in sections}),
@@ -128,10 +129,10 @@ def _sections(shot: Workspace) -> list[dict[str, Any]]:
     return found
 
 
-def _family(name: str) -> dict[str, Any]:
+def _family(name: str, settings: ModelSettings) -> dict[str, Any]:
     """What is known of it here: a machine that only writes videos may have no file of it."""
     try:
-        family = describe(name)
+        family = describe(name, settings)
     except FarmError:
         return {"title": name, "parts": {}}
     return {"title": family.title, "parts": dict(family.origins)}

@@ -32,9 +32,9 @@ PIXELS = 8
 """Pixels per latent pixel, each way, of every family."""
 
 
-def plan_of(spec: AttemptSpec) -> "Plan":
+def plan_of(spec: AttemptSpec, settings: Settings) -> "Plan":
     """The plan that an attempt's request had when it was queued; InputError when this version makes another one."""
-    plan = plan_for(spec.request, spec.layout, spec.fps)
+    plan = plan_for(spec.request, spec.layout, spec.fps, settings=settings.model)
     if plan.digest() != spec.plan_digest:
         raise InputError(
             f"job {spec.job_id} was planned as {spec.plan_digest[:12]}, this version plans it as "
@@ -50,7 +50,7 @@ class Workspace:
     Attributes:
         spec, plan: what to do; ``plan`` is that of ``spec.request``.
         artifacts: where outputs are written, below ``spec.output_prefix``.
-        settings: whose plug-ins export videos.
+        settings: of this machine: whose plug-ins export videos, where its models are.
         replica: name under which outputs are recorded.
         load: gives the model of the request's family, loaded.
         facts: how the result was made, once something was saved.
@@ -73,7 +73,11 @@ class Workspace:
     def shots(self) -> "list[Workspace]":
         """An export's, for each shot of a film that it joins; this one itself for any other video."""
         parts = specs_of_shots(self.spec)
-        return [replace(self, spec=part, plan=plan_of(part)) for part in parts] if len(parts) > 1 else [self]
+        return (
+            [replace(self, spec=part, plan=plan_of(part, self.settings)) for part in parts]
+            if len(parts) > 1
+            else [self]
+        )
 
     @property
     def starts(self) -> list[int]:

@@ -14,6 +14,7 @@ import torch
 
 from farm.errors import unknown_name
 from model.device import open_device
+from model.kernels import Kernels
 from model.transformer.acceleration import accelerate
 
 from .kits import find_kit
@@ -131,8 +132,7 @@ def _accelerate(variant: str, made: Any, device: torch.device, dtype: torch.dtyp
     """Make of ``made`` what the variant is; its attention backend."""
     if variant == "diffusers":
         return "native"
-    environ = {"FARM_COMPILE": "1"} if variant == "packed-compiled" else {}
-    attention = accelerate(made, device, dtype, environ).attention
+    attention = accelerate(made, device, dtype, Kernels(compiled=variant == "packed-compiled")).attention
     if variant == "packed-away":
         made.place(device, constants_on="cpu")
     return attention

@@ -15,7 +15,8 @@ from model.located import open_released
 from model.memory import MemoryBudget
 from model.plan.layout import Layout
 from model.plan.rules import Rules
-from model.sources import brought_folder, configuration
+from model.settings import ModelSettings
+from model.sources import configuration
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,15 @@ class BundledFamily:
     name: str
     default: Path
 
-    @property
-    def path(self) -> Path:
-        brought = brought_folder(self.name)
-        return configuration(self.name, family_names()).folder or (brought if brought.is_dir() else self.default)
+    def path(self, settings: ModelSettings) -> Path:
+        """Where it lies on this machine."""
+        brought = settings.brought_folder(self.name)
+        chosen = configuration(self.name, family_names(), settings).folder
+        return chosen or (brought if brought.is_dir() else self.default)
 
-    def open(self) -> Checkpoint:
+    def open(self, settings: ModelSettings) -> Checkpoint:
         """Verify it; CheckpointError when it is missing or broken."""
-        opened = open_checkpoint(self.path)
+        opened = open_checkpoint(self.path(settings))
         return replace(opened, family={**family_facts(self.name), **opened.family})
 
 
@@ -43,9 +45,9 @@ class ReleasedFamily:
 
     name: str
 
-    def open(self) -> Checkpoint:
+    def open(self, settings: ModelSettings) -> Checkpoint:
         """Verify its parts; CheckpointError when one is missing or broken, InputError for a bad configuration."""
-        return open_released(self.name)
+        return open_released(self.name, settings)
 
 
 PUPPET = BundledFamily(BUNDLED, Path(__file__).parents[1] / "puppet" / "checkpoint")
@@ -69,17 +71,27 @@ class _Families(Mapping[str, BundledFamily | ReleasedFamily]):
 FAMILIES = _Families()
 
 
-def describe(name: str) -> FamilyInfo:
+def describe(name: str, settings: ModelSettings | None = None) -> FamilyInfo:
     """Facts about the family ``name``. Imports no torch; a checkpoint is verified once until a file of it changes.
+
+    Args:
+        name: of the family.
+        settings: of this machine; None: those of its environment.
 
     Raises:
         InputError: no family has this name, or the user's configuration can't be used.
         CheckpointError: its checkpoint is missing or broken.
     """
-    return _info(name, checkpoint(name))
+    return _info(name, checkpoint(name, settings))
 
 
-def load(name: str, device: str = "cpu", threads: int = 1, budget: MemoryBudget = MemoryBudget()) -> Renderer:
+def load(
+    name: str,
+    device: str = "cpu",
+    threads: int = 1,
+    budget: MemoryBudget = MemoryBudget(),
+    settings: ModelSettings | None = None,
+) -> Renderer:
     """Read the family's checkpoint into memory.
 
     Args:
@@ -87,26 +99,28 @@ def load(name: str, device: str = "cpu", threads: int = 1, budget: MemoryBudget 
         device: torch's name of the device, such as ``cpu`` or ``cuda:0``.
         threads: torch threads on the CPU; part of the device class, since results depend on it.
         budget: memory that it may take.
+        settings: of this machine; None: those of its environment.
 
     Raises:
-        InputError: no family has this name.
+        InputError: no family has this name, or the kernels that were chosen don't run on the device.
         CheckpointError: its checkpoint is missing, broken or can't be read.
         FarmError: it does not fit the device.
     """
     from model.device import open_device
     from model.placement import choose_placement
 
-    opened = checkpoint(name)
+    settings = settings or ModelSettings.here()
+    opened = checkpoint(name, settings)
     placement = choose_placement(opened, open_device(device), budget)
-    made: Renderer = renderer_class(name)(_info(name, opened), opened, device, threads, placement)
+    made: Renderer = renderer_class(name)(_info(name, opened), opened, settings, device, threads, placement)
     return made
 
 
-def checkpoint(name: str) -> Checkpoint:
-    """The verified checkpoint of the family ``name``; raises what ``describe`` does."""
+def checkpoint(name: str, settings: ModelSettings | None = None) -> Checkpoint:
+    """The verified checkpoint of the family ``name``; takes and raises what ``describe`` does."""
     if name not in FAMILIES:
         raise unknown_name("model family", name, list(FAMILIES))
-    return FAMILIES[name].open()
+    return FAMILIES[name].open(settings or ModelSettings.here())
 
 
 def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from ..choices import Lora
 from ..original import shares
+from ..settings import ModelSettings
 from .library import locate
 from .pairs import Pair, pairs_of
 
@@ -23,11 +24,13 @@ class Adapters:
     Args:
         transformer: a model class of diffusers.
         dtype: what it computes in.
+        settings: of this machine, which says where LoRA files are.
     """
 
-    def __init__(self, transformer: Any, dtype: torch.dtype) -> None:
+    def __init__(self, transformer: Any, dtype: torch.dtype, settings: ModelSettings) -> None:
         self._transformer = transformer
         self._dtype = dtype
+        self._settings = settings
         self._shapes = {name: tuple(weight.shape) for name, weight in transformer.state_dict().items()}
         self._active: tuple[Lora, ...] = ()
 
@@ -63,7 +66,7 @@ class Adapters:
             self._transformer.unload_lora()
 
     def _load(self, name: str, lora: Lora) -> str:
-        file = locate(lora)
+        file = locate(lora, self._settings)
         weights = read_lora(file, pairs_of(file, self._shapes))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # stacking is meant

@@ -1,6 +1,7 @@
 """What a training stands on: a family's renderer, its weights placed so that gradients flow through them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from farm.errors import InputError
@@ -9,9 +10,10 @@ from model.device import GB, free_memory, open_device
 from model.facts import family_names, renderer_class
 from model.families.framepack.renderer import FramePackRenderer
 from model.family import FamilyInfo
+from model.kernels import MATMUL, NATIVE
 from model.memory import Placement, footprint_of
 from model.placement import LARGE, weight_bytes
-from model.transformer.acceleration import BACKENDS, MATMUL, NATIVE, wants_fp8
+from model.settings import ModelSettings
 from model.weights import read_json
 
 from .config import Recipe
@@ -19,12 +21,12 @@ from .memory import Shape, TrainingPlan, plan_training, small_plan
 from .sections import Example
 
 
-def check_trainable(family: str) -> None:
-    """InputError unless training knows this kind of model, and this process computes with gradients."""
+def check_trainable(family: str, settings: ModelSettings) -> None:
+    """InputError unless training knows this kind of model, and the kernels of this machine have gradients."""
     if not issubclass(renderer_class(family), FramePackRenderer):
         known = [name for name in family_names() if issubclass(renderer_class(name), FramePackRenderer)]
         raise InputError(f"family {family!r} can't be trained here; those that can: {', '.join(known)}.")
-    if wants_fp8():
+    if settings.kernels.fp8:
         raise InputError(f"{MATMUL} is 'fp8': products in 8 bits have no gradients; unset it and train again.")
 
 
@@ -46,16 +48,19 @@ def plan_of(
 
 
 def open_renderer(
-    info: FamilyInfo, checkpoint: Checkpoint, device: str, threads: int, plan: TrainingPlan
+    info: FamilyInfo,
+    checkpoint: Checkpoint,
+    device: str,
+    threads: int,
+    plan: TrainingPlan,
+    settings: ModelSettings,
 ) -> FramePackRenderer:
     """The family's renderer, its weights on the host as yet, on kernels that have gradients."""
     placement = Placement(
         plan.name, "for training", weight_bytes=1 if plan.fp8 else 2, drops_ahead=plan.swapped > 0, keeps=False
     )
-    renderer = FramePackRenderer(info, checkpoint, device, threads, placement)
-    if renderer.attention != NATIVE:
-        renderer.transformer.set_attention_backend(BACKENDS[NATIVE])
-    return renderer
+    settings = replace(settings, kernels=replace(settings.kernels, attention=NATIVE))
+    return FramePackRenderer(info, checkpoint, settings, device, threads, placement)
 
 
 def _config(checkpoint: Checkpoint) -> Mapping[str, Any]:

@@ -13,18 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from farm.errors import StorageError
 from farm.files import written_aside
-from farm.home import farm_home
 from model.checkpoint import Checkpoint
 from model.weights import known_sha256
 
 VERSION = 1
 """Raised by whoever changes what the same content is encoded to."""
 _BESIDE = ("config.json", "tokenizer.json", "preprocessor_config.json")
-
-
-def cache_folder() -> Path:
-    """Where it lies unless the user says otherwise: trainings share it."""
-    return farm_home() / "cache" / "training"
 
 
 @dataclass(frozen=True)

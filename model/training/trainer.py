@@ -39,7 +39,7 @@ class LoraTrainer:
         self.prepared, self.folder = prepared, folder
         recipe, info = prepared.recipe, prepared.info
         self.learning: Learning = recipe.learning
-        self.renderer = open_renderer(info, prepared.checkpoint, device, threads, prepared.plan)
+        self.renderer = open_renderer(info, prepared.checkpoint, device, threads, prepared.plan, prepared.settings)
         self.device = self.renderer.device
         self.dtype = working_dtype(self.renderer.dtypes["transformer"], self.device)
         self.transformer: PackedTransformer = self.renderer.transformer

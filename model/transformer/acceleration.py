@@ -1,11 +1,10 @@
 """Which kernels the blocks run on: the attention backend, regional compilation, 8-bit products.
 
-Results depend on them, so whatever is not PyTorch's own choice is part of the device class. Three environment variables
-of a replica set them (docs/transformer.md): ``FARM_ATTENTION``, ``FARM_COMPILE`` and ``FARM_MATMUL``.
+Results depend on them, so whatever is not PyTorch's own choice is part of the device class. ``model.kernels`` says what
+a machine's owner chose.
 """
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,28 +14,9 @@ from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_a
 from diffusers.utils import logging
 
 from farm.errors import InputError, unknown_name
+from model.kernels import ATTENTION, AUTO, BACKENDS, MATMUL, NATIVE, Kernels
 
 from .fp8 import can_multiply, multiply_in_fp8
-
-ATTENTION = "FARM_ATTENTION"
-COMPILE = "FARM_COMPILE"
-MATMUL = "FARM_MATMUL"
-NATIVE = "native"
-
-BACKENDS = {
-    NATIVE: "native",
-    "math": "_native_math",
-    "cudnn": "_native_cudnn",
-    "flash": "flash",
-    "flash-hub": "flash_hub",
-    "flash3": "_flash_3",
-    "flash3-hub": "_flash_3_hub",
-    "flash4-hub": "flash_4_hub",
-    "sage": "sage",
-    "sage-hub": "sage_hub",
-    "xformers": "xformers",
-}
-"""Our names of diffusers' backends. Those with ``-hub`` download a kernel; ``sage`` computes in 8 bits."""
 
 _EXACT = {9: ("flash3", "cudnn", "flash"), 8: ("flash",)}
 _EXACT_NEWEST = ("cudnn", "flash")
@@ -59,7 +39,7 @@ class Acceleration:
 
 
 def accelerate(
-    transformer: Any, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
+    transformer: Any, device: torch.device, dtype: torch.dtype, kernels: Kernels = Kernels()
 ) -> Acceleration:
     """Give ``transformer`` its attention backend; compile its blocks and have its 8-bit layers multiply if asked to.
 
@@ -67,38 +47,24 @@ def accelerate(
         transformer: a diffusers model.
         device: where it computes.
         dtype: what it computes in.
-        environ: where the variables are read.
+        kernels: what was chosen for this machine.
 
     Raises:
-        InputError: a variable has no meaning, or names a backend that does not run here.
+        InputError: what was chosen does not run here.
     """
     head_dim = int(transformer.config.attention_head_dim)
-    attention = choose_attention(device, dtype, head_dim, environ.get(ATTENTION, "").strip().lower())
+    attention = choose_attention(device, dtype, head_dim, kernels.attention)
     with _quiet():
         transformer.set_attention_backend(BACKENDS[attention])
-    fp8 = wants_fp8(environ)
-    if fp8 and not can_multiply(device):
+    if kernels.fp8 and not can_multiply(device):
         raise InputError(f"{MATMUL} is 'fp8', which needs an NVIDIA card of compute capability 8.9 or more; unset it.")
-    fp8 = fp8 and multiply_in_fp8(transformer) > 0
-    compiled = _is_set(environ.get(COMPILE, ""))
-    if compiled:
+    fp8 = kernels.fp8 and multiply_in_fp8(transformer) > 0
+    if kernels.compiled:
         transformer.compile_repeated_blocks()
-    return Acceleration(attention, compiled, fp8)
+    return Acceleration(attention, kernels.compiled, fp8)
 
 
-def wants_fp8(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether layers are to multiply 8-bit floats.
-
-    Raises:
-        InputError: the variable has no meaning.
-    """
-    value = environ.get(MATMUL, "").strip().lower()
-    if value not in ("", "bf16", "fp8"):
-        raise InputError(f"{MATMUL} is {value!r}; expected bf16 or fp8.")
-    return value == "fp8"
-
-
-def choose_attention(device: torch.device, dtype: torch.dtype, head_dim: int, wanted: str = "") -> str:
+def choose_attention(device: torch.device, dtype: torch.dtype, head_dim: int, wanted: str = AUTO) -> str:
     """The attention backend: ``wanted``, or the fastest exact one that runs.
 
     Candidates on CUDA, best first: FlashAttention 3, cuDNN and FlashAttention 2 on Hopper, cuDNN and FlashAttention 2
@@ -108,9 +74,9 @@ def choose_attention(device: torch.device, dtype: torch.dtype, head_dim: int, wa
     Raises:
         InputError: ``wanted`` is no backend, or does not run on this device in this dtype.
     """
-    if wanted and wanted != "auto":
+    if wanted != AUTO:
         if wanted not in BACKENDS:
-            raise unknown_name("attention backend", wanted, ["auto", *BACKENDS])
+            raise unknown_name("attention backend", wanted, [AUTO, *BACKENDS])
         if problem := try_attention(wanted, device, dtype, head_dim):
             raise InputError(f"{ATTENTION} is {wanted!r}, which does not run here ({problem}); unset it.")
         return wanted
@@ -145,13 +111,6 @@ def _require(backend: AttentionBackendName) -> None:
 
     attention_dispatch._check_attention_backend_requirements(backend)
     attention_dispatch._maybe_download_kernel_for_backend(backend)
-
-
-def _is_set(value: str) -> bool:
-    text = value.strip().lower()
-    if text not in ("", "0", "1"):
-        raise InputError(f"{COMPILE} is {value!r}; expected 0 or 1.")
-    return text == "1"
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 import httpx
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from farm.client import FarmClient
 from farm.errors import FarmError, InputError
-from tests.support.api import LiveFarm, picture
+from tests.support.api import LiveFarm, live_farm, picture
 
 
 def test_plan_preview_tells_true_length_and_bound(client: FarmClient):
@@ -61,10 +59,11 @@ def test_an_order_is_chosen_for_the_devices_of_the_farm(farm: LiveFarm, client: 
             farm.store.remove_replica(f"r{index}")
 
 
-def test_broken_checkpoint_is_reported_not_fatal(client: FarmClient, tmp_path, monkeypatch: pytest.MonkeyPatch):
+def test_broken_checkpoint_is_reported_not_fatal(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tmp_path / "none"))
-    assert client.models()[0]["error"]
-    assert client.orders()
+    with live_farm(tmp_path / "home") as broken, broken.client() as client:
+        assert client.models()[0]["error"]
+        assert client.orders()
 
 
 def test_preset_file_saved_now_is_listed_and_usable_now(farm: LiveFarm, client: FarmClient):
@@ -140,20 +139,6 @@ def test_families_that_are_not_here_say_how_to_get_them(client: FarmClient, monk
     assert "`farm models pull framepack` downloads" in errors["framepack"]
     with pytest.raises(FarmError, match="farm models pull framepack-f1"):
         client.submit(picture(), {"prompt": "x", "model_type": "framepack-f1"})
-
-
-def test_loras_are_listed_and_checked_at_the_door(client: FarmClient, farm_home):
-    assert client.loras() == []
-    (farm_home / "loras/people").mkdir(parents=True)
-    (farm_home / "loras/people/dancer.safetensors").write_bytes(b"no weights")
-    assert [(lora["name"], lora["bytes"], lora["triggers"]) for lora in client.loras()] == [("people/dancer", 10, [])]
-    assert "cut short" in client.loras()[0]["error"]
-    save_file({"x": torch.zeros(1)}, farm_home / "loras/ink.safetensors", {"modelspec.trigger_phrase": "ink style"})
-    assert (client.loras()[0]["name"], client.loras()[0]["triggers"]) == ("ink", ["ink style"])
-    with pytest.raises(InputError, match="Did you mean 'people/dancer'"):
-        client.submit(picture(), {"prompt": "x", "loras": ["people/dancr"]})
-    with pytest.raises(InputError, match="cut short or no safetensors file"):
-        client.submit(picture(), {"prompt": "x", "loras": ["people/dancer:0.5"]})
 
 
 def test_a_plugin_that_was_just_saved_is_there_without_a_restart(

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import schemathesis
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from schemathesis.checks import CHECKS, load_all_checks
 
 from farm.client import FarmClient
@@ -65,6 +67,8 @@ def served(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.
     with live_farm(tmp_path_factory.mktemp("served"), database_url=url) as farm, farm.client() as client:
         rule = '[[notify]]\nname = "note"\non = ["job_failed"]\ncommand = ["true"]\n'
         (farm.settings.home / "notify.toml").write_text(rule)
+        save_file({"x": torch.zeros(1)}, farm.settings.loras_dir / "ink.safetensors")
+        (farm.settings.loras_dir / "ink.png").write_bytes(picture())
         headers = {"Authorization": f"Bearer {farm.token}"}
         api = schemathesis.openapi.from_url(f"{farm.url}/openapi.json", headers=headers)
         found = Served(farm, client, api, "")
@@ -104,6 +108,7 @@ def answers(served: Served, operation: Any, examples: int) -> set[int]:
             "replica": st.just("replica-1"),
             "attempt_id": st.just(served.attempt),
             "model": st.just("puppet"),
+            "lora": st.just("ink"),
         }
     )
     mostly = st.sampled_from([True, True, True, False]).flatmap(lambda use: real_ones if use else st.none())

@@ -18,9 +18,9 @@ def started(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     from farm.cluster.coordinator import start_coordinator
     from farm.service.local_ray import local_ray
 
-    cluster = Cluster(Settings.for_home(tmp_path_factory.mktemp("cluster")))
     with ExitStack() as running:
         with puppet_at(tiny_folder):
+            cluster = Cluster(Settings.for_home(tmp_path_factory.mktemp("cluster")))
             running.enter_context(local_ray(cluster.settings, 2))
             cluster.coordinator = start_coordinator(cluster.settings)
         yield cluster

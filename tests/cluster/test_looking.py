@@ -28,6 +28,7 @@ def test_families_are_known_by_their_weights(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     folder = released_folder(tmp_path / "weights")
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
+    settings = Settings.from_environment()
     report = look_around(settings)
     puppet, framepack = (model_asset(name, describe(name).checkpoint_sha256) for name in ("puppet", "framepack"))
     assert of_kind(report, AssetKind.MODEL) == {puppet, framepack}

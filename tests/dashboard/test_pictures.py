@@ -1,11 +1,15 @@
 """Pictures and growing videos, asked for at the dashboard by address."""
 
 import io
+import shutil
 
 import httpx
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+from dashboard.files import lora_url
 from dashboard.pictures import middle_of, picture_url, video_url
 from farm.tokens import LoginKeys
 from tests.dashboard.conftest import RunningFarm, wait_for
@@ -49,3 +53,21 @@ def test_pictures_and_what_is_finished_come_from_the_farm_and_behind_the_door_on
         assert browser.get(f"/farm/jobs/{job_id}/sections/7.jpg?kind=running&frames=9&v=1").status_code == 204
         assert browser.get("/farm/jobs/nobody/partial.mp4").status_code == 404
         assert browser.get(f"/farm/jobs/{job_id}/sections/0.jpg?kind=rendered&frames=0x").status_code == 404
+
+
+def test_pictures_of_loras_come_from_the_farm_and_behind_the_door_only(farm: RunningFarm, dashboard_url: str):
+    file = farm.settings.loras_dir / "by hand" / "ink & wash.safetensors"
+    file.parent.mkdir()
+    save_file({"x": torch.zeros(1)}, file)
+    file.with_suffix(".png").write_bytes(picture())
+    (mark,) = (lora["picture"] for lora in farm.client.loras() if lora["name"] == "by hand/ink & wash")
+    address = lora_url("by hand/ink & wash", mark)
+    with httpx.Client(base_url=dashboard_url, follow_redirects=True) as browser:
+        assert browser.get(address).status_code == 401
+        browser.get(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url))
+        shown = browser.get(address)
+        assert "immutable" in shown.headers["cache-control"]
+        assert Image.open(io.BytesIO(shown.content)).size == (64, 64)
+        assert browser.get("/loras/nothing.jpg").status_code == 404
+        assert browser.get("/loras/%2e%2e/jobs/x.jpg").status_code == 404
+    shutil.rmtree(file.parent)

@@ -13,6 +13,8 @@ from farm.settings import DEFAULT_URL, Settings
 from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.variables import INTERNAL, VARIABLES, table, unknown
+from model.kernels import Kernels
+from model.settings import ModelSettings
 from tests.support.disks import small_disk
 
 
@@ -78,6 +80,11 @@ def test_artifacts_may_be_a_plain_folder(tmp_path: Path):
         ("FARM_ARTIFACTS_URL", "ftp://host/folder", "FTP can't replace a file"),
         ("FARM_ARTIFACTS_URL", "http://", "expected a URL such as http://head:8000"),
         ("FARM_ARTIFACTS_URL", "s3://", "expected a folder or bucket"),
+        ("FARM_ATTENTION", "cuddn", "attention backend in FARM_ATTENTION 'cuddn'. Did you mean 'cudnn'"),
+        ("FARM_COMPILE", "often", "expected 0 or 1"),
+        ("FARM_MATMUL", "fp4", "expected bf16 or fp8"),
+        ("FARM_LORA_DIRS", "/loras:mine", "has 'mine'; expected absolute folders"),
+        ("FARM_LORA_DIRS", __file__, "which is a file"),
         ("FARM_CACHE_GB", "0", "expected a number of GB above 0"),
         ("FARM_ARTIFACTS_URL", "file://", "expected a folder or bucket"),
         ("FARM_URL", "localhost:8000", "expected a URL such as http://127.0.0.1:8000"),
@@ -140,7 +147,11 @@ def test_another_node_has_its_own_way_to_the_artifacts(tmp_path: Path):
         "FARM_NODE_TOKEN": "t",
         "FARM_CACHE_GB": "3",
     }
-    there = head.on_node(own | {"FARM_DATABASE_URL": "not asked for"})
+    models = {"FARM_ATTENTION": "math", "FARM_CPU_CLASS": "other", "FARM_PUPPET_PATH": "/weights"}
+    there = head.on_node(own | models | {"FARM_DATABASE_URL": "not asked for"})
+    assert there.model == ModelSettings(
+        Path("/node"), {"FARM_PUPPET_PATH": Path("/weights")}, kernels=Kernels("math", cpu_class="other")
+    )
     assert (there.home, there.artifacts_url, there.node_token, there.cache_gb) == (
         Path("/node"), "http://head:8000", "t", 3.0,
     )  # fmt: skip

@@ -64,6 +64,7 @@ def test_the_farms_presets_know_nothing_of_it(plugins: PluginManager) -> None:
         ("helios", {"gs": 12}, "gs is 12.0, which means nothing to model 'helios'"),
         ("helios", {"tail": "ta"}, "tail is ta, which means nothing"),
         ("helios", {"order": "bisect"}, "needs context after the window"),
+        ("helios", {"compression": "8x"}, r"trained with the layout f1k1_x_td_f16k4f2k2f1k1_g9 alone.*leave it out\.$"),
     ],
 )
 def test_what_means_nothing_to_it_is_refused(
@@ -71,6 +72,16 @@ def test_what_means_nothing_to_it_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         ask(plugins, model, **fields)
+
+
+def test_the_context_is_the_model_s_own(plugins: PluginManager) -> None:
+    asked = {"total_second_length": 2.4, "seed": 1}
+    plain = ask(plugins, "helios", **asked).request
+    for said in ({"compression": "auto"}, {"layout": "auto"}, {"layout": "f1k1_x_td_f16k4f2k2f1k1_g9"}):
+        assert ask(plugins, "helios", **asked, **said).request == plain
+    fields = {"prompt": "p", "layout": "f1k1_x_g9_f1k1f8k2f64k8f512k16_td"}
+    with pytest.raises(InputError, match=r"model 'puppet' was trained with.*`farm train pack` makes models"):
+        accept(fields, picture(), plugins=plugins)
 
 
 def test_a_video_shorter_than_a_section_is_refused(plugins: PluginManager) -> None:

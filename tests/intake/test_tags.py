@@ -6,6 +6,7 @@ import pytest
 
 from farm.errors import InputError
 from farm.intake.tags import told_apart, without_tags
+from model.settings import ModelSettings
 
 
 @pytest.mark.parametrize(
@@ -47,5 +48,8 @@ def test_what_cannot_be_read_is_refused_with_how_it_is_meant(fields: dict[str, s
 def test_a_name_that_ends_like_a_weight_is_told_apart(farm_home: Path):
     (farm_home / "loras").mkdir(parents=True)
     (farm_home / "loras" / "ratio 16:9.safetensors").touch()
-    assert told_apart({"loras": ["Ratio 16:9", "style:0.8"]})["loras"] == [{"name": "Ratio 16:9"}, "style:0.8"]
-    assert told_apart({"prompt": "p"}) == {"prompt": "p"}
+    assert told_apart({"loras": ["Ratio 16:9", "style:0.8"]}, ModelSettings(farm_home))["loras"] == [
+        {"name": "Ratio 16:9"},
+        "style:0.8",
+    ]
+    assert told_apart({"prompt": "p"}, ModelSettings(farm_home)) == {"prompt": "p"}

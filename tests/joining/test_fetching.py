@@ -95,9 +95,9 @@ def style(home: Path, content: bytes) -> Path:
     return file
 
 
-def test_a_family_of_many_parts_is_the_same_there(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_of_many_parts_is_the_same_there(pair: Pair, tmp_path: Path) -> None:
     folder = released_folder(tmp_path / "weights")
-    monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
+    (pair.served.settings.home / "models.toml").write_text(f'[framepack]\nfolder = "{folder}"\n')
     asset = pair.push("framepack")
     answer = pair.fetch()
     assert asset in assets_of(answer["assets"]), answer["faults"]
@@ -129,10 +129,9 @@ def test_a_transformer_in_a_single_file_keeps_its_name(
     assert (pair.home / "models/framepack/transformer.file" / single.name).is_file()
 
 
-def test_a_puppet_of_ones_own_takes_the_place_of_the_bundled(
-    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
+def test_a_puppet_of_ones_own_takes_the_place_of_the_bundled(pair: Pair, tmp_path: Path) -> None:
+    own = f'[puppet]\nfolder = "{tiny_checkpoint(tmp_path / "tiny")}"\n'
+    (pair.served.settings.home / "models.toml").write_text(own)
     asset = pair.push("puppet")
     assert asset in assets_of(pair.fetch()["assets"])
 

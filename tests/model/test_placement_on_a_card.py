@@ -13,10 +13,11 @@ from model.bench.sizes import SIZES, build, noise, section_inputs
 from model.bench.steps import relative_error, through_ours
 from model.choices import Lora
 from model.family import SamplingParams
+from model.kernels import BACKENDS, Kernels
 from model.memory import MemoryBudget
 from model.plan import make_plan
 from model.puppet.quality import held_out_puppet, start_image
-from model.transformer.acceleration import BACKENDS, accelerate, choose_attention, try_attention
+from model.transformer.acceleration import accelerate, choose_attention, try_attention
 from model.transformer.fp8 import Fp8Linear, can_multiply
 from tests.support.released import released_folder
 
@@ -103,9 +104,9 @@ def test_the_chosen_attention_agrees_on_a_section() -> None:
     made = build(size, CUDA, torch.bfloat16)
     inputs, x = section_inputs(size, CUDA, torch.bfloat16), noise(size, CUDA, torch.bfloat16)
     with torch.no_grad():
-        accelerate(made, CUDA, torch.bfloat16, {"FARM_ATTENTION": "native"})
+        accelerate(made, CUDA, torch.bfloat16, Kernels("native"))
         plain = through_ours(made, inputs)([500.0])(x, 500.0)
-        chosen = accelerate(made, CUDA, torch.bfloat16, {})
+        chosen = accelerate(made, CUDA, torch.bfloat16)
         assert chosen.attention == choose_attention(CUDA, torch.bfloat16, size.head_dim)
         fast = through_ours(made, inputs)([500.0])(x, 500.0)
         assert fast.equal(through_ours(made, inputs)([500.0])(x, 500.0))
@@ -118,7 +119,7 @@ def test_compiled_blocks_agree() -> None:
     inputs, x = section_inputs(size, CUDA, torch.bfloat16), noise(size, CUDA, torch.bfloat16)
     with torch.no_grad():
         plain = through_ours(made, inputs)([500.0])(x, 500.0)
-        accelerate(made, CUDA, torch.bfloat16, {"FARM_COMPILE": "1"})
+        accelerate(made, CUDA, torch.bfloat16, Kernels(compiled=True))
         assert relative_error(through_ours(made, inputs)([500.0])(x, 500.0), plain) < 0.02
 
 

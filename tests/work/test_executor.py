@@ -13,6 +13,7 @@ from PIL import Image
 from farm.errors import CancelledError, CheckpointError, InputError, ResultError, StorageError
 from farm.jobs.records import AttemptSpec, Job
 from farm.jobs.submission import Submission
+from farm.settings import Settings
 from farm.work.executor import TaskExecutor
 from farm.work.reference import render_in_process
 from farm.work.specs import spec_for
@@ -205,6 +206,15 @@ def test_a_machine_without_the_weights_writes_the_video(alone: Farm, tmp_path: P
     assert model["family"] == "puppet" and model["checkpoint_sha256"] and model["parts"] == {}
     with pytest.raises(CheckpointError):
         TaskExecutor(alone.artifacts).run(replace(spec, layout=""))
+
+
+def test_a_model_runs_as_the_settings_say(alone: Farm, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+    chosen = {"FARM_ATTENTION": "math", "FARM_CPU_CLASS": "other", "FARM_PUPPET_PATH": str(tiny)}
+    settings = Settings.for_home(alone.settings.home, environ=chosen)
+    monkeypatch.setenv("FARM_ATTENTION", "native")
+    monkeypatch.delenv("FARM_PUPPET_PATH")
+    executor = TaskExecutor(alone.artifacts, settings=settings)
+    assert executor.renderer("puppet").device_class == "cpu-1t-fp32-other-math"
 
 
 def test_broken_exporter_fails_the_job_and_a_retry_keeps_the_sections(alone: Farm, monkeypatch: pytest.MonkeyPatch):

@@ -18,15 +18,8 @@ from model.bench.sizes import (
 from model.bench.steps import Forward, relative_error, take_turns, through_diffusers, through_ours, timed
 from model.bench.transformer import count_tflop
 from model.device import open_device
-from model.transformer.acceleration import (
-    ATTENTION,
-    BACKENDS,
-    COMPILE,
-    MATMUL,
-    accelerate,
-    choose_attention,
-    try_attention,
-)
+from model.kernels import AUTO, BACKENDS, Kernels
+from model.transformer.acceleration import accelerate, choose_attention, try_attention
 from model.transformer.fp8 import can_multiply
 
 from .run import Emit, Row, Setup, attempt, peak_gb, reset_peak
@@ -84,10 +77,10 @@ class Speed:
         made = self.ours()
         if fp8:
             made.use_fp8()
-        environ = {COMPILE: "1" if compiled else "0"}
-        if self.device.type == "cuda":
-            environ |= {ATTENTION: attention, MATMUL: "fp8" if fp8 else "bf16"}
-        accelerate(made, self.device, self.dtype, environ)
+        on_card = self.device.type == "cuda"
+        accelerate(
+            made, self.device, self.dtype, Kernels(attention if on_card else AUTO, compiled, fp8=fp8 and on_card)
+        )
         begin = through_ours(made, self.inputs)
         compile_s, _ = timed(lambda: begin([1000.0])(self.x, 1000.0), self.device)
         return self.beside(begin) | ({"first_call_s": compile_s} if compiled else {})

@@ -15,6 +15,7 @@ from model.memory import PLACEMENTS, Placement
 from model.plan.anchors import SOURCE_VIDEO, START_IMAGE
 from model.plan.plan import Section
 from model.renderer import NEGATIVE, CheckpointRenderer, finite
+from model.settings import ModelSettings
 from model.transformer import SectionMemo, gather_context
 from model.weights import read_json
 
@@ -38,6 +39,7 @@ class HeliosRenderer(CheckpointRenderer):
         self,
         info: FamilyInfo,
         checkpoint: Checkpoint,
+        settings: ModelSettings,
         device: str = "cpu",
         threads: int = 1,
         placement: Placement = PLACEMENTS["resident"],
@@ -48,7 +50,7 @@ class HeliosRenderer(CheckpointRenderer):
                 f"{info.name}: {path} is a single file, which would lose what has to stay in 32 bits; give the folder "
                 "with config.json and its weights."
             )
-        super().__init__(info, checkpoint, device, threads, placement)
+        super().__init__(info, checkpoint, settings, device, threads, placement)
         file = checkpoint.parts["scheduler"].path / SCHEDULER_CONFIG
         self._schedule = Schedule.of(read_json(file, "copy or download it again"))
 

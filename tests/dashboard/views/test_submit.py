@@ -149,12 +149,14 @@ def test_says_what_to_do_when_the_token_is_wrong(start, farm: RunningFarm, tmp_p
 def test_loras_are_chosen_called_up_and_sent(start, farm: RunningFarm, monkeypatch):
     file = farm.settings.loras_dir / "ink.safetensors"
     save_file({"x": torch.zeros(1)}, file, {"modelspec.trigger_phrase": "ink style"})
+    file.with_suffix(".png").write_bytes(picture())
     st.cache_data.clear()
     page = start(draft_image=picture(), draft_image_name="x.png", draft_loras=["gone"], draft_weight_gone=0.5)
     assert any("`farm models pull framepack`" in caption.value for caption in page.caption)
     assert any("The farm has it no more" in caption.value for caption in page.caption)
     page.text_area(key="draft_prompt").set_value("She waves.").run()
     page.multiselect(key="draft_loras").set_value(["ink"]).run()
+    assert any('src="/loras/ink.jpg?v=' in str(html.proto.body) for html in page.get("html"))
     page.number_input(key="draft_weight_ink").set_value(-0.5).run()
     button(page, "ink style").click().run()
     assert page.text_area(key="draft_prompt").value == "She waves. ink style"
@@ -162,6 +164,7 @@ def test_loras_are_chosen_called_up_and_sent(start, farm: RunningFarm, monkeypat
     assert "LoRA" in errors(page) and "'x' is no weight of a LoRA" in errors(page)
     assert page.session_state["draft_weight_ink"] == -0.5
     file.unlink()
+    file.with_suffix(".png").unlink()
     st.cache_data.clear()
 
 

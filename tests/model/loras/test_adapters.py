@@ -11,7 +11,15 @@ from farm.errors import CheckpointError, InputError
 from model.choices import Lora
 from model.loras.library import resolve
 from model.loras.pairs import shapes_of
+from model.settings import ModelSettings
 from tests.model.loras.conftest import change, style
+
+
+@pytest.fixture
+def loras(loras: Path, scene: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Those of a home that the renderer, which is made once for all tests here, has for this test."""
+    monkeypatch.setattr(scene.renderer._adapters, "_settings", ModelSettings(loras.parent))
+    return loras
 
 
 def test_sections_with_a_lora_differ_and_its_weight_counts(scene: Any, loras: Path, shapes: Any) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from farm.errors import InputError
 from model.choices import Lora
-from model.loras.library import available, digest, resolve
+from model.loras.library import available, digest, find, resolve
+from model.settings import ModelSettings
 from tests.model.loras.conftest import style
 
 
@@ -30,3 +31,17 @@ def test_configuration_beside_a_file_belongs_to_it(loras: Path, shapes: Any) -> 
     assert digest(folder / "adapter_model.safetensors") != alone
     with pytest.raises(InputError, match="not the file that was meant"):
         resolve(accepted, shapes)
+
+
+def test_folders_of_ones_own_come_after_the_home_s(tmp_path: Path, shapes: Any) -> None:
+    settings = ModelSettings(tmp_path / "home", more_loras=(tmp_path / "away", tmp_path / "own"))
+    (tmp_path / "own" / "people").mkdir(parents=True)
+    dancer = style(tmp_path / "own" / "people" / "dancer.safetensors", shapes)
+    ink = style(tmp_path / "own" / "ink.safetensors", shapes)
+    assert available(settings) == {"ink": ink, "people/dancer": dancer}, "a disk that is away has none"
+    assert resolve(Lora("People/Dancer"), shapes, settings) == Lora("people/dancer", 1.0, digest(dancer))
+    settings.loras_folder.mkdir(parents=True)
+    nearer = style(settings.loras_folder / "Ink.safetensors", shapes, seed=1)
+    assert available(settings) == {"Ink": nearer, "people/dancer": dancer} and find("ink", settings) == nearer
+    with pytest.raises(InputError, match=r"They are files in .*loras and .*away and .*own"):
+        find("nothing", settings)

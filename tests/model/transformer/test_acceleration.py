@@ -1,5 +1,6 @@
 """Attention backends and compiled blocks."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 
 import model.families as families
 from farm.errors import InputError
+from model.kernels import BACKENDS, Kernels
+from model.settings import ModelSettings, path_variable
 from model.transformer import SectionMemo
-from model.transformer.acceleration import BACKENDS, accelerate, choose_attention, try_attention
+from model.transformer.acceleration import accelerate, choose_attention, try_attention
 from tests.support.packed import I2V, diffusers_flow, diffusers_twin, noise_for, packed_transformer, section_inputs
 from tests.support.tiny import tiny_checkpoint
 
@@ -26,7 +29,7 @@ def test_native_is_the_choice_on_the_cpu_and_changes_no_bit(monkeypatch: pytest.
     packed, inputs = packed_transformer(), section_inputs(I2V)
     x = noise_for(inputs)
     expected = diffusers_flow(diffusers_twin(packed), x, 500.0, inputs)
-    chosen = accelerate(packed, CPU, torch.float32, {})
+    chosen = accelerate(packed, CPU, torch.float32)
     assert (chosen.attention, chosen.compiled, chosen.suffix) == ("native", False, "")
     assert backends_of(packed) == {"native"}
     assert packed(x, 500.0, inputs).equal(expected)
@@ -37,7 +40,7 @@ def test_backend_that_is_asked_for_runs_and_is_named() -> None:
     packed, inputs = packed_transformer(), section_inputs(I2V)
     x = noise_for(inputs)
     expected = packed(x, 500.0, inputs)
-    chosen = accelerate(packed, CPU, torch.float32, {"FARM_ATTENTION": "math"})
+    chosen = accelerate(packed, CPU, torch.float32, Kernels("math"))
     assert chosen.suffix == "-math" and backends_of(packed) == {"_native_math"}
     torch.testing.assert_close(packed(x, 500.0, inputs), expected, atol=1e-5, rtol=1e-4)
 
@@ -51,8 +54,6 @@ def test_backend_that_does_not_run_here_is_refused_with_the_reason(name: str) ->
 def test_unknown_backend_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="cudnn"):
         choose_attention(CPU, torch.float32, 128, "cuddn")
-    with pytest.raises(InputError, match="FARM_COMPILE"):
-        accelerate(packed_transformer(), CPU, torch.float32, {"FARM_COMPILE": "often"})
 
 
 def test_wrong_results_of_a_backend_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +75,15 @@ def test_every_backend_is_one_of_diffusers() -> None:
     assert set(BACKENDS.values()) <= {backend.value for backend in AttentionBackendName}
 
 
-def test_renderer_names_its_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path)))
-    monkeypatch.setenv("FARM_ATTENTION", "math")
-    renderer = families.load("puppet")
-    assert renderer.device_class == "cpu-1t-fp32-math" and renderer.attention == "math"
+def test_renderer_has_the_kernels_that_it_is_given_and_names_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FARM_ATTENTION", "native")
+    monkeypatch.setenv("FARM_CPU_CLASS", "elsewhere")
+    folders = {path_variable("puppet"): tiny_checkpoint(tmp_path / "tiny")}
+    settings = ModelSettings(tmp_path, folders, kernels=Kernels("math", cpu_class="other"))
+    renderer = families.load("puppet", settings=settings)
+    assert renderer.device_class == "cpu-1t-fp32-other-math" and renderer.attention == "math"
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.soak)])
@@ -93,7 +98,7 @@ def test_compiled_blocks_give_close_results_with_and_without_memo(
     inputs = section_inputs(I2V)
     x = noise_for(inputs)
     expected = [packed(x, time, inputs) for time in (900.0, 400.0)]
-    chosen = accelerate(packed, CPU, torch.float32, {"FARM_COMPILE": "1"})
+    chosen = accelerate(packed, CPU, torch.float32, Kernels(compiled=True))
     assert chosen.suffix == "-compiled"
     counters = torch._dynamo.utils.counters
     counters.clear()

@@ -8,6 +8,7 @@ from torch import nn
 
 from farm.errors import InputError
 from model.bench.steps import relative_error
+from model.kernels import Kernels
 from model.transformer.acceleration import accelerate
 from model.transformer.fp8 import FP8, Fp8Linear, multiply_in_fp8, to_fp8
 from tests.support.packed import I2V, noise_for, packed_transformer, section_inputs
@@ -70,6 +71,4 @@ def test_only_layers_of_the_blocks_become_8_bit() -> None:
 def test_products_are_refused_where_no_card_has_them() -> None:
     packed: Any = packed_transformer()
     with pytest.raises(InputError, match=r"8\.9"):
-        accelerate(packed, torch.device("cpu"), torch.float32, {"FARM_MATMUL": "fp8"})
-    with pytest.raises(InputError, match="bf16 or fp8"):
-        accelerate(packed, torch.device("cpu"), torch.float32, {"FARM_MATMUL": "fp4"})
+        accelerate(packed, torch.device("cpu"), torch.float32, Kernels(fp8=True))

@@ -2,7 +2,7 @@ import pytest
 
 import model.families as families
 from model.families.helios.renderer import HeliosRenderer
-from model.sources import path_variable
+from model.settings import path_variable
 from tests.support.helios import SCHEDULERS, helios_folder
 
 

@@ -13,7 +13,7 @@ from model.choices import Lora
 from model.families.helios.renderer import HeliosRenderer
 from model.family import SamplingParams
 from model.memory import MemoryBudget
-from model.sources import path_variable
+from model.settings import path_variable
 from model.transformer import SectionMemo
 from tests.model.families.helios.test_renderer import blank
 from tests.support.helios import helios_folder
