@@ -1,7 +1,6 @@
 """What a node says that it has: whole weights, LoRAs and plug-ins, by their content; and work waits for it."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ def test_work_waits_until_a_node_has_what_it_needs(cluster: Cluster, monkeypatch
 
     wait_for(waits, "the reason")
     assert cluster.committed(job.id) == {"encode": 1}, "what needs no LoRA is done"
-    lora = Path(os.environ["FARM_HOME"]) / "loras" / "style.safetensors"
+    lora = cluster.settings.loras_dir / "style.safetensors"
     lora.parent.mkdir(parents=True, exist_ok=True)
     lora.write_bytes(b"weights")
     try:
