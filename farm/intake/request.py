@@ -99,7 +99,7 @@ def accept(
     context = {name: given.pop(name) for name in CONTEXT if name in given}
     notes: list[str] = []
     if studio.is_studio(given):
-        given, notes = _of_studio(given)
+        given, notes = _of_studio(given, settings.model)
     for name in given:
         if name not in Submission.model_fields:
             raise unknown_name("field", str(name), list(Submission.model_fields))
@@ -189,9 +189,9 @@ def build_request(
     return accept(fields, media, plugins=plugins).submission
 
 
-def _of_studio(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _of_studio(given: Mapping[str, Any], settings: ModelSettings) -> tuple[dict[str, Any], list[str]]:
     model = studio.model_named(given.get("model_type", RenderRequest.model_fields["model_type"].default))
-    family = describe(_text({"model_type": model}, "model_type"))
+    family = describe(_text({"model_type": model}, "model_type"), settings)
     sizes = sorted({family.resolution, *family.resolutions})
     return studio.translate({**given, "model_type": model}, list(Submission.model_fields), sizes, family.window)
 
