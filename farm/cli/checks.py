@@ -118,6 +118,17 @@ def _plugins(settings: Settings) -> Check:
     return Check("plug-ins", State.OK, found)
 
 
+def _loras(settings: Settings) -> Check:
+    from model.loras.library import available
+
+    found = f"{len(available(settings.model))} in {', '.join(map(str, settings.model.lora_folders))}"
+    away = [str(folder) for folder in settings.model.more_loras if not folder.is_dir()]
+    if away:
+        remedy = "correct FARM_LORA_DIRS, or mount the disk."
+        return Check("LoRAs", State.WARNING, f"{found}; not there: {', '.join(away)}", remedy)
+    return Check("LoRAs", State.OK, found)
+
+
 def _variables(_: Settings) -> Check:
     from farm.variables import unknown
 
@@ -153,5 +164,6 @@ CHECKS: dict[str, Callable[[Settings], Check]] = {
     "artifacts": _artifacts,
     "video encoder": _encoder,
     "plug-ins": _plugins,
+    "LoRAs": _loras,
     "service": _service,
 }

@@ -32,6 +32,13 @@ def test_a_broken_plug_in_is_a_warning_that_says_why(run, settings: Settings):
     assert outcome.code == 0 and "nothing_of_that_name" in outcome.out
 
 
+def test_a_folder_of_loras_that_is_not_there_is_a_warning(settings: Settings, monkeypatch) -> None:
+    assert CHECKS["LoRAs"](settings).state is State.OK
+    monkeypatch.setenv("FARM_LORA_DIRS", f"{settings.home}:/no/such/disk")
+    check = CHECKS["LoRAs"](Settings.from_environment())
+    assert check.state is State.WARNING and check.finding.endswith("not there: /no/such/disk")
+
+
 def test_a_card_without_bf16_is_a_warning_that_says_what_it_can_not_render(settings: Settings, monkeypatch):
     def card(device: torch.device) -> SimpleNamespace:
         return SimpleNamespace(
