@@ -69,5 +69,5 @@ def test_pictures_of_loras_come_from_the_farm_and_behind_the_door_only(farm: Run
         assert "immutable" in shown.headers["cache-control"]
         assert Image.open(io.BytesIO(shown.content)).size == (64, 64)
         assert browser.get("/loras/nothing.jpg").status_code == 404
-        assert browser.get("/loras/%2e%2e/jobs/x.jpg").status_code == 404
+        assert browser.get("/loras/%2e%2e/jobs/x.jpg").status_code in (400, 404)
     shutil.rmtree(file.parent)
