@@ -77,8 +77,8 @@ def accept(
     """Check everything about a job that can be checked before it exists; its files are opened as a replica will.
 
     A field that is absent or None gets the preset's value, else the model family's or the request's default. A seed
-    that is -1 or nowhere named is drawn at random, and the cache ``auto`` becomes the one that the family recommends. The
-    layout, or compression, may be named as ``auto`` or as the family's own, which it is in any case.
+    that is -1 or nowhere named is drawn at random, and the cache ``auto`` becomes the one that the family recommends.
+    The layout, or compression, may be named as ``auto`` or as the family's own, which it is in any case.
 
     Args:
         fields: fields of Submission as the user gave them, or settings of FramePack-Studio; hashes may be left out,
