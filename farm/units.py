@@ -15,6 +15,11 @@ def size(count: float | None) -> str:
     return f"{count:.1f} TB"
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 section``, ``5 sections``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def when(stamp: str | None) -> datetime | None:
     """An ISO time of the API as an aware datetime; times without a zone are UTC, and none is None."""
     if not stamp:

@@ -9,6 +9,7 @@ from dashboard import farm_access, looks
 from farm.errors import FarmError
 from farm.jobs.bulk import FITTING, Action
 from farm.jobs.records import JobState
+from farm.units import counted
 
 Row = Mapping[str, Any]
 DONE = {
@@ -53,7 +54,7 @@ def act(action: Action, ids: Sequence[str], change: Mapping[str, Any] | None = N
         return False
     if answer["done"]:
         count = len(answer["done"])
-        st.toast(f"{count} job{'' if count == 1 else 's'} {DONE[action]}", icon=":material/check:")
+        st.toast(f"{counted(count, 'job')} {DONE[action]}", icon=":material/check:")
     for refused in answer["refused"][:3]:
         looks.refusal(refused["message"])
     return bool(answer["done"])

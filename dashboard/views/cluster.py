@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import farm_access, looks
 from dashboard.views import node_settings
 from farm.errors import FarmError
-from farm.units import size
+from farm.units import counted, size
 
 REFRESH = 3.0
 SHOWN = 40
@@ -100,7 +100,7 @@ def _facts(node: dict[str, Any]) -> dict[str, str]:
         "sections per hour": f"{node['sections_per_hour']:g}",
         "loads per hour": str(node["loads"]),
         "hours": node["hours"],
-        "at most": "" if cap is None else f"{cap} replica{'' if cap == 1 else 's'}",
+        "at most": "" if cap is None else counted(cap, "replica"),
         "address": node["address"],
     }
 
@@ -127,7 +127,7 @@ def _seat(replica: dict[str, Any]) -> str:
         size(replica["memory"]) if replica["memory"] else "",
         f"holds {', '.join(replica['models'])}" if replica["models"] else "",
         f"{replica['sections_per_hour']:g} sections/h",
-        f"{replica['loads']} load{'' if replica['loads'] == 1 else 's'}/h",
+        f"{counted(replica['loads'], 'load')}/h",
     ]
     return f'<div class="quiet" title="{escape(replica["id"])}">{escape(" · ".join(filter(None, parts)))}</div>'
 

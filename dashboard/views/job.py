@@ -13,7 +13,7 @@ from dashboard.views.quality import quality
 from dashboard.views.section import panel
 from dashboard.views.takes import tree
 from farm.errors import FarmError, NotFoundError
-from farm.units import when
+from farm.units import counted, when
 
 ENDED = ("completed", "failed", "cancelled")
 REFRESH = 1.5
@@ -79,7 +79,7 @@ def _live(job_id: str) -> None:
         if job["state"] == "paused" and (reason := _blocked(job)):
             st.warning(looks.plain(reason), icon=":material/pause_circle:")
         done, of = job["counts"]["sections_done"], job["counts"]["sections_total"]
-        st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {of} sections rendered")
+        st.progress(job["progress"], text=f"{job['progress']:.0%} · {done} of {counted(of, 'section')} rendered")
         if job["unreadable"]:
             st.warning(looks.plain(job["unreadable"]), icon=":material/help:")
         growing, section = st.columns([1, 1], gap="large")

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import farm_access, looks
 from dashboard.views import beside, media, timed
 from farm.errors import FarmError
+from farm.units import counted
 
 
 @st.cache_data(ttl=300, max_entries=256, show_spinner=False)
@@ -56,7 +57,8 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
             f"of this farm; at most {plan['speedup']:.1f}x on {plan['width']}.",
         )
         bucket = f"{plan['bucket'][1]}x{plan['bucket'][0]}"
-        note = f"{asked:g} s asked for · {plan['frames']} frames · {bucket} pixels · chain of {plan['depth']} sections"
+        chain = counted(plan["depth"], "section")
+        note = f"{asked:g} s asked for · {plan['frames']} frames · {bucket} pixels · chain of {chain}"
         st.caption(note)
         for text in plan["notes"]:
             st.caption(f":orange[:material/info:] {looks.plain(text)}")

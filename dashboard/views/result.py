@@ -8,7 +8,7 @@ from dashboard import farm_access, live
 from dashboard.pictures import video_url
 from farm.errors import FarmError
 from farm.jobs.names import VIDEO, clip_index, use_of
-from farm.units import ranges, size
+from farm.units import counted, ranges, size
 
 
 def growing(detail: dict[str, Any]) -> None:
@@ -17,7 +17,9 @@ def growing(detail: dict[str, Any]) -> None:
     there = sorted(index for index in found if index is not None)
     of = detail["plan"]["sections"] if detail["plan"] else len(there)
     missing = [index for index in range(of) if index not in there]
-    note = f"Plays {len(there)} of {of} sections" + (f"; {ranges(missing)} not finished yet" if missing else "")
+    note = f"Plays {len(there)} of {counted(of, 'section')}" + (
+        f"; {ranges(missing)} not finished yet" if missing else ""
+    )
     live.player(
         video_url(detail) if there else "",
         note if there else "",

@@ -16,6 +16,7 @@ from farm.errors import FarmError
 from farm.films.reading import read_written
 from farm.films.storyboard import OF_SHOTS, Storyboard
 from farm.processes import scratch_folder
+from farm.units import counted
 
 FILES = ["toml", "txt", "md", "otio"]
 _NAME, _MODEL, _PRESET, _STEPS = "film_name", "film_model", "film_preset", "film_steps"
@@ -188,5 +189,6 @@ def _queue(plan: dict[str, Any] | None) -> None:
     if plan is None:
         st.caption("What is wrong is said below the shots.")
         return
-    parts = (f"{plan['seconds']:.2f} s", f"{len(plan['shots'])} videos side by side", f"{plan['sections']} sections")
+    videos, sections = counted(len(plan["shots"]), "video"), counted(plan["sections"], "section")
+    parts = (f"{plan['seconds']:.2f} s", f"{videos} side by side", sections)
     st.caption(" · ".join(parts) + (f", {plan['width']} at once" if plan["width"] > 1 else ""))

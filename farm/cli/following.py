@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from farm.cli import output
+from farm.units import counted
 
 if TYPE_CHECKING:
     from farm.client import FarmClient
@@ -32,7 +33,7 @@ def follow_job(client: "FarmClient", job_id: str, as_json: bool = False) -> None
                 data = message["data"]
                 if message["event"] in ("progress", "end"):
                     state, error = data["state"], data["error"]
-                    done = f"{data['sections_done']} of {output.count(data['sections'], 'section')}"
+                    done = f"{data['sections_done']} of {counted(data['sections'], 'section')}"
                     bar.update(row, completed=data["progress"], description=f"{state}, {done}")
                 else:
                     bar.console.print(f"{output.clock(data['at'])}  {data['message']}", markup=False)

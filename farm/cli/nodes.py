@@ -11,7 +11,7 @@ from farm.cli import output
 from farm.cli.farms import AsJson, Token, Url, connect
 from farm.errors import InputError
 from farm.jobs.nodes import MOST_REPLICAS
-from farm.units import size
+from farm.units import counted, size
 
 if TYPE_CHECKING:
     from farm.client import FarmClient
@@ -195,7 +195,7 @@ def _settings(node: Mapping[str, Any]) -> str:
     parts = [
         f"labels {', '.join(node['labels'])}" if node["labels"] else "",
         f"hours {node['hours']}" if node["hours"] else "",
-        "" if cap is None else f"at most {cap} replica{'' if cap == 1 else 's'}",
+        "" if cap is None else f"at most {counted(cap, 'replica')}",
         node["message"],
         *(
             f"{seat} drained" + (f": {drain['reason']}" if drain["reason"] else "")

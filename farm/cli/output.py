@@ -55,11 +55,6 @@ def print_id(job_id: str) -> None:
     sys.stdout.flush()
 
 
-def count(number: int, thing: str) -> str:
-    """``1 section``, ``2 sections``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def print_json(value: Any) -> None:
     """One indented JSON document on stdout."""
     import sys

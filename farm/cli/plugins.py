@@ -9,6 +9,7 @@ import typer
 from farm.cli import output
 from farm.cli.farms import AsJson, Here, Token, Url, connect, described
 from farm.errors import InputError, PluginError, unknown_name
+from farm.units import counted
 
 
 class PluginAction(StrEnum):
@@ -88,7 +89,7 @@ def _check(target: str, as_json: bool) -> None:
         for line in problems:
             output.console().print(line, style="red", markup=False, soft_wrap=True)
     if problems:
-        raise PluginError(f"{output.count(len(problems), 'problem')} in {target}")
+        raise PluginError(f"{counted(len(problems), 'problem')} in {target}")
 
 
 def _print(found: list[dict[str, Any]], as_json: bool) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.cli import options, output
+from farm.cli import options
 from farm.cli.groups import takes
+from farm.units import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -98,7 +99,7 @@ def render_here(
         try:
             job = embedded.render(accepted, files, settings, display.update, on_phase=display.phase, replicas=replicas)
         except KeyboardInterrupt:
-            kept = f"{display.done} of {output.count(sections, 'section')}"
+            kept = f"{display.done} of {counted(sections, 'section')}"
             display.say(f"stopped: {kept} are kept; the same command goes on")
             raise
     if job.state is not JobState.COMPLETED:
@@ -152,7 +153,7 @@ class _Display:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False)
-        self._of, self._total = output.count(sections, "section"), steps
+        self._of, self._total = counted(sections, "section"), steps
         self._progress: Progress | None = None
         self._advance: Callable[[str, int | None], None] = lambda text, steps_done: None
         self._text = "starting"

@@ -10,6 +10,7 @@ from farm.cli import options, output
 from farm.cli.farms import AsJson, Token, Url, connect
 from farm.cli.following import follow_job
 from farm.cli.render import output_files, render_here
+from farm.units import counted
 
 if TYPE_CHECKING:
     from farm.films.reading import StoryboardFile
@@ -73,8 +74,8 @@ def storyboard(
             return
         for note in made["notes"]:
             typer.echo(f"note: {note}", err=True)
-        done = output.count(made["counts"]["done"], "task")
-        typer.echo(f"{output.count(len(made['shots']), 'video')} side by side; done already: {done}", err=True)
+        done = counted(made["counts"]["done"], "task")
+        typer.echo(f"{counted(len(made['shots']), 'video')} side by side; done already: {done}", err=True)
         output.print_id(made["id"])
         if follow:
             follow_job(client, made["id"])
@@ -109,7 +110,7 @@ def _render(settings: "Settings", film: "AcceptedFilm", targets: Mapping[str, Pa
 
     plan = film.plan
     steps = sum(len(shot.accepted.plan.sections) * shot.accepted.request.steps for shot in film.shots)
-    facts = f"{output.count(len(film.shots), 'video')} side by side; {plan['seconds']:.2f} s at {plan['fps']} fps"
+    facts = f"{counted(len(film.shots), 'video')} side by side; {plan['seconds']:.2f} s at {plan['fps']} fps"
     render_here(settings, film, Media(), targets, (plan["sections"], steps, plan["seconds"]), facts, replicas)
 
 
@@ -128,6 +129,6 @@ def _show(planned: dict[str, Any], as_json: bool) -> None:
     for note in planned["notes"]:
         console.print(f"note: {note}", markup=False)
     console.print(
-        f"{plan['seconds']:.2f} s in {output.count(plan['sections'], 'section')}; "
+        f"{plan['seconds']:.2f} s in {counted(plan['sections'], 'section')}; "
         f"{plan['width']} can be rendered at once, the longest chain is {plan['depth']}"
     )

@@ -12,6 +12,7 @@ from farm.cli.farms import AsJson, Token, Url, connect
 from farm.cli.following import follow_job
 from farm.cli.groups import takes
 from farm.errors import InputError
+from farm.units import counted
 
 if TYPE_CHECKING:
     from model.footage.media import Media
@@ -104,7 +105,7 @@ def _tell(job: Mapping[str, Any], told: set[str]) -> None:
 def _tell_more(detail: Mapping[str, Any]) -> None:
     """How long it will be, when its turn comes, and how to follow it."""
     job, plan = detail["job"], detail["plan"]
-    facts = [f"{plan['seconds']:.1f} s of video in {output.count(plan['sections'], 'section')}"]
+    facts = [f"{plan['seconds']:.1f} s of video in {counted(plan['sections'], 'section')}"]
     if outlook := job["outlook"]:
         facts += [f"place {outlook['place']} of {outlook['jobs']} in the queue"] if outlook["place"] else []
         facts += [f"done in about {output.ahead(outlook)}"] if outlook["expected"] is not None else []

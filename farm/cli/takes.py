@@ -12,6 +12,7 @@ from farm.cli.following import follow_job
 from farm.cli.groups import takes
 from farm.errors import InputError
 from farm.jobs.exports import read_export
+from farm.units import counted
 
 
 class Anew:
@@ -145,8 +146,8 @@ def _queue(job: str, which: dict[str, Any], given: Mapping[str, Any]) -> None:
         if given["as_json"]:
             output.print_json(made)
             return
-        kept = output.count(len(made["kept"]), "section")
-        done = output.count(made["counts"]["done"], "task")
+        kept = counted(len(made["kept"]), "section")
+        done = counted(made["counts"]["done"], "task")
         typer.echo(f"keeps {kept} of {made['parent'][: output.SHORT]}; done already: {done}", err=True)
         output.print_id(made["id"])
         if given["follow"]:

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from farm.cli import output
 from farm.jobs.names import is_internal, section_name
-from farm.units import ranges, when
+from farm.units import counted, ranges, when
 from model.plan.listed import short_name
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def print_job(console: "Console", detail: dict[str, Any]) -> None:
         "unreadable": escape(job["unreadable"]),
         "video": plan
         and f"{plan['seconds']:.2f} s, {plan['frames']} frames at {plan['fps']} fps, "
-        + output.count(plan["sections"], "section"),
+        + counted(plan["sections"], "section"),
         "settings": escape(", ".join(shared)),
         "queue": _queue(job["outlook"]),
         "waits": escape(job["outlook"]["why"]) if job["outlook"] else "",

@@ -11,6 +11,7 @@ import typer
 
 from farm.cli import output
 from farm.cli.groups import takes
+from farm.units import counted
 
 if TYPE_CHECKING:
     from model.training.config import Recipe
@@ -119,8 +120,8 @@ def _train(recipe: "Recipe", given: Mapping[str, Any]) -> None:
     device, settings = _set_up(given), Settings.from_environment().model
     with _progress(console) as report:
         prepared = prepare(recipe, device, given["cache"], report, settings)
-    sections = output.count(len(prepared.examples), "section")
-    console.print(f"{output.count(len(prepared.clips), 'clip')}, {sections}; memory: {prepared.plan}", markup=False)
+    sections = counted(len(prepared.examples), "section")
+    console.print(f"{counted(len(prepared.clips), 'clip')}, {sections}; memory: {prepared.plan}", markup=False)
     if given["check"]:
         return
     folder = given["out"] or Path("runs") / recipe.name

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from farm.jobs.nodes import NodeSettings
+from farm.units import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +35,5 @@ def standing(settings: NodeSettings, seat: str, rank: int | None, minute: int) -
         return Standing(False, False, now, f"outside its hours {settings.hours}")
     most = settings.max_replicas
     if most is not None and (rank or 0) >= most:
-        return Standing(False, False, now, f"its node may have {most} replica{'' if most == 1 else 's'}")
+        return Standing(False, False, now, f"its node may have {counted(most, 'replica')}")
     return Standing(True, False, now, drain.why) if drain else FINE

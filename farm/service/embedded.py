@@ -32,6 +32,7 @@ from farm.retention.sweep import tidy
 from farm.settings import Settings
 from farm.store.artifacts import ArtifactStore, open_store
 from farm.store.jobs import JobStore
+from farm.units import counted
 from model.footage.media import Media
 
 from .local_ray import LocalRay, RayLostError, local_ray
@@ -236,7 +237,7 @@ def _awaited(store: JobStore, job: Job, since: datetime) -> str:
 
 
 def _replicas(count: int) -> str:
-    return f"{count} replica{'' if count == 1 else 's'}"
+    return counted(count, "replica")
 
 
 class _Heartbeat:

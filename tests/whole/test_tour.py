@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from farm.client import FarmClient
 from farm.tokens import LoginKeys
-from tests.support.browser import browser, click_row, in_a_browser, keep, page
+from tests.support.browser import DANCER, browser, click_row, in_a_browser, keep, page
 from tests.support.farms import wait_for
 from tests.support.services import Service
 
@@ -17,6 +17,7 @@ __all__ = ["browser", "page"]
 pytestmark = [pytest.mark.ray, *in_a_browser]
 
 BATCH = 6
+STORYBOARD = DANCER.with_name("morning.toml")
 HAS_PICTURES = """video => new Promise(found => {
     if (video.readyState >= 2) found(video.videoWidth > 0);
     video.addEventListener('loadeddata', () => found(video.videoWidth > 0));
@@ -35,6 +36,7 @@ def test_a_day_at_the_farm(page: Page, browser: Browser, service: Service, clien
     page.goto(LoginKeys(service.settings.login_keys_dir).link(url), wait_until="commit")
     token = add_viewer(page, url)
     hold(page, url)
+    arrange_film(page, url)
     jobs = submit_batch(page, client)
     kept = reorder_and_cancel(page, jobs, client)
     let_go(page, url)
@@ -76,6 +78,18 @@ def hold(page: Page, url: str) -> None:
     page.get_by_label("Reason").fill("new driver")
     page.get_by_role("button", name=re.compile("Drain .+")).click()
     expect(page.get_by_text("new driver")).to_be_visible()
+
+
+def arrange_film(page: Page, url: str) -> None:
+    """A storyboard from its file, with the pictures that it names: what it would be is shown before it is queued."""
+    page.goto(f"{url}/storyboard", wait_until="commit")
+    pictures, _, file = (page.locator("input[type=file]").nth(number) for number in range(3))
+    pictures.set_input_files([DANCER, DANCER.with_name("walker.png")])
+    settled(page)
+    file.set_input_files(STORYBOARD)
+    expect(page.get_by_text(re.compile("side by side"))).to_be_visible()
+    settled(page)
+    keep(page, "storyboard")
 
 
 def let_go(page: Page, url: str) -> None:
