@@ -53,9 +53,10 @@ def test_phases_are_told_and_it_starts_once(service: Service) -> None:
     assert is_running(service.settings)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "victim",
-    ["raylet/raylet", *(pytest.param(word, marks=pytest.mark.soak) for word in ("gcs_server", "RuntimeEnvAgent"))],
+    ["raylet/raylet", "gcs_server", "RuntimeEnvAgent"],
 )
 def test_a_dead_ray_is_noticed_and_built_again(service: Service, job: Callable[[], None], victim: str) -> None:
     rebuilt = service.state.rebuilt

@@ -156,14 +156,17 @@ def reorder_and_cancel(page: Page, jobs: list[str], client: FarmClient) -> list[
 
 
 def watch_it_grow(page: Page, url: str, job_id: str, client: FarmClient) -> None:
-    """The video plays before it is finished."""
+    """The video plays before it is finished; it is paused, so that there is time to look."""
+    wait_for(lambda: any("clip-" in file["name"] for file in client.job(job_id)["artifacts"]), "something plays")
+    client.pause(job_id)
     page.goto(f"{url}/job?id={job_id}", wait_until="commit")
     video = page.locator(".box video")
     expect(video).to_be_visible()
     expect(page.locator(".note")).to_contain_text(re.compile("Plays . of 6 sections; .* not finished yet"))
     assert video.evaluate(HAS_PICTURES)
-    assert state_of(client, job_id) == "running"
+    assert state_of(client, job_id) == "paused"
     keep(page, "job")
+    client.resume(job_id)
 
 
 def fork(page: Page, url: str, job_id: str, client: FarmClient) -> str:
