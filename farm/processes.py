@@ -293,3 +293,9 @@ def ending(code: int) -> str:
         return f"code {code}"
     name = signal.Signals(-code).name if -code in list(signal.Signals) else "unknown"
     return f"signal {-code} ({name})"
+
+
+def last_words(noise: IO[bytes]) -> str:
+    """The last line that a process wrote into ``noise``; empty when it wrote nothing."""
+    noise.seek(0)
+    return "".join(noise.read()[-2000:].decode(errors="replace").strip().splitlines()[-1:]).strip()

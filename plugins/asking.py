@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from farm.errors import PluginError
-from farm.processes import Child, ending, module_command
+from farm.processes import Child, ending, last_words, module_command
 
 from .sources import Source
 
@@ -17,13 +17,14 @@ SECONDS = 20.0
 _WORKER = "plugins.asking_worker"
 
 
-def ask(source: Source, what: str, seconds: float = SECONDS, **given: Any) -> Any:
+def ask(source: Source, what: str, seconds: float = SECONDS, doing: str = "it", **given: Any) -> Any:
     """What a plug-in answers.
 
     Args:
         source: the plug-in.
         what: a name of ``plugins.asking_worker.DOES``.
         seconds: time limit.
+        doing: what takes too long or ends the process, for people.
         given: what that takes; it travels as JSON.
 
     Raises:
@@ -39,13 +40,12 @@ def ask(source: Source, what: str, seconds: float = SECONDS, **given: Any) -> An
                 answer = child.stdout.readline()
             child.end()
         if child.expired:
-            raise PluginError(f"plug-in {source.name} took longer than {seconds:g} s.")
-        if not answer:
-            noise.seek(0)
-            last = noise.read()[-2000:].decode(errors="replace").strip().splitlines()[-1:]
-            said = f"; its last words: {last[0].strip()}" if last else ""
-            raise PluginError(f"plug-in {source.name} ended its process ({ending(child.process.returncode)}){said}.")
+            raise PluginError(f"{doing} took longer than {seconds:g} s.")
+        if not answer.endswith(b"\n"):
+            last = last_words(noise)
+            said = f"; its last words: {last}" if last else ""
+            raise PluginError(f"{doing} ended the process ({ending(child.process.returncode)}){said}.")
     found = json.loads(answer)
     if "problem" in found:
-        raise PluginError(f"plug-in {source.name}: {found['problem']}", found["where"])
+        raise PluginError(found["problem"], found["where"])
     return found["answer"]

@@ -30,6 +30,10 @@ def main() -> None:
         os._exit(0)  # threads and exit handlers of the plug-in are nobody's concern
 
 
+def _offers(loaded: Loaded) -> str:
+    return loaded.verdict().model_dump_json()
+
+
 def _links(loaded: Loaded, order: str, count: int) -> list[Any]:
     return [(link.index, link.past, link.future) for link in loaded.orders[order].links(count)]
 
@@ -40,7 +44,7 @@ def _send(loaded: Loaded, sender: str, notice: dict[str, str], options: dict[str
     found.send(notice, model(**options) if model else None)
 
 
-DOES: dict[str, Callable[..., Any]] = {"links": _links, "send": _send}
+DOES: dict[str, Callable[..., Any]] = {"offers": _offers, "links": _links, "send": _send}
 
 
 if __name__ == "__main__":

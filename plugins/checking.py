@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from farm.errors import InputError, unknown_name
-from farm.processes import Child, ending, module_command, scratch_folder
+from farm.processes import Child, ending, last_words, module_command, scratch_folder
 
 from .sources import GROUP, Source, find_sources
 
@@ -105,10 +105,9 @@ def check(source: Source, paths: Iterable[Path] = (), seconds: float = SECONDS) 
                 report.done += [said["done"]] if "done" in said else []
                 report.notes += [said["note"]] if "note" in said else []
         if not ended:
-            noise.seek(0)
-            last = noise.read()[-2000:].decode(errors="replace").strip().splitlines()[-1:]
+            last = last_words(noise)
             how = f"took longer than {seconds:g} s" if child.expired else ending(child.process.returncode)
-            report.problems.append(Problem(f"{at} ended the process ({how}){': ' + last[0] if last else ''}"))
+            report.problems.append(Problem(f"{at} ended the process ({how}){': ' + last if last else ''}"))
     return report
 
 

@@ -59,6 +59,6 @@ def links_of(source: Source, name: str, count: int) -> list[Link]:
     try:
         links = [Link(*each) for each in ask(source, "links", order=name, count=count)]
     except PluginError as error:
-        raise InputError(f"order {name!r}: {error}") from None
+        raise InputError(f"order {name!r}: plug-in {source.name}: {error}") from None
     check_links(name, count, links)
     return links

@@ -4,11 +4,8 @@ Answers are remembered by the identity of the plug-in's files, so that only what
 """
 
 import hashlib
-import json
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -17,10 +14,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from farm.errors import StorageError
+from farm.errors import PluginError, StorageError
 from farm.files import written_aside
-from farm.processes import Child, ending, module_command
 
+from .asking import ask
 from .hookspecs import API_VERSION
 from .loading import Verdict
 from .sources import Source
@@ -30,7 +27,6 @@ SECONDS = 20.0
 PATIENCE = 3.0
 """After so many seconds people are told who is waited for."""
 AT_ONCE = 4
-_WORKER = "plugins.probe_worker"
 
 log = logging.getLogger(__name__)
 
@@ -70,24 +66,10 @@ def probe_all(
 
 def probe(source: Source, seconds: float = SECONDS) -> Verdict:
     """Import ``source`` in a child and take down what it offers."""
-    with tempfile.TemporaryFile() as noise:
-        paths = os.pathsep.join(filter(None, sys.path))
-        with Child(module_command(_WORKER), seconds, environment={"PYTHONPATH": paths}, stderr=noise) as child:
-            answer = b""
-            with child.limited(), suppress(BrokenPipeError):
-                child.stdin.write(json.dumps(vars(source)).encode())
-                child.stdin.close()
-                answer = child.stdout.readline()
-            child.end()
-        if child.expired:
-            return Verdict(reason=f"importing it took longer than {seconds:g} s.")
-        try:
-            return Verdict.model_validate_json(answer)
-        except ValidationError:
-            noise.seek(0)
-            lines = noise.read()[-2000:].decode(errors="replace").strip().splitlines()
-            last = f"; its last words: {lines[-1].strip()}" if lines else ""
-            return Verdict(reason=f"importing it ended the process ({ending(child.process.returncode)}){last}.")
+    try:
+        return Verdict.model_validate_json(ask(source, "offers", seconds, "importing it"))
+    except PluginError as error:
+        return Verdict(reason=str(error), where=error.where)
 
 
 def _key(source: Source) -> str:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import farm.errors
 from farm.errors import FarmError, PluginError, PluginFault, ProcessLostError
-from farm.processes import Child, ending, module_command
+from farm.processes import Child, ending, last_words, module_command
 
 from ..manager import OfferedExporter, OfferedPostProcessor
 from ..post.base import Shape
@@ -107,9 +107,8 @@ def _judge(name: str, answer: bytes, code: int, noise: IO[bytes]) -> Written:
     except ValueError:
         if code == -signal.SIGKILL:
             raise ProcessLostError(f"the process of exporter {name!r} was killed; it can be tried again.") from None
-        noise.seek(0)
-        lines = noise.read()[-2000:].decode(errors="replace").strip().splitlines()
-        last = f"; its last words: {lines[-1]}" if lines else ""
+        words = last_words(noise)
+        last = f"; its last words: {words}" if words else ""
         how = f"was ended by {ending(code)}" if code < 0 else f"ended with {ending(code)}"
         raise PluginError(f"exporter {name!r} {how} in the middle of its work{last}.") from None
     if "error" not in said:

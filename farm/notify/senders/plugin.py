@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from farm.errors import FarmError, UndeliveredError
+from farm.errors import FarmError, PluginError, UndeliveredError
 
 from ..notice import Notice
 from ..rules import Rule
@@ -20,10 +20,13 @@ def send(rule: Rule, notice: Notice, plugins: "PluginManager") -> None:
     try:
         sender = plugins.sender(rule.sender)
         options = sender.check(rule.options)
-        told = {**notice.to_json(), "title": notice.title}
-        ask(sender.source, "send", SECONDS, sender=sender.name, notice=told, options=options)
     except FarmError as error:
         raise UndeliveredError(str(error)) from None
+    told = {**notice.to_json(), "title": notice.title}
+    try:
+        ask(sender.source, "send", SECONDS, sender=sender.name, notice=told, options=options)
+    except PluginError as error:
+        raise UndeliveredError(f"plug-in {sender.source.name}: {error}") from None
 
 
 def problem(rule: Rule, plugins: "PluginManager") -> str:
