@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,12 @@ from farm.errors import InputError
 from farm.films.storyboard import Storyboard
 from farm.intake.films import AcceptedFilm, accept_film, check_together
 from tests.support.api import picture
-from tests.support.tiny import tiny_checkpoint
+from tests.support.farms import puppet_at
 
 
 @pytest.fixture(autouse=True, scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))))
+def tiny(tiny_folder: Path) -> Iterator[None]:
+    with puppet_at(tiny_folder):
         yield
 
 

@@ -13,6 +13,7 @@ from model.families.framepack.renderer import FramePackRenderer
 from model.family import SamplingParams
 from model.plan.context import place_context
 from model.plan.plan import Section
+from tests.support.farms import puppet_at
 from tests.support.tiny import tiny_checkpoint
 
 
@@ -62,9 +63,8 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def renderer(tmp_path_factory: pytest.TempPathFactory) -> FramePackRenderer:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))))
+def renderer(tiny_folder: Path) -> FramePackRenderer:
+    with puppet_at(tiny_folder):
         loaded = families.load("puppet")
     assert isinstance(loaded, FramePackRenderer)
     return loaded

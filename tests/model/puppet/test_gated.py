@@ -8,15 +8,14 @@ from model.family import SamplingParams
 from model.puppet.bench import Work
 from model.puppet.gated import GateWork, judge_gated
 from model.puppet.orders import SCORES, Clip, Mean, beside, bounds, judge_order, means, prepare, renderer
-from tests.support.tiny import tiny_checkpoint
+from tests.support.farms import puppet_at
 
 PARAMS = SamplingParams(steps=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def prepared(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))))
+def prepared(tiny_folder: Path):
+    with puppet_at(tiny_folder):
         prepare()
         yield
 

@@ -1,6 +1,7 @@
 """What of a video is seen when a section is judged: in every order what was rendered before it, and nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,13 +12,12 @@ from model.pixels import to_bytes
 from model.plan import Plan, Rules, make_plan
 from model.quality.looking import look
 from model.quality.measures import measure
-from tests.support.tiny import tiny_checkpoint
+from tests.support.farms import puppet_at
 
 
 @pytest.fixture(scope="module")
-def renderer(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))))
+def renderer(tiny_folder: Path):
+    with puppet_at(tiny_folder):
         yield load("puppet", "cpu", 1)
 
 
