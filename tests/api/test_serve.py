@@ -26,6 +26,18 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
     from farm.cluster.calls import COORDINATOR, NAMESPACE
     from farm.service.local_ray import local_ray
 
+    class Counter:
+        """Stands where the coordinator is found and counts nudges; Ray's processes can't import it from here."""
+
+        def __init__(self) -> None:
+            self.nudges = 0
+
+        def nudge(self) -> None:
+            self.nudges += 1
+
+        def count(self) -> int:
+            return self.nudges
+
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tiny_checkpoint(tmp_path / "tiny")))
     url = f"http://127.0.0.1:{free_port()}"
     with local_ray(settings, 1):
@@ -50,16 +62,3 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
             assert client.artifact(job["id"], "image") == picture()
             assert "farm_jobs" in client.metrics()
         serve.stop()
-
-
-class Counter:
-    """Stands where the coordinator is found and counts nudges."""
-
-    def __init__(self) -> None:
-        self.nudges = 0
-
-    def nudge(self) -> None:
-        self.nudges += 1
-
-    def count(self) -> int:
-        return self.nudges
