@@ -137,8 +137,8 @@ class WaitingReplica:
     async def look_around(self) -> NodeReport:
         return NO_REPORT
 
-    async def warm(self, family: str) -> bool:
-        return True
+    async def warm(self, family: str) -> None:
+        return None
 
     async def holds(self) -> Holding:
         return Holding(None, ())

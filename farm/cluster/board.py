@@ -23,6 +23,7 @@ from farm.scheduling.verdicts import Ended, Verdict
 from farm.scheduling.view import FarmView
 from farm.store.owners import Owner
 from farm.store.queue import Finished, QueuedJob, QueuedTask
+from farm.work.failures import Failure
 
 SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
@@ -188,6 +189,13 @@ class Board:
         model, node = _takes_model(attempt), seat_id.partition("/")[0]
         ended = Ended(attempt.task_id, attempt.job_id, seat_id, node, kind, self.now, message, model)
         return self.ledger.settle(ended, self.able(hold.task if hold else None))
+
+    def failed_to_load(self, seat_id: str, family: str, failure: Failure) -> None:
+        """What a replica met before its first attempt counts as one for its seat: the next failure is the second in a
+        row. It says nothing where others can't load the family either."""
+        task, node = f"loading {family}", seat_id.partition("/")[0]
+        ended = Ended(task, "", seat_id, node, failure.kind, self.now, failure.message)
+        self.ledger.settle(ended, self.able(None))
 
     def able(self, task: TaskView | None) -> frozenset[str]:
         """The seats that could take such a task, busy ones and sick ones included."""

@@ -62,7 +62,7 @@ class Coordinator:
         self._store, self._job_id, self._wake = JobStore(settings.database_url), job_id, asyncio.Event()
         self._board = board = Board(alone=job_id is not None, model_limits=settings.model_limits)
         self._queue, nodes = QueueReader(self._store, board, job_id), Nodes(self._store, board.nodes)
-        told = (self._queue.likely_family, self._wake.set, board.costs.observe_load)
+        told = (self._queue.likely_family, self._wake.set, board.costs.observe_load, board.failed_to_load)
         artifacts = open_store(settings)
         farm = functools.cache(functools.partial(farm_id, artifacts))
         self._members = Members(settings, self._store, max_replicas, *told, nodes, farm)

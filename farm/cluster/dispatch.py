@@ -15,6 +15,7 @@ from farm.store.jobs import JobStore
 from farm.work.specs import specs_of
 
 from .board import Board
+from .devices import NO_MODEL
 from .following import Follower
 from .members import Held, Member, Members
 from .queue import QueueReader
@@ -70,6 +71,7 @@ class Dispatcher:
         members = {member.slot.place: member for member in self._members.all()}
         for member in members.values():
             member.trouble = member.trouble or self._board.ledger.quarantined.get(member.slot.place)
+            member.proven = self._board.ledger.proven(member.slot.place, member.slot.kinds != NO_MODEL)
             self._board.put_seat(member.seat())
         self._board.drop_seats(members.keys())
         decisions = self._board.decide(AT_ONCE)
@@ -81,12 +83,9 @@ class Dispatcher:
         return len(decisions.starts) >= AT_ONCE
 
     def _wanted(self, starts: Sequence[Start], members: dict[str, Member]) -> list[Wanted]:
-        """What is to start, less what waits for an equal task that is at work, and what would follow a failure that may
-        be its replica's own before anybody has judged it."""
+        """What is to start, less what waits for an equal task that is at work."""
         wanted: list[Wanted] = []
         for start in starts:
-            if start.ahead and self._board.ledger.doubts(start.seat_id):
-                continue
             task = self._board.take(start.task_id)
             if task is None or self._board.waits_for_twin(task):
                 continue

@@ -52,8 +52,8 @@ class Member:
     that this took; ``loads``: when it read one; ``running``: what it does; ``ahead``: what it does next; ``standing``,
     ``labels``: what people want of it and its node; ``facts``: of its device; ``pace``: how fast it is on its sections;
     ``trouble``: why it gets nothing, or only a probe; ``blame``: what went wrong last, and when; ``ending``: why its
-    process is being ended; ``unfit``: why it can't work with the artifacts; ``unanswered``: probes in a row;
-    ``assets``: what its node has on its disk; ``seed``: its pace
+    process is being ended; ``unfit``: why it can't work with the artifacts; ``proven``: it may hold a task for later;
+    ``unanswered``: probes in a row; ``assets``: what its node has on its disk; ``seed``: its pace
     until one was measured; ``kind``: of a card, how fast its kind is beside the usual one, as far as that is known."""
 
     id: str
@@ -78,6 +78,7 @@ class Member:
     blame: tuple[str, float] = ("", 0.0)
     ending: str = ""
     unfit: str = ""
+    proven: bool = False
     probing: bool = False
     unanswered: int = 0
     gone: bool = False
@@ -168,6 +169,7 @@ class Member:
             ahead=_hold(self.ahead),
             assets=self.assets,
             pace=pace,
+            proven=self.proven,
         )
 
     def has_loaded(self, family: str) -> None:

@@ -11,6 +11,7 @@ from ray.exceptions import ActorDiedError, RayError
 from farm.scheduling.silence import is_silent
 from farm.settings import Settings
 from farm.store.jobs import JobStore
+from farm.work.failures import Failure
 
 from .actors import Actors
 from .board import Board
@@ -45,7 +46,7 @@ class Members:
         max_replicas: use no more slots than that, whatever the nodes offer.
         likely_family: names the model that a new replica should load ahead of its first attempt.
         on_change: called when a replica became ready or was lost.
-        on_load: called with a model, a kind of device, and the seconds that loading took there.
+        on_load, on_failed_load: see ``Readiness``.
         nodes: where they may be, and what people want of each.
         farm: gives the id of the farm's artifacts, which replicas must see; "" asks nothing of them.
 
@@ -60,6 +61,7 @@ class Members:
         likely_family: Callable[[], Awaitable[str]],
         on_change: Callable[[], None],
         on_load: Callable[[str, str, float], None] = lambda family, device, seconds: None,
+        on_failed_load: Callable[[str, str, Failure], None] = lambda seat, family, failure: None,
         nodes: Nodes | None = None,
         farm: Callable[[], str] = lambda: "",
     ) -> None:
@@ -71,7 +73,8 @@ class Members:
         self.actors = Actors()
         self._nodes, self._noting = nodes or Nodes(store), Noting(store)
         self._reports = Reports(self._nodes)
-        self._readiness = Readiness(farm, likely_family, self._reports, self.remove, self.blame, on_change, on_load)
+        told = (self.remove, self.blame, on_change, on_load, on_failed_load)
+        self._readiness = Readiness(farm, likely_family, self._reports, *told)
         self._blames: dict[str, tuple[str, float]] = {}
         self._background = Background()
         self._next_sweep = self._next_start = self._swept = 0.0

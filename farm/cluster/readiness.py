@@ -5,8 +5,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from ray.exceptions import ActorDiedError, RayError
+
+from farm.jobs.assets import AssetKind
+from farm.work.failures import Failure
 
 from .calls import answer, insist
 from .devices import NO_MODEL
@@ -34,6 +38,7 @@ class Readiness:
         blame: called with one that can't get on, and why.
         on_change: called when one turned out to be unfit.
         on_load: called with a model, a kind of device, and the seconds that loading took there.
+        on_failed_load: called with a replica's seat, a model whose weights its node has, and why it can't load it.
     """
 
     def __init__(
@@ -45,17 +50,22 @@ class Readiness:
         blame: Callable[[Member, str], None],
         on_change: Callable[[], None],
         on_load: Callable[[str, str, float], None],
+        on_failed_load: Callable[[str, str, Failure], None],
     ) -> None:
         self._farm, self._likely_family, self._reports = farm, likely_family, reports
         self._remove, self._blame = remove, blame
-        self._on_change, self._on_load = on_change, on_load
+        self._on_change, self._on_load, self._on_failed_load = on_change, on_load, on_failed_load
 
     async def reached(self, member: Member) -> bool:
         """Wait until a new replica is ready; False when it is gone before."""
         if not await self.sees_artifacts(member):
             return False
-        said, alive = await asyncio.gather(self._says_what_it_has(member), self._warms(member))
-        return said and alive
+        family = "" if member.slot.kinds == NO_MODEL else await self._likely_family()
+        said, failure = await asyncio.gather(self._says_what_it_has(member), self._warms(member, family))
+        if said and failure and _has(member, family):
+            self._blame(member, f"loading {family}: {failure.message}")
+            self._on_failed_load(member.slot.place, family, failure)
+        return said and not member.gone
 
     async def sees_artifacts(self, member: Member) -> bool:
         """Wait until a replica can work with the farm's artifacts; False when it is gone before."""
@@ -76,23 +86,22 @@ class Readiness:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
         return not member.gone
 
-    async def _warms(self, member: Member) -> bool:
-        """Have a replica load what it will need first; False when it died of that."""
-        if member.slot.kinds == NO_MODEL:
-            return True
-        family = await self._likely_family()
+    async def _warms(self, member: Member, family: str) -> Failure | None:
+        """Have a replica load what it will need first, if anything; what it says when it can't."""
+        if not family:
+            return None
         began = time.monotonic()
         try:  # until its model is loaded, work is better off with a replica that has one
-            if await answer(member.handle.warm.remote(family), LOAD_SECONDS):
-                member.has_loaded(family)
-                member.loading = family, round(time.monotonic() - began, 2)
-                self._on_load(family, member.slot.label, member.loading[1])
+            if failure := await answer(member.handle.warm.remote(family), LOAD_SECONDS):
+                return cast(Failure, failure)
+            member.has_loaded(family)
+            member.loading = family, round(time.monotonic() - began, 2)
+            self._on_load(family, member.slot.label, member.loading[1])
         except ActorDiedError:
             await self._remove(member, f"died while loading {family}")
-            return False
         except (RayError, TimeoutError) as error:
             log.warning("%s: loading %s: %s", member.id, family, type(error).__name__)
-        return True
+        return None
 
     async def _says_what_it_has(self, member: Member) -> bool:
         """Wait until it is known what a replica's node has; False when the replica is gone before."""
@@ -110,3 +119,8 @@ class Readiness:
                 self._on_change()
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
         return not member.gone
+
+
+def _has(member: Member, family: str) -> bool:
+    """Whether its node is known to have the family's weights: what it lacks is no fault of the replica's."""
+    return any((asset.kind, asset.name) == (AssetKind.MODEL, family) for asset in member.assets or ())

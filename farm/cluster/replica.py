@@ -181,17 +181,17 @@ class Replica:
         elif self._ahead and self._ahead.attempt_id == attempt_id:
             await self._give_back()
 
-    async def warm(self, family: str) -> bool:
-        """Load a model ahead of the first attempt that needs it; whether that worked."""
+    async def warm(self, family: str) -> Failure | None:
+        """Load a model ahead of the first attempt that needs it; why that did not work."""
         return await asyncio.get_running_loop().run_in_executor(self._work, self._load, family)
 
-    def _load(self, family: str) -> bool:
+    def _load(self, family: str) -> Failure | None:
         try:
             self._ready_executor().renderer(family)
-            return True
-        except Exception as error:  # noqa: BLE001 - an attempt that needs the model will meet the same fault and report it
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, an attempt that needs the model would meet it
             log.warning("replica %s can't load %s: %s", self.id, family, describe_error(error))
-            return False
+            return judge(error)
 
     async def _run(self, spec: AttemptSpec) -> None:
         outcome = await asyncio.get_running_loop().run_in_executor(self._work, self._execute, spec)

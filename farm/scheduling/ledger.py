@@ -98,10 +98,11 @@ class Ledger:
         self._seats.pop(seat, None)
         self._quarantined.pop(seat, None)
 
-    def doubts(self, seat: str) -> bool:
-        """Whether the last that it did was a failure that may be its own: until it has finished something it should
-        have no more than one task in its hands."""
-        return bool(self._blames(seat))
+    def proven(self, seat: str, model: bool) -> bool:
+        """Whether it has finished something, with a ``model`` if it is there for such, and not failed since by what may
+        be its own fault. Until then it should have no more than one task in its hands."""
+        done = any(ended.kind is None and (ended.model or not model) for ended in self._seats.get(seat, ()))
+        return done and not self._blames(seat)
 
     def _clears(self, ended: Ended) -> bool:
         """Whether it says something about its seat. A broken device still exports videos: a success without a model

@@ -122,7 +122,8 @@ class Round:
             supply.take(place.pool, place.entry)
         else:
             self._spoken.add(seat_id)
-            ahead = self._placement.soon(place) and not goes_on(self._view, self._view.seats[seat_id], job)
+            seat = self._view.seats[seat_id]
+            ahead = seat.proven and self._placement.soon(place) and not goes_on(self._view, seat, job)
             if not ahead:
                 self.waits.append(Wait(task.id, seat_id, place.until))
                 return False

@@ -107,7 +107,7 @@ class SeatView:
     ``speed``: units a second, ``pace`` times those of its class; ``memory`` in bytes, of the host where ``on_cpu``;
     ``features``: what its node has; ``takes``: kinds of tasks that it is for; ``spares``: kinds that it takes only
     while it has nothing of its own; ``models``: families in its memory; ``running``, ``ahead``: what it does, and what
-    then; ``assets``: what its node has on its disk, None when nobody knows.
+    then; ``assets``: what its node has on its disk, None when nobody knows; ``proven``: it may hold a task for later.
     """
 
     id: str
@@ -125,6 +125,7 @@ class SeatView:
     ahead: Hold | None = None
     assets: Assets | None = None
     pace: float = 1.0
+    proven: bool = True
 
     @property
     def free(self) -> bool:

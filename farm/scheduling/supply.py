@@ -169,7 +169,7 @@ def free_supply(suitability: Suitability, taken: Iterable[str], spare: bool) -> 
 
 
 class AheadSupply(Supply):
-    """Seats at work that should be done within ``AHEAD_SECONDS`` and don't know yet what they do next."""
+    """Proven seats at work that should be done within ``AHEAD_SECONDS`` and don't know yet what they do next."""
 
     once = True
 
@@ -180,7 +180,8 @@ class AheadSupply(Supply):
         for seats in self._view.busy.values():
             for index in range(seats.first_at(now - AHEAD_SECONDS), seats.first_at(now + AHEAD_SECONDS)):
                 seat = self._view.seats[seats[index]]
-                if seat.id not in taken and seat.ahead is None and seat.state is SeatState.READY:
+                able = seat.ahead is None and seat.proven and seat.state is SeatState.READY
+                if able and seat.id not in taken:
                     self._free_at[seat.id] = max(now, seats.key(index))
                     groups.setdefault(self._view.groups[seat.id], []).append((seat.node, seat.id))
         super().__init__(suitability, ((group, sorted(entries)) for group, entries in groups.items()), spare=False)

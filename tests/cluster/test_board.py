@@ -17,6 +17,7 @@ from farm.store.attempts import Judgement
 from farm.store.database import Database
 from farm.store.jobs import JobStore
 from farm.store.owners import Owner
+from farm.work.failures import Failure
 from tests.support.jobs import audit, run_task, submit
 
 
@@ -88,6 +89,18 @@ def test_one_sick_replica_beside_a_healthy_one_fails_no_job(store: JobStore, kin
     assert list(desk.board.ledger.quarantined) == ["sick"]
     assert "it broke" in desk.board.ledger.quarantined["sick"].reason
     assert sum(seat == "sick" for seat, _ in desk.ran) <= 12
+
+
+def test_a_replica_that_could_not_load_is_out_after_its_first_attempt(store: JobStore) -> None:
+    """Its model is loaded before it gets work; where nobody can load it, that says nothing about a replica."""
+    jobs = [submit(store) for _ in range(20)]
+    desk = Desk(store, "a", "b", "sick", fails={"sick": FailureKind.REPLICA})
+    for seat in desk.seats:
+        desk.board.put_seat(SeatView(seat, seat))
+    desk.board.failed_to_load("sick", "puppet", Failure(FailureKind.REPLICA, "device 'cuda' can't be used"))
+    desk.work_off()
+    assert {store.get_job(job.id).state for job in jobs} == {JobState.COMPLETED}
+    assert [seat for seat, _ in desk.ran].count("sick") == 1
 
 
 def test_a_broken_task_fails_its_job_and_no_other(store: JobStore) -> None:

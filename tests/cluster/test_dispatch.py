@@ -1,6 +1,7 @@
 """Dispatching without Ray: what can't be started now is started later, and one job's trouble stops no other."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from farm.cluster.members import Member
 from farm.cluster.queue import QueueReader
 from farm.errors import ConflictError, DatabaseError
 from farm.jobs.records import Attempt, AttemptSpec, FailureKind
-from farm.scheduling.decisions import Start
 from farm.scheduling.verdicts import Ended
 from farm.store import attempts
 from farm.store.artifacts.local import LocalStore
@@ -125,13 +125,25 @@ def test_a_round_starts_no_more_than_it_can_in_a_moment(tmp_path: Path) -> None:
     assert not desk.round() and len(desk.begun) == count
 
 
-def test_who_has_just_failed_gets_nothing_ahead(desk: Desk) -> None:
+def test_a_replica_is_proven_by_what_it_has_finished(desk: Desk) -> None:
     """Else a broken device would fail one more than it takes to see that it is broken."""
-    (member,), board, job = desk.members, desk.board, submit(desk.store)
-    desk.queue.apply(desk.queue.read())
-    place, farm = member.slot.place, {member.slot.place, "elsewhere"}
-    ahead = [Start(f"{job.id}.encode", place, 1.0, ahead=True)]
-    board.ledger.settle(Ended("k.t", "k", place, "n", FailureKind.TASK, board.now), farm)
-    assert desk.dispatcher._wanted(ahead, {place: member}) == [] and f"{job.id}.encode" in board.view.tasks
-    board.ledger.settle(Ended("l.t", "l", place, "n", None, board.now), farm)
-    assert len(desk.dispatcher._wanted(ahead, {place: member})) == 1
+    (member,), board = desk.members, desk.board
+    place = member.slot.place
+    for kind, proven in ((None, True), (FailureKind.TASK, False), (None, True)):
+        board.ledger.settle(Ended("k.t", "k", place, "n", kind, board.now), {place, "elsewhere"})
+        desk.round()
+        assert board.view.seats[place].proven is proven
+
+
+def test_a_replica_that_has_finished_nothing_yet_gets_nothing_ahead(desk: Desk) -> None:
+    submit(desk.store)
+    desk.round()
+    submit(desk.store, priority=90, seed=2)
+    (member,), board = desk.members, desk.board
+    assert member.running is not None and member.running.hold is not None
+    member.running.hold = replace(member.running.hold, ends=board.now + 1)
+    desk.round()
+    assert member.ahead is None and not board.view.seats[member.slot.place].proven
+    board.ledger.settle(Ended("k.t", "k", member.slot.place, "n", None, board.now), {member.slot.place})
+    desk.round()
+    assert member.ahead is not None

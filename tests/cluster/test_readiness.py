@@ -14,10 +14,13 @@ from farm.cluster.member import Member
 from farm.cluster.nodes import Nodes
 from farm.cluster.readiness import Readiness
 from farm.cluster.reports import Reports
-from farm.jobs.assets import NodeReport
+from farm.jobs.assets import NodeReport, model_asset
+from farm.jobs.records import FailureKind
+from farm.work.failures import Failure
 from tests.support.attempts import Call
 
-REPORT = NodeReport(frozenset())
+REPORT = NodeReport(frozenset({model_asset("puppet", "5ha")}))
+BROKEN = Failure(FailureKind.REPLICA, "device 'cuda' can't be used")
 SLOT = Slot("n", "cpu", "CPU", host="studio-1")
 
 
@@ -27,12 +30,13 @@ class Greeted:
 
     unfit: tuple[Any, ...] = ("",)
     look_around: tuple[Any, ...] = (REPORT,)
-    warm: tuple[Any, ...] = (True,)
+    warm: tuple[Any, ...] = (None,)
     slot: Slot = SLOT
     ready: bool = False
     removed: list[str] = field(default_factory=list)
     blamed: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str, Failure]] = field(default_factory=list)
 
     def greet(self, farm: str = "farm-1") -> Member:
         handle = SimpleNamespace(unfit=Call(*self.unfit), look_around=Call(*self.look_around), warm=Call(*self.warm))
@@ -54,6 +58,7 @@ class Greeted:
                 lambda one, why: self.blamed.append(why),
                 lambda: None,
                 lambda family, device, seconds: self.loads.append(family),
+                lambda *told: self.failed.append(told),
             )
             self.ready = await tried.reached(member)
 
@@ -89,3 +94,17 @@ def test_one_that_only_writes_videos_loads_nothing() -> None:
     greeted = Greeted(slot=Slot("n", "cpu", "CPU", 0, NO_MODEL, "studio-1"))
     greeted.greet()
     assert greeted.ready and not greeted.loads
+
+
+def test_one_that_cannot_load_what_its_node_has_is_told_of_before_it_gets_work() -> None:
+    greeted = Greeted(warm=(BROKEN,))
+    member = greeted.greet()
+    assert greeted.ready and not member.loaded and not greeted.loads
+    assert greeted.failed == [("n/cpu-0", "puppet", BROKEN)]
+    assert greeted.blamed == ["loading puppet: device 'cuda' can't be used"]
+
+
+def test_one_whose_node_lacks_the_weights_is_blamed_for_nothing() -> None:
+    greeted = Greeted(warm=(BROKEN,), look_around=(NodeReport(frozenset()),))
+    greeted.greet()
+    assert greeted.ready and not greeted.failed and not greeted.blamed

@@ -108,6 +108,7 @@ def seats(draw: st.DrawFn, name: str) -> SeatView:
         state=draw(st.sampled_from([SeatState.READY] * 4 + list(SeatState))),
         running=running,
         ahead=ahead,
+        proven=draw(st.sampled_from([True, True, False])),
     )
 
 
@@ -139,7 +140,7 @@ def test_every_start_is_at_a_seat_that_is_ready_and_can_hold_and_takes_it(record
         task, seat = view.tasks[start.task_id], view.seats[start.seat_id]
         job = view.jobs[task.job_id]
         assert seat.state is SeatState.READY and seat.suits(task.needs) and seat.ahead is None
-        assert start.ahead is (seat.running is not None)
+        assert start.ahead is (seat.running is not None) and (seat.proven or not start.ahead)
         assert task.kind in seat.takes | seat.spares
         assert task.not_before <= NOW
         if not job.mixing and task.kind is not TaskKind.EXPORT and job.device_class:

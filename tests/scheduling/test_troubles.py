@@ -49,15 +49,25 @@ def test_an_export_says_nothing_for_a_device() -> None:
     """It takes no model, so a broken card does it well; three other failures are three failures all the same."""
     story = Story("a", "b")
     story.goes("j.t", "a", TASK)
-    assert story.ledger.doubts("a") and not story.ledger.doubts("b")
     story.goes("k.export", "a", None, model=False)
-    assert story.ledger.doubts("a")
+    assert not story.ledger.proven("a", model=False)
     story.goes("k.t", "a", TASK)
     assert isinstance(story.goes("l.t", "a", TASK).seat, Quarantine)
     story.goes("m.export", "a", None, model=False)
     assert "a" in story.ledger.quarantined
     story.goes("m.t", "a", None)
-    assert "a" not in story.ledger.quarantined and not story.ledger.doubts("a")
+    assert "a" not in story.ledger.quarantined and story.ledger.proven("a", model=True)
+
+
+def test_a_seat_is_proven_by_what_it_finished_last_and_not_by_having_done_nothing() -> None:
+    story = Story("a", "b")
+    assert not story.ledger.proven("a", model=False)
+    story.goes("j.export", "a", None, model=False)
+    assert story.ledger.proven("a", model=False) and not story.ledger.proven("a", model=True)
+    story.goes("j.t", "a", None)
+    assert story.ledger.proven("a", model=True)
+    story.goes("k.t", "a", TASK)
+    assert not story.ledger.proven("a", model=True)
 
 
 def test_an_export_says_much_for_who_failed_exports() -> None:
