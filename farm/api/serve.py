@@ -4,17 +4,24 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import ray
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.context import _get_global_client
 
 from farm.cluster.calls import COORDINATOR, HEAD, NAMESPACE
-from farm.errors import ClusterError
+from farm.errors import ClusterError, ConflictError
+from farm.files import written_aside
 from farm.settings import Settings
 
 APP_NAME = "farm-api"
+CONTROLLER, SERVE_NAMESPACE = "SERVE_CONTROLLER_ACTOR", "serve"
+"""How Ray Serve names its controller, of which a cluster has one."""
+STARTED = "serve"
+"""File in ``FARM_HOME/run`` that says which controller this farm has started."""
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +31,10 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
 
     Raises:
         ClusterError: it did not come up.
+        ConflictError: others' Ray Serve is there already, and listens on another port.
     """
     try:
-        serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
+        _start(settings, host, port)
         serve.run(_application(settings), name=APP_NAME, route_prefix="/", blocking=False)
     except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(
@@ -34,9 +42,50 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
         ) from error
 
 
-def stop() -> None:
-    """Take the API down; jobs go on."""
-    serve.delete(APP_NAME)
+def leave(settings: Settings) -> None:
+    """Take the API off a cluster that goes on; Ray Serve too if this farm started it and nobody else uses it."""
+    there = _controller()
+    if there and _ours_alone(settings, there):
+        serve.shutdown()
+    elif there:
+        serve.delete(APP_NAME)
+
+
+def _start(settings: Settings, host: str, port: int) -> None:
+    """Start Ray Serve, or use the one that is there; which was it is noted, since only our own may be ended."""
+    there = _controller()
+    if there and (listens := _get_global_client().http_config.port) != port:
+        if not _ours_alone(settings, there):
+            raise ConflictError(
+                f"Ray Serve runs on this cluster already, on port {listens} and not {port}; "
+                f"`farm up --port {listens}` has the API there beside what others serve."
+            )
+        serve.shutdown()
+        there = ""
+    serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
+    if not there:
+        with written_aside(settings.run_dir / STARTED) as aside:
+            aside.write_text(_controller())
+
+
+def _ours_alone(settings: Settings, there: str) -> bool:
+    """Whether this farm has started the controller, and nobody else has an application on it."""
+    return there == _started(settings) and set(serve.status().applications) <= {APP_NAME}
+
+
+def _controller() -> str:
+    """The id of Ray Serve's controller; empty where there is none."""
+    try:
+        return str(ray.get_actor(CONTROLLER, namespace=SERVE_NAMESPACE)._actor_id.hex())
+    except ValueError:
+        return ""
+
+
+def _started(settings: Settings) -> str:
+    """The controller that this farm started last."""
+    with suppress(OSError):
+        return (settings.run_dir / STARTED).read_text()
+    return ""
 
 
 def _application(settings: Settings) -> Any:

@@ -96,18 +96,14 @@ def _reason(error: Exception) -> str:
     return text
 
 
-def leave_cluster() -> None:
-    """End the coordinator and replicas on a cluster that goes on without us."""
+def leave_cluster(settings: Settings) -> None:
+    """End this farm's API, coordinator and replicas on a cluster that goes on without us."""
     import ray
-    from ray import serve
 
-    from farm.api.serve import APP_NAME
+    from farm.api.serve import leave
     from farm.cluster.calls import COORDINATOR, NAMESPACE, REPLICA_PREFIX
 
-    if set(serve.status().applications) <= {APP_NAME}:
-        serve.shutdown()
-    else:
-        serve.delete(APP_NAME)
+    leave(settings)
     for actor in ray.util.list_named_actors(all_namespaces=True):
         name = actor["name"]
         if actor["namespace"] == NAMESPACE and (name == COORDINATOR or name.startswith(REPLICA_PREFIX)):

@@ -111,12 +111,14 @@ def _run_with(
         import ray
 
         from farm.api.serve import run
-        from farm.cluster.coordinator import start_coordinator
+        from farm.cluster.coordinator import has_coordinator, start_coordinator
 
         say(phase="starting the coordinator and the API")
         scale = Scale.parse(options.autoscale) if options.autoscale else None
+        # A cluster that goes on is left in order even when something failed, unless a coordinator there may be another
+        # farm's.
+        polite = bool(options.address) and not has_coordinator()
         coordinator = _while_it_lives(own, _begin(lambda: start_coordinator(settings, None, options.replicas, scale)))
-        polite = bool(options.address)  # a cluster that goes on is left in order even when something failed
         serve = partial(run, settings, options.host, options.port)
         try:
             with _early_api(settings, options):
@@ -124,10 +126,10 @@ def _run_with(
                 asked = coordinator.status.remote()
                 status = _while_it_lives(own, _begin(lambda: ray.get(asked, timeout=START_SECONDS)))
                 if status["farm"] != str(settings.home):
-                    polite = False
                     raise ConflictError(
                         f"this Ray cluster is used by another farm, that of {status['farm']}; use another cluster."
                     )
+                polite = bool(options.address)
                 _while_it_lives(own, api or _begin(serve))
             say(ready=address)
             _watch(coordinator, own, orders, say, lease)
@@ -140,7 +142,7 @@ def _run_with(
                 with suppress(ray.exceptions.RayError, TimeoutError):
                     ray.get(coordinator.stop.remote(), timeout=20)
                 if options.address:
-                    leave_cluster()
+                    leave_cluster(settings)
 
 
 def _early_api(settings: Settings, options: ServiceOptions) -> AbstractContextManager[None]:

@@ -3,9 +3,11 @@
 import socket
 import time
 
+import httpx
 import pytest
 
 from farm.client import FarmClient
+from farm.errors import ConflictError
 from farm.settings import Settings
 from tests.support.api import picture
 from tests.support.tiny import tiny_checkpoint
@@ -61,4 +63,32 @@ def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Setting
             assert [m["event"] for m in client.events(job["id"])][-2:] == ["job_cancelled", "end"]
             assert client.artifact(job["id"], "image") == picture()
             assert "farm_jobs" in client.metrics()
-        serve.stop()
+        serve.leave(settings)
+
+
+def test_only_a_serve_that_the_farm_started_ends_with_it(settings: Settings):
+    """Also while nobody has an application on it: whoever started it may be about to."""
+    from ray import serve as ray_serve
+
+    from farm.api import serve
+    from farm.service.local_ray import local_ray
+
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with local_ray(settings, 1):
+        ray_serve.start(proxy_location="HeadOnly", http_options={"port": port})
+        theirs = serve._controller()
+        with pytest.raises(ConflictError, match=f"farm up --port {port}"):
+            serve.run(settings, "127.0.0.1", free_port())
+        serve.leave(settings)
+        serve.run(settings, "127.0.0.1", port)
+        serve.leave(settings)
+        assert serve._controller() == theirs and not ray_serve.status().applications
+        ray_serve.shutdown()
+        serve._start(settings, "127.0.0.1", port)
+        ours, other = serve._controller(), free_port()
+        serve._start(settings, "127.0.0.1", other)  # as a farm that was started anew with another port
+        assert len({theirs, ours, serve._controller(), ""}) == 4
+        httpx.get(f"http://127.0.0.1:{other}/")  # something answers there
+        serve.leave(settings)
+        assert not serve._controller()
