@@ -173,6 +173,18 @@ def known_sha256(file: Path) -> str:
     return digest
 
 
+def note_sha256(digests: Mapping[Path, str]) -> None:
+    """Have ``known_sha256`` know the digests of files that somebody has just read in full."""
+    stats = {file.resolve(): (file.stat(), digest) for file, digest in digests.items()}
+    large = {
+        str(blob): [stat.st_size, stat.st_mtime_ns, digest]
+        for blob, (stat, digest) in stats.items()
+        if stat.st_size >= LARGE
+    }
+    if large:
+        _keep_digests({**_kept_digests(), **large})
+
+
 @lru_cache(maxsize=4096)
 def _small_sha256(file: Path, *stamp: int) -> str:
     return file_sha256(file)

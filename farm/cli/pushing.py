@@ -16,32 +16,30 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 BEGIN_SECONDS = 30.0
 """A node that has not begun by then is told of, and not waited for any more."""
-OPEN = ("wanted", "coming")
+SILENT_SECONDS = 120.0
+"""One that is at it and says nothing for so long is told of, and not waited for any more."""
 
 
 def push(client: "FarmClient", name: str, nodes: Sequence[str], as_json: bool) -> None:
     """Have nodes fetch a family or LoRA, and show how far they are until all are done.
 
     Raises:
-        ClusterError: a node could not, or does not begin; says which and why.
+        ClusterError: a node could not, does not begin, or is not heard of any more; says which and why.
         KeyboardInterrupt: the nodes were told to stop; what has arrived stays.
     """
     from farm.cli.models import Progress
 
     begun = client.push(name, nodes)
     wanted = {(one["host"], one["digest"]) for one in begun}
-    left = begun
+    left, watch = begun, _Watch()
     try:
         with Progress() as progress:
-            began = time.monotonic()
-            while any(_waited_for(one, time.monotonic() - began) for one in left):
+            while watch.goes_on(left):
                 time.sleep(POLL_SECONDS)
                 left = [one for one in client.pushes() if (one["host"], one["digest"]) in wanted]
                 for one in left:
                     if one["total"]:
                         progress.report(f"{one['name']} to {one['host']}", one["done"], one["total"])
-                if any(one["state"] == "coming" for one in left):
-                    began = time.monotonic()  # the others may have to wait until the head has it
     except KeyboardInterrupt:
         client.stop_push(name)
         typer.echo("Stopped. What has arrived stays; the same command goes on from there.", err=True)
@@ -55,11 +53,37 @@ def push(client: "FarmClient", name: str, nodes: Sequence[str], as_json: bool) -
         raise ClusterError(" ".join(faults))
 
 
-def _waited_for(one: Mapping[str, Any], seconds: float) -> bool:
-    return one["state"] == "coming" or (one["state"] == "wanted" and seconds < BEGIN_SECONDS)
+class _Watch:
+    """Whether pushes are worth waiting for, by this machine's clock alone."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._heard: dict[str, tuple[Any, float]] = {}
+
+    def goes_on(self, pushes: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether any of them, as they are now, is at it or may begin yet."""
+        now = time.monotonic()
+        for one in pushes:
+            sign = (one["state"], one["done"], one["updated_at"])
+            if self._heard.get(one["host"], (None, 0.0))[0] != sign:
+                self._heard[one["host"]] = sign, now
+        if any(self._comes(one, now) for one in pushes):
+            self._began = now  # the others may have to wait until the head has it
+            return True
+        return any(one["state"] == "wanted" for one in pushes) and now - self._began < BEGIN_SECONDS
+
+    def _comes(self, one: Mapping[str, Any], now: float) -> bool:
+        return one["state"] == "coming" and now - self._heard[one["host"]][1] < SILENT_SECONDS
 
 
 def _fault(one: Mapping[str, Any]) -> str:
+    if one["state"] == "coming":
+        origin = f" {one['message']}" if one["message"] else ""
+        return (
+            f"{one['host']}: nothing has come{origin} for {SILENT_SECONDS:.0f} s; {size(one['done'])} of "
+            f"{size(one['total'])} are there and stay. See whether the machine and the line to it live; "
+            "when they do it goes on by itself, and the same command shows how far it is."
+        )
     if one["state"] == "wanted":
         return f"{one['host']} has not begun: machines fetch by themselves that joined by `farm join`."
     return f"{one['host']}: {one['message'] or one['state']}"

@@ -116,7 +116,7 @@ class Fetcher:
         self._head.told(self._host, asset, PushState.DONE, done, done)
 
     def _give(self, host: str, asset: Asset) -> None:
-        telling = _Telling(self._head, host, asset, 0, self._ending)
+        telling = _Telling(self._head, host, asset, 0, self._ending, f"from {self._host}")
         give(self._head, host, asset, telling.of, self._settings.model)
 
     def _bring(self, file: BroughtFile, whole: Path, telling: "_Telling", before: int) -> None:
@@ -149,10 +149,13 @@ class Fetcher:
 
 
 class _Telling:
-    """Tells the head how far this machine is, now and then; the answer may be to stop."""
+    """Tells the head how far this machine is, now and then; the answer may be to stop. ``word``: what else to tell."""
 
-    def __init__(self, head: Head, host: str, asset: Asset, total: int, ending: threading.Event) -> None:
+    def __init__(
+        self, head: Head, host: str, asset: Asset, total: int, ending: threading.Event, word: str = ""
+    ) -> None:
         self._head, self._host, self._asset, self._total, self._ending = head, host, asset, total, ending
+        self._word = word
         self._next = 0.0
 
     def of(self, done: int, total: int) -> None:
@@ -165,7 +168,7 @@ class _Telling:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + TELL_SECONDS
-        wanted = self._head.told(self._host, self._asset, PushState.COMING, done, self._total)
+        wanted = self._head.told(self._host, self._asset, PushState.COMING, done, self._total, self._word)
         if not wanted or self._ending.is_set():
             raise CancelledError(f"{self._asset.name} is not wanted any more; what has arrived stays for a day.")
 

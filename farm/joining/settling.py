@@ -8,6 +8,7 @@ from pathlib import Path
 from farm.errors import StorageError
 from farm.settings import Settings
 from model.brought import BroughtFile, Piece
+from model.weights import note_sha256
 
 GB = 10**9
 ROOM = 1 * GB
@@ -30,7 +31,8 @@ def require_room(settings: Settings, wanted: int, room: int) -> None:
 
 
 def settle(settings: Settings, piece: Piece, coming: Path) -> None:
-    """Move a piece whose files are all there to its place, at once.
+    """Move a piece whose files are all there to its place, at once. They were checked when they came, and aren't read
+    again for their hashes, which would take minutes.
 
     Raises:
         StorageError: something appeared there in between.
@@ -42,6 +44,7 @@ def settle(settings: Settings, piece: Piece, coming: Path) -> None:
             os.link(coming / piece.files[0].sha256, target)
         except FileExistsError:
             raise StorageError(f"there is something else at {target} by now, which stays as it is.") from None
+        note_sha256({target: piece.files[0].sha256})
         return
     folder = coming / "piece"
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,6 +56,7 @@ def settle(settings: Settings, piece: Piece, coming: Path) -> None:
         folder.rename(target)
     except OSError as error:
         raise StorageError(f"can't put {target} in its place: {error.strerror}.") from error
+    note_sha256({target / file.name: file.sha256 for file in piece.files})
 
 
 def _size(path: Path) -> int:

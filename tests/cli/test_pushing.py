@@ -99,6 +99,27 @@ def test_a_node_that_does_not_begin_is_told_of(run, farm: LiveFarm, monkeypatch:
     assert done.code != 0 and "empty has not begun: machines fetch by themselves that joined by `farm join`" in done.err
 
 
+def test_one_that_falls_silent_is_waited_for_no_longer_than_a_while(
+    run, farm: LiveFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a node that dies while it gives; what it goes on with later is there for the same command."""
+    monkeypatch.setattr(pushing, "SILENT_SECONDS", 1.5)
+    monkeypatch.setattr(pushing, "BEGIN_SECONDS", 1.0)
+
+    def falls_silent(one) -> None:
+        if one.host == "empty":
+            farm.store.note_push(replace(one, state=PushState.COMING, done=500, total=1000, message="from full"))
+
+    thread = fetches(farm, falls_silent)
+    done = run("models", "push", "puppet", "empty", "other")
+    thread.join()
+    assert done.code != 0 and "empty: nothing has come from full for 2 s; 500 B of 1.0 kB are there" in done.err
+    (push,) = farm.store.pushes("empty")
+    assert push.open
+    farm.store.note_push(replace(push, state=PushState.DONE, done=1000))
+    farm.store.note_push(replace(push, host="other", state=PushState.DONE, done=1000))
+
+
 def test_ctrl_c_has_nodes_stop(run, farm: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ from farm.jobs.nodes import NodeFacts
 from farm.store.artifacts.http import HeadTransport
 from farm.store.pushes import Push
 from farm.tokens import ensure_token
+from model import weights
 from tests.support.api import LiveFarm, live_farm
 
 NODE = """
@@ -134,6 +135,18 @@ def test_one_that_was_stopped_within_a_file_goes_on_there(pair: Pair) -> None:
     assert min(done for done in pair.told if done) > 1_000_000, "what had arrived is not sent again"
     assert (pair.head.settings.home / "loras/people/style.safetensors").read_bytes() == content
     assert not pair.arrived
+
+
+def test_what_has_come_is_not_read_again_when_it_is_in_its_place(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was checked as it came; to hash tens of gigabytes once more takes minutes in which nothing is told."""
+    monkeypatch.setattr(weights, "LARGE", SIZE)
+    read: list[Path] = []
+    sha256 = weights.file_sha256
+    monkeypatch.setattr(weights, "file_sha256", lambda file: read.append(file) or sha256(file))
+    pair.large()
+    assert pair.give().state is PushState.DONE
+    there = pair.head.settings.home / "loras" / "people" / "style.safetensors"
+    assert there not in read and weights.known_sha256(there) == sha256(there)
 
 
 def test_a_full_disk_is_told_before_a_byte_is_sent(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
