@@ -24,6 +24,8 @@ def test_replicas_counts_rounds_and_rows_beside_the_reference(run, tmp_path: Pat
     for figures in (found["few"], found["many"]):
         assert figures["idle"]["ends"] == 0 and figures["work"]["ends"] > 0
         assert figures["work"]["rows"] > figures["idle"]["rows"]
+        assert sum(figures["work"]["written"].values()) == pytest.approx(figures["work"]["rows"])
+        assert {"update attempts", "insert artifacts"} <= figures["work"]["written"].keys()
         for window in ("idle", "start", "work"):
             rounds = figures[window]["rounds"]
             assert rounds["count"] and 0 < rounds["median"] <= rounds["p99"]
