@@ -3,7 +3,7 @@ of times, shares and troubles. It reads what it is given and decides; it neither
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -42,7 +42,8 @@ class Board:
         alone: there is one job and one machine, which takes it whatever it asks of nodes.
         model_limits: most tasks at a time by the family that they need.
 
-    ``nodes``: what people want of them, by host.
+    ``nodes``: what people want of them, by host. ``next``: tasks that wait for nothing but what is at work, each with
+    its job and what it waits for.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Board:
         self._keys: dict[str, dict[str, str]] = defaultdict(dict)
         self._at_work: dict[str, str] = {}
         self._twins: dict[str, set[str]] = defaultdict(set)
+        self._freeing: dict[str, QueuedJob] = {}
 
     @property
     def now(self) -> float:
@@ -125,6 +127,20 @@ class Board:
                 self._drop_job(job_id)
         for job in jobs.values():
             self._put_job(job)
+
+    @property
+    def next(self) -> dict[str, tuple[str, frozenset[str]]]:
+        return {one.task.id: (job.id, one.needs) for job in self._freeing.values() for one in job.next}
+
+    def foresee(self, done: Mapping[str, Set[str]]) -> set[str]:
+        """Put the tasks that will be ready once those that are ``done``, by their jobs, are so in the rows, too, beside
+        what is ready; these tasks. Rows that are read later have the last word."""
+        jobs = [self._freeing[job_id] for job_id in done if job_id in self._freeing]
+        coming = [(job, one.task) for job in jobs for one in job.next if one.needs <= done[job.id]]
+        for job, task in coming:
+            self._join(job.owner)
+            self._put_task(job, task)
+        return {task.id for _, task in coming}
 
     def decide(self, most: int | None = None) -> Decisions:
         """``most``: so many starts are enough for now."""
@@ -207,6 +223,7 @@ class Board:
         for task_id in self.view.ready(job_id):
             self.view.drop_task(task_id)
         self._keys.pop(job_id, None)
+        self._freeing.pop(job_id, None)
         self.view.drop_job(job_id)
         self.ledger.forget_job(job_id)
 
@@ -230,10 +247,16 @@ class Board:
         for task_id in set(self.view.ready(job.id)) - ready.keys():
             self.view.drop_task(task_id)
         for task in ready.values():
-            view = self._task(job, task)
-            self._keys[job.id][task.id] = task.key
-            if self.view.tasks.get(task.id) != view:
-                self.view.put_task(view)
+            self._put_task(job, task)
+        self._freeing.pop(job.id, None)
+        if job.next:
+            self._freeing[job.id] = job
+
+    def _put_task(self, job: QueuedJob, task: QueuedTask) -> None:
+        view = self._task(job, task)
+        self._keys[job.id][task.id] = task.key
+        if self.view.tasks.get(task.id) != view:
+            self.view.put_task(view)
 
     def _task(self, job: QueuedJob, task: QueuedTask) -> TaskView:
         known = self.view.tasks.get(task.id)

@@ -33,6 +33,7 @@ from .calls import COORDINATOR, HEAD, NAMESPACE
 from .commits import Commits
 from .dispatch import Dispatcher
 from .following import Follower
+from .foresight import Foresight
 from .housekeeping import Housekeeping
 from .members import Members
 from .nodes import Nodes
@@ -72,7 +73,9 @@ class Coordinator:
         self._follower = Follower(self._store, artifacts, *given)
         self._progress = Progress(self._store, self._members)
         self._unwanted = Unwanted(self._store, self._members, self._follower)
-        self._dispatcher = Dispatcher(self._store, artifacts, board, self._queue, self._members, self._follower)
+        doing = (board, self._queue, self._members, self._follower)
+        self._dispatcher = Dispatcher(self._store, artifacts, *doing)
+        self._foresight = Foresight(self._store, *doing, self._dispatcher)
         self._recovered = self._stopping = self._stopped = False
         self._started, self._farm = time.time(), str(settings.home)
         self._house = Housekeeping(settings, self._store, artifacts, board, tidies=job_id is None)
@@ -142,7 +145,8 @@ class Coordinator:
     async def _tick(self) -> None:
         self._members.watch(self._board)
         try:
-            self._queue.apply(await self._commits.take_over(self._queue.read))
+            foresee = (lambda _: ()) if self._stopping else self._foresight.begin
+            self._queue.apply(await self._commits.take_over(self._queue.read, foresee))
             self._members.heed()
             self._follower.hand_back()
             if not self._stopping and await self._dispatcher.round():
@@ -150,6 +154,7 @@ class Coordinator:
         finally:
             self._commits.tell()
         self._unwanted.changed |= self._queue.changed
+        self._beside("foresight", self._foresight.prepare, self._foresight.due)
         self._beside("house", self._house.keep_house, self._house.due)
         self._beside("outbox", self._tell, self._outbox.due)
         self._beside("scale", self._autoscaler.adjust, self._autoscaler.due)
@@ -168,11 +173,7 @@ class Coordinator:
 
     async def _recover(self) -> None:
         await asyncio.to_thread(self._store.migrate)
-        read, store = asyncio.to_thread, self._store
-        self._board.learn(await read(store.finished), await read(store.owners), await read(store.nodes))
-        await recover(self._store, self._members, self._follower, await self._queue.running())
-        places = {member.id: member.slot.place for member in self._members.all()}
-        self._board.remember(await asyncio.to_thread(self._store.endings), places)
+        await recover(self._store, self._board, self._members, self._follower, await self._queue.running())
         await self._house.mend()
 
     async def _tell(self) -> None:

@@ -79,10 +79,10 @@ class Dispatcher:
             held = members[withdrawal.seat_id].ahead
             if held is not None and not held.unwanted:
                 self._follower.withdraw(members[withdrawal.seat_id], held, withdrawal.why)
-        await self._start(self._wanted(decisions.starts, members))
+        await self._start(self.wanted(decisions.starts, members))
         return len(decisions.starts) >= AT_ONCE
 
-    def _wanted(self, starts: Sequence[Start], members: dict[str, Member]) -> list[Wanted]:
+    def wanted(self, starts: Sequence[Start], members: dict[str, Member]) -> list[Wanted]:
         """What is to start, less what waits for an equal task that is at work."""
         wanted: list[Wanted] = []
         for start in starts:
@@ -159,10 +159,6 @@ class Dispatcher:
 
     def _give(self, wanted: Wanted, given: Given) -> None:
         member = wanted.member
-        held = Held(given.attempt.id, self._board.hold(wanted.task, wanted.seconds))
-        if member.running is None:
-            member.running = held
-        else:
-            member.ahead = held
+        member.take(Held(given.attempt.id, self._board.hold(wanted.task, wanted.seconds)))
         self._board.put_seat(member.seat())
         self._follower.begin(member, given.attempt, given.spec)

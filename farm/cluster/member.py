@@ -26,7 +26,8 @@ class Held:
     """An attempt in a replica's hands. ``hold``: as scheduling sees it, None for one that an earlier coordinator gave;
     ``began`` and ``heard``: when it started and last spoke; ``step`` of ``steps`` that it reached;
     ``taken_up``: when its replica said that it has begun; ``news``: whether something of this is not in the rows yet;
-    ``stale``: the rows say that it is not current any more; ``unwanted``: why it was told to stop."""
+    ``stale``: the rows say that it is not current any more; ``unwanted``: why it was told to stop; ``early``: it has no
+    row yet, see ``foresight``."""
 
     attempt: str
     hold: Hold | None = None
@@ -38,6 +39,7 @@ class Held:
     news: bool = False
     stale: bool = False
     unwanted: str = ""
+    early: bool = False
 
     @property
     def reached(self) -> Reached:
@@ -93,7 +95,12 @@ class Member:
     @property
     def attempts(self) -> list[str]:
         """All in its hands."""
-        return [held.attempt for held in (self.running, self.ahead) if held]
+        return [held.attempt for held in self.held]
+
+    @property
+    def held(self) -> list[Held]:
+        """What is known of each of them."""
+        return [held for held in (self.running, self.ahead) if held]
 
     @property
     def heard(self) -> bool:
@@ -181,7 +188,14 @@ class Member:
 
     def holds(self, attempt_id: str) -> Held | None:
         """What is known of an attempt in its hands."""
-        return next((held for held in (self.running, self.ahead) if held and held.attempt == attempt_id), None)
+        return next((held for held in self.held if held.attempt == attempt_id), None)
+
+    def take(self, held: Held) -> None:
+        """It is given an attempt: as the one at work, or as the next."""
+        if self.running is None:
+            self.running = held
+        else:
+            self.ahead = held
 
     def release(self, attempt_id: str) -> None:
         """The attempt is settled; what was to come next runs now."""

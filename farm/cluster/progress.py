@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """See the module. What is not written yet when an attempt ends is written with its end."""
+    """See the module. What is not written yet when an attempt ends is written with its end; of one that has no row yet,
+    once it has one."""
 
     def __init__(self, store: JobStore, members: Members) -> None:
         self._store, self._members = store, members
@@ -48,7 +49,7 @@ class Progress:
         self._next = time.monotonic() + FLUSH_SECONDS
         members = self._members.all()
         self._holders = {attempt: each for each in members for attempt in each.attempts}
-        news = [held for each in members for held in (each.running, each.ahead) if held and held.news]
+        news = [held for each in members for held in each.held if held.news and not held.early]
         if not news:
             return
         news.sort(key=lambda held: held.attempt)

@@ -1,5 +1,6 @@
 """What a new coordinator does first: find the replicas that live, the attempts that they hold, and those of nobody."""
 
+import asyncio
 from collections.abc import Iterable
 
 from farm.jobs.events import EventKind
@@ -7,6 +8,7 @@ from farm.jobs.records import Attempt, FailureKind
 from farm.store.jobs import JobStore
 from farm.work.failures import Failure
 
+from .board import Board
 from .calls import insist
 from .endings import name_of
 from .following import Follower
@@ -14,8 +16,13 @@ from .members import Held, Member, Members
 from .replica import Holding
 
 
-async def recover(store: JobStore, members: Members, follower: Follower, running: Iterable[Attempt]) -> None:
-    """Go on with the ``running`` attempts of an earlier coordinator as far as their replicas live; end the others."""
+async def recover(
+    store: JobStore, board: Board, members: Members, follower: Follower, running: Iterable[Attempt]
+) -> None:
+    """Go on with the ``running`` attempts of an earlier coordinator as far as their replicas live, and end the others;
+    with what it had learnt, too."""
+    read = asyncio.to_thread
+    board.learn(await read(store.finished), await read(store.owners), await read(store.nodes))
     found = {member.id: (member, holding) for member, holding in await members.find()}
     attempts = {attempt.id: attempt for attempt in running}
     for attempt in attempts.values():
@@ -29,6 +36,8 @@ async def recover(store: JobStore, members: Members, follower: Follower, running
         for held in (holding.running, holding.ahead):
             if held and held not in attempts:
                 follower.drop(member, held)
+    places = {member.id: member.slot.place for member in members.all()}
+    board.remember(await read(store.endings), places)
 
 
 async def _take_up(

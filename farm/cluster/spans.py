@@ -69,10 +69,11 @@ def _finished(attempt: Attempt) -> datetime:
 
 def latencies_of(spans: Sequence[Span], replicas: int) -> list[float]:
     """Milliseconds from ready to start of those tasks for which a replica was free all the while: more of them when
-    they became ready than began something before them."""
+    they became ready than began something before them. Less than nothing for one that began while what made it ready
+    was still being written."""
     found = []
     for span in spans:
-        busy = sum(other.began <= span.ready < other.ended for other in spans)
+        busy = sum(other.began <= span.ready < other.ended for other in spans if other is not span)
         taken = sum(span.ready < other.began < span.began for other in spans)
         if taken < replicas - busy:
             found.append(1000 * (span.began - span.ready))

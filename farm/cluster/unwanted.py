@@ -27,7 +27,8 @@ class Unwanted:
     async def stop(self) -> None:
         """Compare what replicas have in their hands with the rows."""
         self.changed, self._looked = False, time.monotonic()
-        given = [(member, attempt_id) for member in self._members.all() for attempt_id in member.attempts]
+        everyone = self._members.all()
+        given = [(member, held.attempt) for member in everyone for held in member.held if not held.early]
         if not given:  # noted before the rows are read: what is given meanwhile is not among those
             return
         current = {attempt.id for attempt in await asyncio.to_thread(self._store.running_attempts)}

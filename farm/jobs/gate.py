@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from model.quality.gate import LIMITS
 
+from .names import take_of
+
 GATE = "gate"
 """The fact's name."""
 
@@ -26,6 +28,12 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def frees(task: str, facts: Mapping[str, Any]) -> bool:
+    """Whether the facts of its attempt say already that what needs the task can begin once it is done: of a
+    section that is outside its limits, and of its takes, only the rows can."""
+    return GATE not in facts or not (take_of(task) or Judged.of_json(facts[GATE]).wrong)
 
 
 def outside(section: int, judged: Judged) -> str:

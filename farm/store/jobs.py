@@ -426,7 +426,11 @@ class JobStore:
 
     def to_start_all(self, attempts: Sequence[Attempt]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
         """As ``to_start``, for many at once."""
-        return self._database.read(_to_start, attempts)
+        return self.to_start_tasks([(attempt.job_id, attempt.task_id) for attempt in attempts])
+
+    def to_start_tasks(self, tasks: Sequence[tuple[str, str]]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
+        """As ``to_start``, for jobs and tasks of which no attempt need be there yet."""
+        return self._database.read(_to_start, tasks)
 
     def report_progress(self, attempt_id: str, step: int, steps: int) -> bool:
         """Note the denoising step reached; step 0 of 0 says that it has begun. False: the attempt is no longer current
@@ -450,10 +454,18 @@ class JobStore:
         """
         return self._database.write(attempts.commit_attempt, Result(attempt_id, artifacts, facts or {}))
 
-    def commit_attempts(self, results: Iterable[Result]) -> list[list[str] | Exception]:
-        """As ``commit_attempt``, of many attempts in one transaction, sorted by id; for each what it made ready, or why
-        it was not taken over."""
-        return self._database.write_each([_bound(attempts.commit_attempt, each) for each in results])
+    def commit_attempts(
+        self, results: Iterable[Result], wanted: Iterable[tuple[str, str, str, str]] = ()
+    ) -> tuple[list[Any], list[Any]]:
+        """As ``commit_attempt``, of many attempts sorted by id, then as ``start_attempt``, for many attempts with their
+        ids, tasks, replicas and devices, all in one transaction.
+
+        For each commit what it made ready, for each start its attempt, or why it could not be.
+        """
+        commits = [_bound(attempts.commit_attempt, each) for each in results]
+        starts = [_bound(attempts.start_attempt, *each) for each in wanted]
+        outcomes = self._database.write_each([*commits, *starts])
+        return outcomes[: len(commits)], outcomes[len(commits) :]
 
     def fail_attempt(
         self, attempt_id: str, kind: FailureKind, message: str, judgement: Judgement | None = None
@@ -567,14 +579,14 @@ def _all(connection: Connection, query: Select[Any]) -> Sequence[rows.AnyRow]:
     return connection.execute(query).all()
 
 
-def _to_start(connection: Connection, attempts: Sequence[Attempt]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
-    jobs = {job_id: rows.load_job_alone(connection, job_id) for job_id in {each.job_id for each in attempts}}
-    asked = {"of_tasks": [each.task_id for each in attempts]}
+def _to_start(connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[Job, Task, dict[str, Artifact]]]:
+    jobs = {job_id: rows.load_job_alone(connection, job_id) for job_id in {job_id for job_id, _ in wanted}}
+    asked = {"of_tasks": [task_id for _, task_id in wanted]}
     tasks = {task.id: task for task in rows.load_tasks(connection, _TASKS, asked)}
     files: dict[str, dict[str, Artifact]] = {job_id: {} for job_id in jobs}
     for row in connection.execute(_FILES, {"of_jobs": list(jobs)}):
         files[row.job_id][row.name] = rows.artifact(row)
-    return [(jobs[each.job_id], tasks[each.task_id], files[each.job_id]) for each in attempts]
+    return [(jobs[job_id], tasks[task_id], files[job_id]) for job_id, task_id in wanted]
 
 
 def _bound(

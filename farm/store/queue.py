@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, select
 
 from farm.jobs.assets import NOTHING, Assets, assets_of
 from farm.jobs.facts import seconds_of
@@ -23,6 +23,14 @@ _CHANGES = select(t.events.c.id, t.events.c.job_id).where(t.events.c.id > bindpa
 _THESE = t.jobs.c.id.in_(bindparam("of_jobs", expanding=True))
 _RUNNABLE = select(t.jobs.c.id).where(t.jobs.c.state.in_(RUNNABLE))
 _NEWEST = select(func.max(t.events.c.id))
+_WAITING, _NEEDED, _EDGES = t.tasks.alias(), t.tasks.alias(), t.dependencies.alias()
+_HELD_UP = exists(
+    select(1)
+    .select_from(_EDGES.join(_NEEDED, _NEEDED.c.id == _EDGES.c.needs_id))
+    .where(_EDGES.c.task_id == _WAITING.c.id, _NEEDED.c.state.not_in((TaskState.DONE, TaskState.RUNNING)))
+    .correlate(_WAITING)
+)
+"""The waiting task has a dependency that is neither done nor at work."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,21 @@ class QueuedTask:
 
 
 @dataclass(frozen=True)
+class NextTask:
+    """A task that can start once those that it ``needs``, all of which are at work, are done."""
+
+    task: QueuedTask
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class QueuedJob:
     """A job that may run.
 
     ``left``: by kind of task, the work of those that are not done, and the longest chain of one; ``device``: the kind
     of device that its sections were or are rendered on, empty while there is none. ``labels``: that a node must have;
     ``needs``: bytes that its model takes at least on a ``card`` or ``host``; ``assets``: that its tasks read on a disk.
+    ``ready``: its tasks that can start; ``next``: those that what is at work will free.
     """
 
     id: str
@@ -62,7 +79,8 @@ class QueuedJob:
     needs: Mapping[str, float] = field(default_factory=dict)
     assets: Assets = NOTHING
     rank: float = 0.0
-    ready: tuple[QueuedTask, ...] = field(default=())
+    ready: tuple[QueuedTask, ...] = ()
+    next: tuple[NextTask, ...] = ()
 
     @property
     def remaining(self) -> float:
@@ -127,13 +145,28 @@ class _Reads:
             .where(runnable, task.kind == TaskKind.SECTION, attempt.state.in_(_COUNTS), attempt.device != "")
             .group_by(task.job_id)
         )
-        facts = (task.id, task.name, task.kind, task.section, task.work, task.chain, task.not_before, task.key)
         self.ready = (
-            select(task.job_id, *facts)
+            select(task.job_id, *_facts(t.tasks))
             .select_from(tasks)
             .where(runnable, task.state == TaskState.READY)
             .order_by(task.position)
         )
+        self.next = (
+            select(_WAITING.c.job_id, *_facts(_WAITING), task.id)
+            .select_from(
+                tasks.join(t.dependencies, t.dependencies.c.needs_id == task.id).join(
+                    _WAITING, _WAITING.c.id == t.dependencies.c.task_id
+                )
+            )
+            .where(runnable, task.state == TaskState.RUNNING, _WAITING.c.state == TaskState.WAITING, ~_HELD_UP)
+            .order_by(_WAITING.c.position)
+        )
+
+
+def _facts(tasks: Any) -> tuple[Any, ...]:
+    """The columns of a ``QueuedTask``."""
+    names = ("id", "name", "kind", "section", "work", "chain", "not_before", "key")
+    return tuple(tasks.c[name] for name in names)
 
 
 _OF_ALL, _OF_SOME = _Reads(some=False), _Reads(some=True)
@@ -151,17 +184,37 @@ def _queued(connection: Connection, job_ids: Sequence[str] | None) -> list[Queue
         left[job_id][TaskKind(kind)] = (work, chain)
     devices = dict(tuple(row) for row in rows_of(reads.devices))
     ready: dict[str, list[QueuedTask]] = defaultdict(list)
-    for job_id, id, name, kind, *facts in rows_of(reads.ready):
-        ready[job_id].append(QueuedTask(id, name, TaskKind(kind), *facts))
+    for job_id, *facts in rows_of(reads.ready):
+        ready[job_id].append(_task(*facts))
+    following = _next(rows_of(reads.next))
     return [
         QueuedJob(
             **{**row._asdict(), "assets": assets_of(row.assets)},
             left=left[row.id],
             device=devices.get(row.id, ""),
             ready=tuple(ready[row.id]),
+            next=tuple(following[row.id]),
         )
         for row in jobs
     ]
+
+
+def _task(id: str, name: str, kind: str, *facts: Any) -> QueuedTask:
+    return QueuedTask(id, name, TaskKind(kind), *facts)
+
+
+def _next(rows: Sequence[Any]) -> dict[str, list[NextTask]]:
+    """By their jobs; each row names one task that another needs."""
+    needs: dict[str, set[str]] = defaultdict(set)
+    tasks: dict[str, dict[str, QueuedTask]] = defaultdict(dict)
+    for job_id, *facts, needed in rows:
+        task = _task(*facts)
+        tasks[job_id][task.id] = task
+        needs[task.id].add(needed)
+    found: dict[str, list[NextTask]] = defaultdict(list)
+    for job_id, of_job in tasks.items():
+        found[job_id] = [NextTask(task, frozenset(needs[task.id])) for task in of_job.values()]
+    return found
 
 
 @dataclass(frozen=True)

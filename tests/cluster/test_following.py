@@ -54,8 +54,8 @@ def test_errors_of_a_stores_client_are_a_want_of_resources(settled: Settled) -> 
 def test_a_database_that_comes_back_loses_nothing(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, refusals = settled.farm.store.commit_attempts, [DatabaseError("away"), StorageError("away")]
 
-    def flaky(results: Any) -> Any:
-        return [refusals.pop()] if refusals else commit(results)
+    def flaky(results: Any, starts: Any) -> Any:
+        return ([refusals.pop()], []) if refusals else commit(results, starts)
 
     monkeypatch.setattr(settled.farm.store, "commit_attempts", flaky)
     member = settled.follow(Handle(outcome(settled)))

@@ -25,3 +25,8 @@ def test_latency_counts_where_a_replica_was_free_and_gaps_where_work_was_waiting
     ]
     assert latencies_of(spans, 2) == pytest.approx([100, 50, 100])
     assert gaps_of(spans) == pytest.approx([10])
+
+
+def test_who_begins_while_its_input_is_still_being_written_waits_less_than_nothing() -> None:
+    spans = [Span("a", "r1", 0.0, 0.0, 1.0), Span("b", "r1", 1.02, 1.01, 2.0), Span("c", "r2", 1.02, 1.03, 2.0)]
+    assert latencies_of(spans, 2) == pytest.approx([0, -10, 10])

@@ -1,6 +1,6 @@
 """How verdicts are told."""
 
-from farm.jobs.gate import Judged, outside, settled_text
+from farm.jobs.gate import GATE, Judged, frees, outside, settled_text
 
 
 def test_what_is_wrong_is_told_with_its_limit() -> None:
@@ -20,3 +20,9 @@ def test_the_choice_is_told_with_all_scores() -> None:
     judged = {take: Judged(take, score, ("tint",) if score > 1 else (), {}) for take, score in ((0, 1.5), (1, 1.2))}
     text = "section 2 is take 1, the best of 2 (take 0: 1.50, take 1: 1.20); still outside: tint"
     assert settled_text(2, 1, judged) == text
+
+
+def test_what_needs_a_section_outside_its_limits_or_a_take_is_for_the_rows_to_say() -> None:
+    fine, wrong = ({GATE: Judged(0, 1.0, kinds, {}).to_json()} for kinds in ((), ("tint",)))
+    assert frees("section-002", {}) and frees("section-002", fine)
+    assert not frees("section-002", wrong) and not frees("section-002-take-1", fine)

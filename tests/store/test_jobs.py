@@ -448,7 +448,7 @@ class TestMany:
         jobs = [submit(store), submit(store)]
         attempts = [store.start_attempt(f"{job.id}.encode", "r") for job in jobs]
         store.cancel_job(jobs[0].id)
-        stale, fine = store.commit_attempts([Result(each.id, [made("out-encode")], {}) for each in attempts])
+        (stale, fine), _ = store.commit_attempts([Result(each.id, [made("out-encode")], {}) for each in attempts])
         assert isinstance(stale, StaleAttemptError) and fine == ["section-000", "section-003"]
         assert list(store.artifacts(jobs[0].id)) == ["image"]
         for job in jobs:
