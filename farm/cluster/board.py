@@ -55,10 +55,9 @@ class Board:
         model_limits: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.view = FarmView()
-        self.view.model_limits = model_limits
+        self.view.model_limits, self._alone = model_limits, alone
         self.nodes: dict[str, NodeSettings] = {}
         self.paces = Paces()
-        self._alone = alone
         self.costs = MeasuredCosts()
         self.ledger = Ledger()
         self._clock = clock

@@ -139,6 +139,9 @@ def test_free_replicas_begin_before_the_result_is_written(desk: Desk) -> None:
         await desk.rest()
         attempts = {each.id: each.replica for each in desk.store.running_attempts()}
         assert {member.attempt: member.id for member in desk.members.all()} == attempts
+        async with asyncio.timeout(10):
+            while not all(len(replica.told) == 2 for replica in desk.replicas):
+                await asyncio.sleep(0.01)
         for replica in desk.replicas:
             early, confirmed = replica.told
             assert early == confirmed and early.attempt_id in attempts and not replica.cancelled
