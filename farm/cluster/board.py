@@ -25,6 +25,8 @@ from farm.store.owners import Owner
 from farm.store.queue import Finished, QueuedJob, QueuedTask
 from farm.work.failures import Failure
 
+from .coming import Coming
+
 SPEEDS = {"CPU": 1.0}
 """Of kinds of devices before anything was measured on them."""
 REMEMBERED_SECONDS = 1800.0
@@ -42,8 +44,7 @@ class Board:
         alone: there is one job and one machine, which takes it whatever it asks of nodes.
         model_limits: most tasks at a time by the family that they need.
 
-    ``nodes``: what people want of them, by host. ``next``: tasks that wait for nothing but what is at work, each with
-    its job and what it waits for.
+    ``nodes``: what people want of them, by host. ``coming``: what will be ready next.
     """
 
     def __init__(
@@ -57,15 +58,13 @@ class Board:
         self.view = FarmView()
         self.view.model_limits, self._alone = model_limits, alone
         self.nodes: dict[str, NodeSettings] = {}
-        self.paces = Paces()
-        self.costs = MeasuredCosts()
-        self.ledger = Ledger()
+        self.costs, self.paces, self.ledger = MeasuredCosts(), Paces(), Ledger()
         self._clock = clock
         self._offset = wall() - clock()
         self._keys: dict[str, dict[str, str]] = defaultdict(dict)
         self._at_work: dict[str, str] = {}
         self._twins: dict[str, set[str]] = defaultdict(set)
-        self._freeing: dict[str, QueuedJob] = {}
+        self.coming = Coming()
 
     @property
     def now(self) -> float:
@@ -127,19 +126,14 @@ class Board:
         for job in jobs.values():
             self._put_job(job)
 
-    @property
-    def next(self) -> dict[str, tuple[str, frozenset[str]]]:
-        return {one.task.id: (job.id, one.needs) for job in self._freeing.values() for one in job.next}
-
     def foresee(self, done: Mapping[str, Set[str]]) -> set[str]:
         """Put the tasks that will be ready once those that are ``done``, by their jobs, are so in the rows, too, beside
         what is ready; these tasks. Rows that are read later have the last word."""
-        jobs = [self._freeing[job_id] for job_id in done if job_id in self._freeing]
-        coming = [(job, one.task) for job in jobs for one in job.next if one.needs <= done[job.id]]
-        for job, task in coming:
+        freed = list(self.coming.freed(done))
+        for job, task in freed:
             self._join(job.owner)
             self._put_task(job, task)
-        return {task.id for _, task in coming}
+        return {task.id for _, task in freed}
 
     def decide(self, most: int | None = None) -> Decisions:
         """``most``: so many starts are enough for now."""
@@ -222,7 +216,7 @@ class Board:
         for task_id in self.view.ready(job_id):
             self.view.drop_task(task_id)
         self._keys.pop(job_id, None)
-        self._freeing.pop(job_id, None)
+        self.coming.drop(job_id)
         self.view.drop_job(job_id)
         self.ledger.forget_job(job_id)
 
@@ -247,9 +241,7 @@ class Board:
             self.view.drop_task(task_id)
         for task in ready.values():
             self._put_task(job, task)
-        self._freeing.pop(job.id, None)
-        if job.next:
-            self._freeing[job.id] = job
+        self.coming.put(job)
 
     def _put_task(self, job: QueuedJob, task: QueuedTask) -> None:
         view = self._task(job, task)

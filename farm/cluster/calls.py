@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+import ray
 from ray.exceptions import RayError
 
 from farm.errors import FarmError, StorageError
@@ -22,6 +23,13 @@ PROBE_SECONDS = 10.0
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+def has_coordinator() -> bool:
+    """Whether a farm has its coordinator on the Ray cluster at hand."""
+    with suppress(ValueError):
+        return ray.get_actor(COORDINATOR, namespace=NAMESPACE) is not None
+    return False
 
 
 async def answer(reference: Any, seconds: float) -> Any:

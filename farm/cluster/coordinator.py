@@ -183,13 +183,6 @@ class Coordinator:
         self._wake.set()
 
 
-def has_coordinator() -> bool:
-    """Whether a farm has its coordinator on the Ray cluster at hand."""
-    with suppress(ValueError):
-        return ray.get_actor(COORDINATOR, namespace=NAMESPACE) is not None
-    return False
-
-
 def start_coordinator(
     settings: Settings, job_id: str | None = None, max_replicas: int | None = None, scale: Scale | None = None
 ) -> Any:

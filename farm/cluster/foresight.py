@@ -68,7 +68,7 @@ class Foresight:
 
     async def prepare(self) -> None:
         """Read what the replicas will have to be told, as far as it is known before the last inputs are there."""
-        coming = self._board.next.keys()
+        coming = self._board.coming.needs.keys()
         self._read = {id: known for id, known in self._read.items() if id in coming}
         unread = self._unread()
         tasks = [(job_id, task_id) for task_id, (job_id, _) in unread.items()]
@@ -106,7 +106,7 @@ class Foresight:
         """Job and needs of the tasks that will be ready next, and have not been read since these came to need no more
         than what is at work."""
         known = {id: needs for id, (needs, _) in self._read.items()}
-        return {id: told for id, told in self._board.next.items() if known.get(id) != told[1]}
+        return {id: told for id, told in self._board.coming.needs.items() if known.get(id) != told[1]}
 
     def _call(self, wanted: Wanted, files: Mapping[str, dict[str, Artifact]]) -> _Early | None:
         """Have the replica begin; None when it can't be told how."""

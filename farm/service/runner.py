@@ -111,7 +111,8 @@ def _run_with(
         import ray
 
         from farm.api.serve import run
-        from farm.cluster.coordinator import has_coordinator, start_coordinator
+        from farm.cluster.calls import has_coordinator
+        from farm.cluster.coordinator import start_coordinator
 
         say(phase="starting the coordinator and the API")
         scale = Scale.parse(options.autoscale) if options.autoscale else None
