@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from ray.exceptions import ActorDiedError, RayError
 
+from farm.jobs.records import TaskKind
 from farm.scheduling.silence import is_silent
 from farm.settings import Settings
 from farm.store.jobs import JobStore
@@ -122,14 +123,16 @@ class Members:
         self._blames[_lasting(member)] = member.blame = why, time.time()
 
     def watch(self, board: Board) -> None:
-        """End the processes of replicas whose attempts show no sign of progress; who follows them sees them die."""
+        """End the processes of replicas whose attempts show no sign of progress; who follows them sees them die. Nobody
+        knows how long what an earlier coordinator gave should take: it has the longest time."""
         now = time.monotonic()
         for member in self.all():
             held = member.running
-            if held is None or held.hold is None or held.hold.task is None or member.ending:
+            if held is None or member.ending:
                 continue
-            kind, family = held.hold.task.kind, held.hold.task.needs.family
-            expected = board.expected(member.slot.place, held.hold)
+            task = held.hold.task if held.hold else None
+            kind, family = (task.kind, task.needs.family) if task else (TaskKind.SECTION, "")
+            expected = board.expected(member.slot.place, held.hold) if held.hold else 0.0
             heard = held.heard if held.heard > held.began else None
             loaded = not family or family in member.loaded
             if is_silent(kind, expected, held.steps, heard, held.began, loaded, now, step=held.step):

@@ -37,6 +37,8 @@ SILENCE_SECONDS = 12.0
 GRACE_SECONDS = 25.0
 """After SIGTERM a section may be finished for so long; then it is handed back. Spot machines get 30 s and more."""
 LEAVE_SECONDS = 8.0
+SEEN_SECONDS = 180.0
+"""Ray's processes that the head does not see by then are started anew: they may wait for something that never comes."""
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Before the tries to come into a farm that refuses it."""
 AWAY_SECONDS = 1.0
@@ -180,7 +182,7 @@ class Agent:
 
     def _watch(self, raylet: Raylet, cluster: Cluster) -> str:
         """Until it is time to go; why it is."""
-        heard = time.monotonic()
+        began = heard = time.monotonic()
         while not self._leaving.wait(LOOK_SECONDS if self._state.state == JOINED else START_LOOK_SECONDS):
             if not raylet.alive:
                 return f"Ray's processes on this machine ended: {raylet.last_words}"
@@ -196,6 +198,11 @@ class Agent:
                 log.info("%s", error)
             if time.monotonic() - heard > SILENCE_SECONDS:
                 return f"the head was not heard for {SILENCE_SECONDS:.0f} s"
+            if self._state.state != JOINED and time.monotonic() - began > SEEN_SECONDS:
+                return (
+                    f"Ray's processes run here, and after {SEEN_SECONDS:.0f} s the head does not see them; are Ray's "
+                    "ports open in both directions? They are started anew."
+                )
         return "it was told to leave"
 
     def _leave(self, raylet: Raylet) -> None:

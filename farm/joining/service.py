@@ -25,6 +25,7 @@ from .raylet import usable_cores
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+SYSTEMD_SECONDS = 30.0
 UNIT = "framepack-farm-node.service"
 
 
@@ -180,6 +181,6 @@ WantedBy=default.target
     except OSError as error:
         raise StorageError(f"can't write {path}: {error.strerror}.") from error
     for command in (["daemon-reload"], ["enable", "--now", UNIT]):
-        with suppress(OSError):
-            subprocess.run(["systemctl", "--user", *command], capture_output=True, check=False)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(["systemctl", "--user", *command], capture_output=True, check=False, timeout=SYSTEMD_SECONDS)
     return path

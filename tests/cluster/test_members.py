@@ -82,6 +82,12 @@ class TestSilence:
         one = member(running=held(began=time.monotonic() - 500), loaded=frozenset({"puppet"}))
         assert "showed no progress for 500 s" in self.look(members, one)
 
+    def test_what_an_earlier_coordinator_gave_has_the_longest_time(self, members: Members) -> None:
+        """It was taken over without what scheduling knew of it; for ever is too long all the same."""
+        now = time.monotonic()
+        assert self.look(members, member(running=Held("a", began=now - 1700, heard=now - 1700))) == ""
+        assert "showed no progress" in self.look(members, member(running=Held("a", began=now - 1900, heard=now - 1900)))
+
     def test_one_that_speaks_goes_on(self, members: Members) -> None:
         one = member(running=held(began=time.monotonic() - 500), loaded=frozenset({"puppet"}))
         members._members[one.id] = one
