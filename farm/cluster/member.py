@@ -155,7 +155,8 @@ class Member:
         """Itself as scheduling sees it."""
         slot, seed = self.slot, self.seed if self.slot.device == "cpu" else 1.0
         pace = self.pace.beside if self.pace else seed
-        state = "starting" if self.unfit else self.state  # no task may count on it, nor be charged for its sake
+        absent = self.unfit or (self.unanswered and not self.running)
+        state = "starting" if absent else self.state  # no task may count on it, nor be charged for its sake
         if state == "busy":  # what it gets when it is done is decided before
             unwanted = not self.standing.takes or (self.running and self.running.unwanted)
             no_more = unwanted or self.trouble or self.unanswered

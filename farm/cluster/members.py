@@ -165,8 +165,8 @@ class Members:
                 await self._add(slot)
         alive = {str(node["NodeID"]) for node in nodes if node["Alive"]}
         for member in self.all():
-            if member.pid and not member.probing:
-                self._background.start(self._probe(member, member.slot.node in alive))
+            if (member.pid or member.unanswered) and not member.probing:
+                self._background.start(self._probe(member, not member.pid or member.slot.node in alive))
         for member in self._reports.due(self.all()):
             self._background.start(self._ask_again(member))
 
@@ -202,7 +202,7 @@ class Members:
             return None
         except (RayError, TimeoutError):
             log.warning("%s does not answer; it keeps its attempt until it is known to be dead", name)
-        member = Member(name, slot, handle, ready=True, pid=pid, facts=facts)
+        member = Member(name, slot, handle, ready=True, pid=pid, facts=facts, unanswered=int(not pid))
         self._members[name] = member
         if holding is not None and holding.running is None:
             member.ready = False
@@ -247,8 +247,10 @@ class Members:
     async def _probe(self, member: Member, on_living_node: bool) -> None:
         member.probing = True
         try:
-            await answer(member.handle.describe.remote(), PROBE_SECONDS)
+            slot, pid = await answer(member.handle.describe.remote(), PROBE_SECONDS)
             member.unanswered = 0
+            if not member.pid:
+                await self._known_again(member, slot, pid)
         except ActorDiedError:
             if not member.running:
                 await self.remove(member, "its process died")
@@ -259,6 +261,16 @@ class Members:
                 self.actors.end(member.handle)  # who follows its attempt sees it die
         finally:
             member.probing = False
+
+    async def _known_again(self, member: Member, slot: Slot, pid: int) -> None:
+        """One of an earlier coordinator's answers at last; its seat may be another's by now."""
+        if all(other.slot.place != slot.place for other in self.all()):
+            member.slot, member.pid = slot, pid
+            return
+        member.ending = "another replica has its seat by now"
+        self.actors.end(member.handle)  # who follows its attempt sees it die
+        if not member.running:
+            await self.remove(member, member.ending)
 
 
 def _lasting(member: Member) -> str:

@@ -1,7 +1,9 @@
 """What the coordinator knows of a replica, and what scheduling sees of it."""
 
+import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ from farm.scheduling.records import Hold, JobView, Needs, SeatState, TaskView
 from farm.scheduling.verdicts import Quarantine, Rest
 from farm.settings import Settings
 from farm.store.jobs import JobStore
+from tests.support.attempts import Call
 
 SLOT = Slot("n", "cpu", "CPU")
 TASK = TaskView("j.section-000", "j", TaskKind.SECTION, Needs("puppet"), work=1.0)
@@ -35,6 +38,7 @@ def held(attempt: str = "a", began: float | None = None) -> Held:
     [
         ({"ready": False}, "starting", SeatState.STARTING),
         ({}, "idle", SeatState.READY),
+        ({"unanswered": 1}, "idle", SeatState.STARTING),
         ({"running": Held("a")}, "busy", SeatState.READY),
         ({"running": Held("a", unwanted="cancelled")}, "busy", SeatState.DRAINING),
         ({"running": Held("a"), "unanswered": 1}, "busy", SeatState.DRAINING),
@@ -98,6 +102,40 @@ class TestSilence:
         assert self.look(members, member(running=held(began=time.monotonic() - 100))) == ""
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_replica_that_does_not_answer_a_new_coordinator_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """Until then it gets nothing; its seat may be another's when it answers, who keeps it."""
+    settings = Settings.for_home(tmp_path)
+    settings.ensure_home()
+    store = JobStore(settings.database_url)
+    store.migrate()
+    ended: list[object] = []
+
+    async def nothing() -> str:
+        return ""
+
+    async def found() -> Members:
+        handle = SimpleNamespace(describe=Call(TimeoutError(), (SLOT, 7)))
+        members = Members(settings, store, None, nothing, lambda: None)
+        members.actors = SimpleNamespace(  # type: ignore[assignment]
+            replicas=lambda: ["late"], find=lambda name: handle, end=ended.append, nodes=list
+        )
+        ((late, holding),) = await members.find()
+        assert holding is None and late.seat().state is SeatState.STARTING
+        if taken:
+            members._members["other"] = Member("other", SLOT, None, ready=True)
+        members._next_start = float("inf")
+        await members.sweep()
+        await asyncio.sleep(0.2)
+        return members
+
+    left = asyncio.run(found()).all()
+    assert [(one.id, one.slot) for one in left] == [("other" if taken else "late", SLOT)]
+    assert bool(ended) is taken and not left[0].unanswered
+
+
 def test_a_look_that_somebody_asks_for_comes_soon_but_not_twice(tmp_path: Path) -> None:
     async def nothing() -> str:
         return ""
@@ -139,8 +177,6 @@ def test_places_stay_the_same_whatever_order_nodes_come_in() -> None:
 
 
 def test_what_a_card_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace
-
     import torch
 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
