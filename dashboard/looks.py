@@ -123,6 +123,16 @@ def ahead(outlook: Mapping[str, Any] | None) -> str:
     return " · ".join(part for part in (place, left) if part)
 
 
+def forecast(outlook: Mapping[str, Any]) -> str:
+    """When a job would be done that is not queued yet, such as ``queued now: place 2 of 2, done in about 3:20 (2:40 to
+    5:10)``."""
+    place = f"queued now: place {outlook['place']} of {outlook['jobs']}"
+    if outlook["expected"] is None:
+        return f"{place}, but no replica could take it"
+    low, expected, high = (duration(outlook[name]) for name in ("low", "expected", "high"))
+    return f"{place}, done in about {expected} ({low} to {high})"
+
+
 def ago(text: str, now: datetime | None = None) -> str:
     """Such as ``3 min ago``."""
     moment = when(text)

@@ -10,7 +10,7 @@ from farm.errors import FarmError
 from farm.units import counted
 
 
-@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+@st.cache_data(ttl=30, max_entries=256, show_spinner=False)
 def _plan(farm: str, **params: Any) -> dict[str, Any]:
     return farm_access.client().plan(**params)
 
@@ -33,6 +33,8 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
         "resolution": state["draft_resolution"],
         "image_fit": state["draft_image_fit"],
         "image_position": state["draft_image_position"],
+        "steps": state["draft_steps"],
+        "cfg": state["draft_cfg"],
         "svg": True,
         **media.plan_params(),
     }
@@ -60,6 +62,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
         chain = counted(plan["depth"], "section")
         note = f"{asked:g} s asked for · {plan['frames']} frames · {bucket} pixels · chain of {chain}"
         st.caption(note)
+        st.caption(f":material/schedule: {looks.forecast(plan['outlook'])}")
         for text in plan["notes"]:
             st.caption(f":orange[:material/info:] {looks.plain(text)}")
         if plan["experimental"]:

@@ -8,9 +8,12 @@ from fastapi import APIRouter, Query
 from farm.errors import FarmError, InputError
 from farm.intake.capacity import capacity_of
 from farm.intake.notes import crop_notes, prompt_notes
-from farm.intake.orders import LATENT_PIXELS, SUMMARY, choose_plan, is_auto
+from farm.intake.orders import LATENT_PIXELS, SUMMARY, choose_plan, is_auto, units_of
+from farm.intake.unqueued import UNQUEUED, unqueued
 from farm.jobs.fields import PLAIN
-from farm.jobs.request import MAX_KEYFRAMES, MAX_PROMPT
+from farm.jobs.graph import tasks_for
+from farm.jobs.order import Terms
+from farm.jobs.request import MAX_CFG, MAX_KEYFRAMES, MAX_PROMPT, MAX_STEPS
 from model.cache_kinds import all_caches
 from model.choices import CACHES, CENTRED, Fit, FitKind
 from model.families import FAMILIES, describe
@@ -61,8 +64,11 @@ def preview_plan(
         list[float] | None, Query(max_length=MAX_KEYFRAMES, description="Seconds at which pictures are given")
     ] = None,
     extend: Annotated[Literal["end", "start"] | None, Query(description="Side of a video that is given")] = None,
+    steps: Annotated[int, Query(ge=1, le=MAX_STEPS, description="Of a section")] = 25,
+    cfg: Annotated[float, Query(ge=1, le=MAX_CFG)] = 1.0,
 ) -> PlanPreview:
-    """True length, bucket, sections and the bound of the speed-up, before anything is queued."""
+    """True length, bucket, sections, the bound of the speed-up, and when it would be done, before anything is
+    queued."""
     info = describe(model_type, farm.settings.model)
     if math.isfinite(seconds) and seconds > info.max_seconds:
         raise InputError(f"length {seconds:g} s: {info.name} makes at most {info.max_seconds:g} seconds.")
@@ -99,7 +105,9 @@ def preview_plan(
     fit = Fit(image_fit, image_position)
     crop = crop_for(width, height, bucket, fit)
     notes = [*why, *prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture", fit)]
-    return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes)
+    work = units_of(info, info.layout, bucket, steps, cfg)
+    outlook = farm.outlook.of_new(unqueued(tasks_for(UNQUEUED, plan, info.decoding, work), Terms(), info.name))
+    return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes, outlook)
 
 
 @router.get("/orders", summary="List orders")

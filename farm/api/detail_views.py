@@ -10,7 +10,7 @@ from farm.jobs.records import Artifact, Attempt, Job, JobState, Task
 from farm.jobs.submission import Submission
 
 from .filenames import filename_of
-from .job_views import JobView, ShotView
+from .job_views import JobView, OutlookView, ShotView
 from .plan_views import PlanView
 from .schemas import View
 
@@ -129,8 +129,10 @@ class JobDetail(BaseModel):
 
 
 class JobCheck(BaseModel):
-    """What a job would be: the complete request, its plan, and what its owner should know."""
+    """What a job would be: the complete request, its plan, what its owner should know, and what would lie before it if
+    it were queued now."""
 
     request: Submission
     plan: PlanView
     notes: list[str]
+    outlook: OutlookView

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 
 from farm.errors import DamagedArtifactError, FarmError, InputError, NotFoundError
 from farm.intake.planning import plan_for
+from farm.intake.unqueued import unqueued_of
 from farm.jobs.order import OrderChange
 from farm.jobs.records import Job, JobState
 from model.footage.media import Media
@@ -17,7 +18,7 @@ from .context import Farm, FarmContext
 from .detail_views import ArtifactView, AttemptView, JobCheck, JobDetail, TakeView, TaskView
 from .filenames import filename_of
 from .job_forms import ExportForm, TakeForm
-from .job_views import JobCreated, JobView, shots_of
+from .job_views import JobCreated, JobView, OutlookView, shots_of
 from .openapi import REQUEST_EXAMPLE
 from .params import ArtifactName, IdempotencyKey, JobId, Section
 from .places import places
@@ -109,9 +110,12 @@ def check(
     video: Video = None,
     audio: Audio = None,
 ) -> JobCheck:
-    """Everything that `POST /jobs` would check and decide, without a job: the complete request, its plan, and notes."""
+    """Everything that `POST /jobs` would check and decide, without a job: the complete request, its plan, notes, and
+    when it would be done if it were queued now."""
     accepted = check_job(farm, _fields(request), _media(image, end_image, keyframes, video, audio))
-    return JobCheck(request=accepted.submission, plan=PlanView.of(accepted.plan), notes=list(accepted.notes))
+    outlook = OutlookView.model_validate(farm.outlook.of_new(unqueued_of(accepted)))
+    notes = list(accepted.notes)
+    return JobCheck(request=accepted.submission, plan=PlanView.of(accepted.plan), notes=notes, outlook=outlook)
 
 
 @router.get("/jobs/{job_id}", summary="Show a job")

@@ -4,9 +4,12 @@ from typing import Self
 
 from pydantic import BaseModel
 
+from farm.cluster.outlook import JobOutlook
 from farm.jobs.plan_facts import plan_facts
 from model.footage.buckets import Crop
 from model.plan import Plan
+
+from .job_views import OutlookView
 
 
 class AnchorView(BaseModel):
@@ -76,7 +79,8 @@ class PlanPreview(PlanView):
 
     ``makespan``: rounds of sections on ``devices`` equal devices; ``bucket``: height and width in pixels that the image
     is cropped to; ``crop``: left, top, right and bottom of what is kept of it, in its own pixels, and ``kept`` that
-    part's share; ``experimental``: the model was not trained for this order; ``notes``: what to know before queueing.
+    part's share; ``experimental``: the model was not trained for this order; ``notes``: what to know before queueing;
+    ``outlook``: what would lie before such a job if it were queued now.
     """
 
     devices: int
@@ -89,10 +93,19 @@ class PlanPreview(PlanView):
     experimental: bool
     svg: str
     notes: list[str]
+    outlook: OutlookView
 
     @classmethod
     def preview(
-        cls, plan: Plan, devices: int, crop: Crop, tokens: int, experimental: bool, svg: str, notes: list[str]
+        cls,
+        plan: Plan,
+        devices: int,
+        crop: Crop,
+        tokens: int,
+        experimental: bool,
+        svg: str,
+        notes: list[str],
+        outlook: JobOutlook,
     ) -> Self:
         return cls(
             **plan_facts(plan),
@@ -106,4 +119,5 @@ class PlanPreview(PlanView):
             experimental=experimental,
             svg=svg,
             notes=notes,
+            outlook=OutlookView.model_validate(outlook),
         )

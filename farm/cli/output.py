@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from farm.units import seconds_between, when
@@ -115,6 +115,17 @@ def ahead(outlook: Mapping[str, Any] | None) -> str:
     if outlook is None or outlook["code"] == "paused":
         return ""
     return "never" if outlook["expected"] is None else seconds_text(outlook["expected"])
+
+
+def forecast(outlook: Mapping[str, Any]) -> str:
+    """When a job would be done that is not queued yet, such as ``place 2 of 2, done in about 3:20 (2:40 to 5:10), at
+    14:05 CET``."""
+    place = f"place {outlook['place']} of {outlook['jobs']} in the queue"
+    if outlook["expected"] is None:
+        return f"{place}, but nothing in the farm can take it now"
+    low, expected, high = (seconds_text(outlook[name]) for name in ("low", "expected", "high"))
+    end = datetime.now().astimezone() + timedelta(seconds=outlook["expected"])
+    return f"{place}, done in about {expected} ({low} to {high}), at {end:%H:%M %Z}"
 
 
 def seconds_text(seconds: float) -> str:

@@ -38,6 +38,9 @@ def submit(
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Sending twice with one key makes one job.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Queue nothing: check it, and say when it would be done.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--watch", help="Stay and show progress.")] = False,
     url: Url = None,
     token: Token = None,
@@ -53,9 +56,15 @@ def submit(
     """
     asked = {**given, "name": name, "priority": priority, "prompts": read_prompts(prompts), "batch": batch}
     jobs = list(wanted(asked, more or (), seeds, sweep or ()))
-    if len(jobs) > 1 and (follow or key):
-        raise InputError("--watch and --idempotency-key are for one job; this makes several.")
+    if len(jobs) > 1 and (follow or key or dry_run):
+        raise InputError("--watch, --dry-run and --idempotency-key are for one job; this makes several.")
+    if dry_run and follow:
+        raise InputError("--dry-run queues nothing that --watch could follow; choose one.")
     with connect(url, token) as client:
+        if dry_run:
+            files, _, fields = jobs[0]
+            _tell_check(client.check(files, fields), as_json)
+            return
         made: list[dict[str, Any]] = []
         told: set[str] = set()
         for files, picture, fields in jobs:
@@ -111,6 +120,18 @@ def _tell_more(detail: Mapping[str, Any]) -> None:
         facts += [f"done in about {output.ahead(outlook)}"] if outlook["expected"] is not None else []
         facts += [f"it waits: {outlook['why'].rstrip('.')}"] if outlook["why"] else []
     typer.echo(f"{'; '.join(facts)}. `farm watch {job['id'][: output.SHORT]}` follows it.", err=True)
+
+
+def _tell_check(found: Mapping[str, Any], as_json: bool) -> None:
+    """What a job would be, and when it would be done."""
+    if as_json:
+        output.print_json(found)
+        return
+    for note in found["notes"]:
+        typer.echo(f"note: {note}", err=True)
+    plan = found["plan"]
+    length = f"{plan['seconds']:.1f} s of video in {counted(plan['sections'], 'section')}"
+    typer.echo(f"{length}; {output.forecast(found['outlook'])}. Nothing was queued.")
 
 
 def read_prompts(path: Path | None) -> list[str]:

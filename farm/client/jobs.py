@@ -35,7 +35,8 @@ class Jobs(Transport):
         return self._json("POST", "/jobs", headers=headers, **_form(media, request))
 
     def check(self, media: Media | bytes, request: Mapping[str, Any]) -> Json:
-        """What ``submit`` would queue, ``{"request", "plan", "notes"}``, without queueing it; raises as it does."""
+        """What ``submit`` would queue, ``{"request", "plan", "notes", "outlook"}``, without queueing it; raises as it
+        does."""
         return self._json("POST", "/plan", **_form(media, request))
 
     def film(

@@ -90,6 +90,21 @@ class Outlook:
                 moment.outlooks[job.id] = self._of(self._queued[job.id], moment)
             return moment.outlooks.get(job.id)
 
+    def of_new(self, job: QueuedJob) -> JobOutlook:
+        """What would lie before a job that is not queued, were it now."""
+        view = self._board.view
+        with self._lock:
+            moment, known = self._look(), job.owner in view.owners
+            self._board.put_jobs([job], [job.id])
+            try:
+                order = list(queue(view))
+                places = {job_id: place for place, job_id in enumerate(order, 1)}
+                return self._of(job, replace(moment, order=order, places=places))
+            finally:
+                self._board.put_jobs([], [job.id])
+                if not known:
+                    view.drop_owner(job.owner)
+
     def expire(self) -> None:
         """Have the next answer come from a new look, since something was changed just now."""
         self._stale = True

@@ -176,9 +176,14 @@ def section_units(
 ) -> float:
     """Seconds that a section takes on a device of speed 1: its tokens, steps and passes. ``bucket``: height and width
     in pixels; by default one of the model's, which all have about as many."""
-    height, width = bucket or family.buckets_at(request.resolution)[0]
+    return units_of(family, layout, bucket or family.buckets_at(request.resolution)[0], request.steps, request.cfg)
+
+
+def units_of(family: FamilyInfo, layout: Layout, bucket: tuple[int, int], steps: int, cfg: float) -> float:
+    """As ``section_units``, where there is no request yet."""
+    height, width = bucket
     tokens = layout.tokens(height // LATENT_PIXELS, width // LATENT_PIXELS)
-    return tokens * request.steps * (2 if request.cfg > 1 else 1) * family.token_seconds
+    return tokens * steps * (2 if cfg > 1 else 1) * family.token_seconds
 
 
 def seconds_left(deadline: datetime | None, now: datetime) -> float | None:

@@ -48,7 +48,7 @@ def queue_job(
         StorageError: files or job can't be written; then there is no job.
     """
     kept = take.keys if take else {}
-    tasks = _tasks(job_id, accepted, kept, len(accepted.job_order.exports))
+    tasks = tasks_of(job_id, accepted, kept, len(accepted.job_order.exports))
     folder = _folder(job_id)
     with _all_or_nothing(artifacts, folder):
         stored = [
@@ -87,7 +87,7 @@ def queue_film(
     with _all_or_nothing(artifacts, folder):
         for number, each in enumerate(film.shots):
             made, first = each.accepted, shots[-1].first + shots[-1].sections if shots else 0
-            parts.append(_tasks(job_id, made, kept, 0, number, first))
+            parts.append(tasks_of(job_id, made, kept, 0, number, first))
             for name, data in each.media.files().items():
                 file = _store(artifacts, folder, in_film(name, number, first), data, made.facts.get(name))
                 stored.append(file)
@@ -124,7 +124,7 @@ def queue_film(
     return _queued(store, artifacts, job, folder, kept)
 
 
-def _tasks(
+def tasks_of(
     job_id: str, accepted: Accepted, kept: Mapping[str, str], exports: int, shot: int = 0, first: int = 0
 ) -> list[Task]:
     """Of a video, or of a shot by itself; ``kept``: keys by the names of tasks in the whole job."""

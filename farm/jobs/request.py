@@ -20,6 +20,8 @@ from .fields import ONE_LINE, PLAIN, Sha256
 MAX_PROMPT = 2000
 MAX_SECONDS = 3600.0
 MAX_KEYFRAMES = 32
+MAX_STEPS = 100
+MAX_CFG = 32.0
 RANDOM_SEEDS = 2**31
 """Drawn seeds lie in 0 to 2**31 - 1, the range that the known user interfaces accept."""
 
@@ -155,9 +157,9 @@ class RenderRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 31337
     order: Annotated[str, ONE_LINE] = "bisect"
     tail: Literal["auto", "td", "ta", "tc"] = "auto"
-    steps: Annotated[int, Field(ge=1, le=100)] = 25
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 25
     gs: Annotated[float, Field(ge=1, le=32, allow_inf_nan=False)] = 10.0
-    cfg: Annotated[float, Field(ge=1, le=32, allow_inf_nan=False)] = 1.0
+    cfg: Annotated[float, Field(ge=1, le=MAX_CFG, allow_inf_nan=False)] = 1.0
     rs: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     shift: Annotated[float | None, Field(gt=0, le=100, allow_inf_nan=False)] = None
     sigma_exponent: Annotated[float, Field(ge=0.5, le=2, allow_inf_nan=False)] = 1.0

@@ -32,6 +32,15 @@ def test_preview_agrees_with_the_job(client: FarmClient):
         assert plan[key] == preview[key]
 
 
+def test_previews_say_when_a_job_would_be_done_and_queue_none(client: FarmClient):
+    fields = {"prompt": "x", "total_second_length": 7, "seed": 1}
+    before = client.jobs()["total"]
+    check, preview = client.check(picture(), fields), client.plan(seconds=7)
+    assert client.jobs()["total"] == before
+    for found in (check["outlook"], preview["outlook"]):
+        assert found["place"] == found["jobs"] and found["expected"] is None  # there is no replica
+
+
 def test_orders_say_which_models_were_trained_for_them(client: FarmClient):
     orders = {o["name"]: o for o in client.orders()}
     assert {"vanilla", "inverted", "endpoints", "bisect", "fanout:k"} <= set(orders)

@@ -9,6 +9,9 @@ from farm.cluster.board import Board
 from farm.cluster.outlook import Outlook, chains_of
 from farm.cluster.queue import ALL_SECONDS, QueueReader
 from farm.cluster.seats import seat_of_row, seat_to_row
+from farm.intake.unqueued import UNQUEUED, unqueued
+from farm.jobs.graph import tasks_for
+from farm.jobs.order import Terms
 from farm.jobs.records import Attempt, AttemptState, FailureKind, Job, JobState, TaskKind
 from farm.scheduling.records import Hold, SeatState, SeatView, TaskView
 from farm.scheduling.verdicts import Fails, Quarantine
@@ -18,7 +21,9 @@ from farm.store.database import Database
 from farm.store.jobs import JobStore
 from farm.store.owners import Owner
 from farm.work.failures import Failure
-from tests.support.jobs import audit, run_task, submit
+from model.decoding import Decoding
+from model.plan import make_plan
+from tests.support.jobs import LAYOUT, audit, run_task, submit
 
 
 @pytest.fixture
@@ -258,6 +263,19 @@ class TestOutlook:
         found, why = self.outlook(store, submit(store))
         assert (found.place, found.jobs, found.expected, found.code) == (1, 1, None, "no_seat")
         assert "no replica" in why["encode"] and "encode" in why["section-000"]
+
+    def test_a_job_that_is_not_queued_is_told_when_it_would_be_done(self, store: JobStore) -> None:
+        submit(store, priority=90)
+        self.seat(store, models=frozenset({"puppet"}))
+        outlook = Outlook(store)
+        plan = make_plan(layout=LAYOUT, order="bisect", seconds=5, seed=0, prompt="x")
+        short = unqueued(tasks_for(UNQUEUED, plan, Decoding(), 1.0), Terms(), "puppet")
+        long = unqueued(tasks_for(UNQUEUED, plan, Decoding(), 10.0), Terms(owner="new"), "puppet")
+        found, other = outlook.of_new(short), outlook.of_new(long)
+        assert (found.place, found.jobs) == (2, 2)
+        assert 0 < found.low <= found.expected <= found.high
+        assert other.expected > found.expected
+        assert outlook.order() == [job.id for job in store.list_jobs()[0]]
 
     def test_places_and_times_follow_the_queue(self, store: JobStore) -> None:
         first, second = submit(store, priority=90), submit(store)

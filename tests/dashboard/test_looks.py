@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from dashboard import looks
 from farm.tokens import LoginKeys
 from tests.dashboard.conftest import RunningFarm
 from tests.support.browser import browser, in_a_browser, keep, page
@@ -27,3 +28,9 @@ def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashbo
     assert page.evaluate("document.querySelector('.st-key-plan').getBoundingClientRect().left") < page.evaluate(
         "document.querySelector('.st-key-draft_prompt').getBoundingClientRect().left"
     )
+
+
+def test_a_forecast_says_place_and_range() -> None:
+    outlook = {"place": 2, "jobs": 3, "low": 100.0, "expected": 200.0, "high": 310.0}
+    assert looks.forecast(outlook) == "queued now: place 2 of 3, done in about 3 min 20 s (1 min 40 s to 5 min 10 s)"
+    assert looks.forecast({**outlook, "expected": None}) == "queued now: place 2 of 3, but no replica could take it"
