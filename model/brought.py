@@ -94,10 +94,10 @@ def given_family(name: str, settings: ModelSettings) -> list[Given]:
     opened, place = checkpoint(name, settings), f"models/{name}"
     if name == PUPPET.name:
         root = opened.family_file.parent
-        return [_given(place, "", root, [file for file in root.rglob("*") if file.is_file()])]
-    found = [_given_part(place, part, name) for part in opened.parts.values()]
+        return [_given(place, "", root, [file for file in root.rglob("*") if file.is_file()], settings)]
+    found = [_given_part(place, part, name, settings) for part in opened.parts.values()]
     if opened.family_file.name == FAMILY:
-        found.append(_given(f"{place}/{FAMILY}", "", opened.family_file, [opened.family_file]))
+        found.append(_given(f"{place}/{FAMILY}", "", opened.family_file, [opened.family_file], settings))
     return found
 
 
@@ -106,7 +106,7 @@ def given_lora(name: str, settings: ModelSettings) -> list[Given]:
     file = find(name, settings)
     folder = next(folder for folder in settings.lora_folders if file.is_relative_to(folder))
     files = [each for each in (file, file.parent / CONFIG) if each.is_file()]
-    return [_given(f"loras/{each.relative_to(folder).as_posix()}", "", each, [each]) for each in files]
+    return [_given(f"loras/{each.relative_to(folder).as_posix()}", "", each, [each], settings) for each in files]
 
 
 def lacks(family: str, piece: Piece, settings: ModelSettings) -> bool:
@@ -117,33 +117,35 @@ def lacks(family: str, piece: Piece, settings: ModelSettings) -> bool:
     """
     target = piece.target(settings.home)
     if target.exists():
-        _require_same(piece, target)
+        _require_same(piece, target, settings)
         return False
     if not piece.part:
         _require_free(family, settings)
         return True
     there, brought = locate(family, settings)[piece.part], settings.brought_folder(family)
     if there.path is not None and there.source.path is not None and not there.path.is_relative_to(brought):
-        _require_same(piece, there.path)
+        _require_same(piece, there.path, settings)
         return False
-    return there.path is None or not _same(piece, there.path)
+    return there.path is None or not _same(piece, there.path, settings)
 
 
-def _given_part(place: str, part: Part, family: str) -> Given:
+def _given_part(place: str, part: Part, family: str, settings: ModelSettings) -> Given:
     if part.path.is_file():
         beside = [path for path in (part.path.with_suffix(".json"), part.path.parent / "config.json") if path.is_file()]
-        return _given(f"{place}/{part.name}{FILE}", part.name, part.path.parent, [part.path, *beside[:1]])
+        return _given(f"{place}/{part.name}{FILE}", part.name, part.path.parent, [part.path, *beside[:1]], settings)
     if part.name in WITHOUT_WEIGHTS:
         files: Iterable[Path] = part.path.iterdir()
     else:
         files = [*part.files, *part.path.glob("*.json")]
-    return _given(f"{place}/{part.name}", part.name, part.path, [file for file in files if file.is_file()])
+    return _given(f"{place}/{part.name}", part.name, part.path, [file for file in files if file.is_file()], settings)
 
 
-def _given(place: str, part: str, root: Path, paths: Iterable[Path]) -> Given:
+def _given(place: str, part: str, root: Path, paths: Iterable[Path], settings: ModelSettings) -> Given:
     ordered = tuple(sorted(paths))
     files = tuple(
-        BroughtFile("" if path == root else path.relative_to(root).as_posix(), path.stat().st_size, known_sha256(path))
+        BroughtFile(
+            "" if path == root else path.relative_to(root).as_posix(), path.stat().st_size, known_sha256(path, settings)
+        )
         for path in ordered
     )
     return Given(Piece(place, part, files), ordered)
@@ -156,15 +158,16 @@ def _require_free(family: str, settings: ModelSettings) -> None:
         raise CheckpointError(f"this machine is set to use {folder} for {family}; unset that there.")
 
 
-def _require_same(piece: Piece, there: Path) -> None:
-    if not _same(piece, there):
+def _require_same(piece: Piece, there: Path, settings: ModelSettings) -> None:
+    if not _same(piece, there, settings):
         raise CheckpointError(f"there is something else at {there}, which stays as it is; move it away first.")
 
 
-def _same(piece: Piece, there: Path) -> bool:
+def _same(piece: Piece, there: Path, settings: ModelSettings) -> bool:
     """Whether the files of a piece are in a folder, or are that file."""
     root = there.parent if there.is_file() and piece.files[0].name else there
     try:
-        return all(known_sha256(root / file.name if file.name else root) == file.sha256 for file in piece.files)
+        paths = [(root / file.name if file.name else root, file.sha256) for file in piece.files]
+        return all(known_sha256(path, settings) == sha256 for path, sha256 in paths)
     except (FarmError, OSError):
         return False

@@ -17,6 +17,7 @@ from typing import Any
 from farm.errors import CheckpointError
 
 from .gguf_file import SUFFIX
+from .settings import ModelSettings
 from .weights import file_sha256, known_sha256, read_header, read_json, weight_files
 
 MODEL_INDEX = "model_index.json"
@@ -89,8 +90,10 @@ class Checkpoint:
         return found
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, settings: ModelSettings) -> Checkpoint:
     """Verify the checkpoint in the folder ``path``; the work is done once as long as no file in it changes.
+
+    ``settings``: as for ``known_sha256``.
 
     Raises:
         CheckpointError: the folder, a file of it or a field is missing, cut short or changed; names it and the remedy.
@@ -98,11 +101,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not path.is_dir():
         raise CheckpointError(f"no model checkpoint at {path}: {_REMEDY}.")
     stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in _files(path))
-    return _verify(path, stamps)
+    return _verify(path, stamps, settings)
 
 
-def open_part(name: str, path: Path, kind: tuple[str, str], origin: str, remedy: str) -> Part:
+def open_part(name: str, path: Path, kind: tuple[str, str], origin: str, remedy: str, settings: ModelSettings) -> Part:
     """Verify one component: it is there, and no file of it is missing or cut short.
+
+    ``settings``: as for ``known_sha256``.
 
     Raises:
         CheckpointError: names the file and the ``remedy``.
@@ -118,7 +123,7 @@ def open_part(name: str, path: Path, kind: tuple[str, str], origin: str, remedy:
     files = weight_files(path, remedy)
     for file in files:
         read_header(file, remedy)
-    return Part(name, path, kind, origin, {file.name: known_sha256(file) for file in files})
+    return Part(name, path, kind, origin, {file.name: known_sha256(file, settings) for file in files})
 
 
 def weights_sha256(parts: Iterable[Part]) -> str:
@@ -142,7 +147,7 @@ def _files(path: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=8)
-def _verify(path: Path, stamps: tuple[tuple[str, int, int], ...]) -> Checkpoint:
+def _verify(path: Path, stamps: tuple[tuple[str, int, int], ...], settings: ModelSettings) -> Checkpoint:
     index = read_json(path / MODEL_INDEX, _REMEDY)
     family = read_json(path / FAMILY, _REMEDY)
     parts = {}
@@ -150,7 +155,8 @@ def _verify(path: Path, stamps: tuple[tuple[str, int, int], ...]) -> Checkpoint:
         value = index.get(name)
         if not isinstance(value, list) or len(value) != 2 or value[0] is None or not (path / name).is_dir():
             raise CheckpointError(f"checkpoint {path}: component {name!r} is missing; {_REMEDY}.")
-        parts[name] = open_part(name, path / name, (str(value[0]), str(value[1])), str(path / name), _REMEDY)
+        kind = (str(value[0]), str(value[1]))
+        parts[name] = open_part(name, path / name, kind, str(path / name), _REMEDY, settings)
     digests = {f"{part.name}/{name}": digest for part in parts.values() for name, digest in part.digests.items()}
     _check_checksums(path, digests)
     return Checkpoint(parts, family, path / FAMILY, weights_sha256(parts.values()))

@@ -1,6 +1,6 @@
 """What a model family offers to the farm: torch-free facts (``FamilyInfo``) and a loaded ``Renderer``.
 
-A family is found by name with ``describe(name)``; ``load(name, device)`` reads its checkpoint.
+A family is found by name with ``describe(name, settings)``; ``load(name, settings, device)`` reads its checkpoint.
 """
 
 from collections.abc import Callable, Mapping, Sequence

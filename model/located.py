@@ -89,7 +89,7 @@ def open_released(family: str, settings: ModelSettings) -> Checkpoint:
     remedy = f"`farm models pull {family}` gets it again, unless it is a copy of your own"
     said = family_facts(family)["parts"]
     parts = {
-        name: open_part(name, part.path, (said[name]["kind"][0], said[name]["kind"][1]), part.origin, remedy)
+        name: open_part(name, part.path, (said[name]["kind"][0], said[name]["kind"][1]), part.origin, remedy, settings)
         for name, part in located.items()
         if part.path is not None
     }
@@ -145,7 +145,7 @@ def _check_bytes(family: str, located: Located, transformer: Part, settings: Mod
     for other in released_names():
         source = parse_source(family_facts(other)["parts"]["transformer"]["source"])
         cached = hub.cached(source) if other != family else None
-        if cached and set(_cached_digests(cached[0])) & set(transformer.digests.values()):
+        if cached and set(_cached_digests(cached[0], settings)) & set(transformer.digests.values()):
             raise CheckpointError(
                 f"{family}: the transformer {located.origin} has the same bytes as {source}, which is {other}'s; "
                 f"use --model {other}, or correct {settings.configuration_file}."
@@ -179,9 +179,9 @@ def _names(located: Located) -> list[str]:
     return [path.stem if path.is_file() else path.name, *(parent.name for parent in list(path.parents)[:2])]
 
 
-def _cached_digests(path: Path) -> list[str]:
+def _cached_digests(path: Path, settings: ModelSettings) -> list[str]:
     try:
-        return [known_sha256(file) for file in weight_files(path, "")]
+        return [known_sha256(file, settings) for file in weight_files(path, "")]
     except (CheckpointError, OSError):
         return []
 

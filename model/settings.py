@@ -47,11 +47,6 @@ class ModelSettings:
         folders = {name: Path(value).expanduser() for name, value in named.items() if name.endswith("_PATH") and value}
         return cls(home or farm_home(values), folders, _folders(named.get(LORA_DIRS, "")), Kernels.of(values))
 
-    @classmethod
-    def here(cls) -> "ModelSettings":
-        """Those of this process's environment, for commands and tests that open a model and were given none."""
-        return cls.of(os.environ)
-
     def folder(self, family: str) -> Path | None:
         """The folder that was set for a family's parts."""
         return self.folders.get(path_variable(family))
@@ -60,6 +55,11 @@ class ModelSettings:
     def configuration_file(self) -> Path:
         """``models.toml``, in which people name sources of parts."""
         return self.home / "models.toml"
+
+    @property
+    def digests_file(self) -> Path:
+        """What is known of large files, so that none is read twice for its digest; see ``model.weights``."""
+        return self.home / "cache" / "sha256.json"
 
     @property
     def loras_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """Weight files at the door: which ones a folder holds, their headers and their digests. No torch, no large reads.
 
-The digest of a large file is worked out once and kept under ``FARM_HOME``; a file of the Hugging Face cache carries its
-own in the name of its blob.
+The digest of a large file is worked out once and kept in the home; a file of the Hugging Face cache carries its own in
+the name of its blob.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from farm.errors import CheckpointError
-from farm.home import farm_home
 
 from .gguf_file import SUFFIX, read_gguf_header
+from .settings import ModelSettings
 
 INDEX_SUFFIX = ".safetensors.index.json"
 LARGE = 64 * 2**20
@@ -156,8 +156,11 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def known_sha256(file: Path) -> str:
-    """Hex digest of a file's content; a large file is read once, then again only when its size or time changes."""
+def known_sha256(file: Path, settings: ModelSettings) -> str:
+    """Hex digest of a file's content; a large file is read once, then again only when its size or time changes.
+
+    ``settings``: of this machine, whose home keeps what is known of large files.
+    """
     blob = file.resolve()
     if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
         return blob.name
@@ -165,11 +168,11 @@ def known_sha256(file: Path) -> str:
     if stat.st_size < LARGE:
         return _small_sha256(blob, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     key, stamp = str(blob), [stat.st_size, stat.st_mtime_ns]
-    kept = _kept_digests().get(key, [])
+    kept = _kept_digests(settings.digests_file).get(key, [])
     if kept[:-1] == stamp:
         return str(kept[-1])
     digest = file_sha256(blob)
-    _keep_digests({**_kept_digests(), key: [*stamp, digest]})
+    _keep_digests(settings.digests_file, {**_kept_digests(settings.digests_file), key: [*stamp, digest]})
     return digest
 
 
@@ -190,21 +193,16 @@ def _small_sha256(file: Path, *stamp: int) -> str:
     return file_sha256(file)
 
 
-def _digests_file() -> Path:
-    return farm_home() / "cache" / "sha256.json"
-
-
-def _kept_digests() -> dict[str, list[Any]]:
+def _kept_digests(file: Path) -> dict[str, list[Any]]:
     try:
-        kept = json.loads(_digests_file().read_bytes())
+        kept = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
 
 
-def _keep_digests(digests: Mapping[str, list[Any]]) -> None:
+def _keep_digests(file: Path, digests: Mapping[str, list[Any]]) -> None:
     """Replace the file at once; a home that can't be written costs the same work again next time, no more."""
-    file = _digests_file()
     aside = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ class Shelf:
             for path in sorted(root.rglob("*")):
                 name = path.relative_to(home)
                 if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in name.parts):
-                    file = BroughtFile(name.as_posix(), path.stat().st_size, known_sha256(path))
+                    file = BroughtFile(name.as_posix(), path.stat().st_size, known_sha256(path, self._settings.model))
                     found.append(file)
                     with self._lock:
                         self._paths[file.sha256] = path

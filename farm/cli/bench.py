@@ -55,6 +55,7 @@ def puppet(
 
     from rich.progress import Progress
 
+    from farm.settings import Settings
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
@@ -63,7 +64,8 @@ def puppet(
     from plugins.exporters.base import written_aside
     from plugins.presets import load_presets
 
-    info = describe("puppet")
+    settings = Settings.from_environment().model
+    info = describe("puppet", settings)
     names = [find_order(name.strip()).name for name in orders.split(",") if name.strip()] if long_clips else []
     for path in (out, sheet):
         if path is not None and not path.absolute().parent.is_dir():
@@ -81,7 +83,7 @@ def puppet(
         long = [Work(i, long_seconds, order, params) for order in names for i in range(long_clips)]
         results: dict[Work, tuple[Score, list[bytes]]] = {}
         count = workers or os.cpu_count() or 1
-        with ProcessPoolExecutor(count, get_context("spawn"), prepare, (judge.state_dict(),)) as pool:
+        with ProcessPoolExecutor(count, get_context("spawn"), prepare, (judge.state_dict(), settings)) as pool:
             for title, works in (
                 ("5 s clips", short),
                 *((f"{long_seconds:g} s {o}", [w for w in long if w.order == o]) for o in names),
@@ -142,6 +144,7 @@ def magcache(
     from farm.cli.options import parse_fields
     from farm.intake.planning import plan_for
     from farm.intake.request import build_request
+    from farm.settings import Settings
     from model.caches.calibration import calibrate_magcache
     from model.families import load
     from model.family import SamplingParams
@@ -150,7 +153,7 @@ def magcache(
     fields: dict[str, Any] = {"seed": 31337, "preset": preset, **parse_fields(set_ or []), "prompt": prompt}
     request = build_request(fields | {"cache": "none", "total_second_length": 1.2 * sections}, data)
     params = SamplingParams(**{name: getattr(request, name) for name in SamplingParams.__dataclass_fields__})
-    renderer = load(request.model_type, device)
+    renderer = load(request.model_type, Settings.from_environment().model, device)
     if renderer.info.caches and "mag" not in renderer.info.caches:
         raise InputError(f"model {request.model_type!r} has no MagCache, so there is nothing to calibrate.")
     conditioning = renderer.encode(data, (prompt,), "")
@@ -187,6 +190,7 @@ def controls(
     """
     from rich.progress import Progress
 
+    from farm.settings import Settings
     from model.families import load
     from model.family import SamplingParams
     from model.plan import find_order
@@ -196,7 +200,7 @@ def controls(
     console = output.console()
     with Progress(console=console, disable=as_json) as progress:
         bar = progress.add_task("clips", total=3 * clips)
-        renderer = load("puppet", "cpu", os.cpu_count() or 1)
+        renderer = load("puppet", Settings.from_environment().model, threads=os.cpu_count() or 1)
         found = measure_controls(
             renderer,
             [held_out_puppet(index) for index in range(clips)],

@@ -52,14 +52,16 @@ def render_clips(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
+    from farm.settings import Settings
     from model.puppet.orders import prepare
 
     check_json(file)
+    machine = Settings.from_environment().model
     kept = {name(clip): clip for clip in _read(file, kind, settings)}
     left = [work for work in works if name(work) not in kept]
     tell(f"{len(left)} of {len(works)} clips are left")
     if left:
-        with ProcessPoolExecutor(workers or os.cpu_count() or 1, get_context("spawn"), prepare) as pool:
+        with ProcessPoolExecutor(workers or os.cpu_count() or 1, get_context("spawn"), prepare, (machine,)) as pool:
             for done in as_completed([pool.submit(judge, work) for work in left]):
                 clip = done.result()
                 kept[name(clip)] = clip

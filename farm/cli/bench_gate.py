@@ -26,13 +26,14 @@ def gate(
 
     Example: farm bench gate --clips 6 --seconds 30 --json gate.json
     """
+    from farm.settings import Settings
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
     from model.puppet.gated import GatedClip, GateWork, judge_gated
     from model.puppet.orders import Mean
 
-    info, name = describe("puppet"), find_order(order).name
+    info, name = describe("puppet", Settings.from_environment().model), find_order(order).name
     params = SamplingParams(steps=steps)
     works = [GateWork(index, seconds, name, count, params) for index in range(clips) for count in (0, retakes)]
     settings = {"checkpoint_sha256": info.checkpoint_sha256, "seconds": seconds, "order": name, "steps": steps}

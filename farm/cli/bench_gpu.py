@@ -31,12 +31,13 @@ def gpu(
 
     Example: farm bench gpu --minutes 8 --json gpu.json
     """
+    from farm.settings import Settings
     from model.bench.gpu.run import bench_gpu
 
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"{json_file}: its folder does not exist; make it first.")
     wanted = [name.strip() for name in parts.split(",") if name.strip()]
-    report = bench_gpu(device, config, minutes, wanted, json_file, _tell)
+    report = bench_gpu(device, Settings.from_environment().model, config, minutes, wanted, json_file, _tell)
     console = output.console()
     console.print(f"{report['device']['name']}, torch {report['device']['torch']}, {config}")
     table = output.table(

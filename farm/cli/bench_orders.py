@@ -42,13 +42,14 @@ def orders(
 
     Example: farm bench orders --clips 12 --seconds 60 --json orders.json
     """
+    from farm.settings import Settings
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
     from model.puppet.bench import Work
     from model.puppet.orders import Clip, beside, bounds, judge_order, means
 
-    info = describe("puppet")
+    info = describe("puppet", Settings.from_environment().model)
     wanted = [find_order(name).name for name in (names.split(",") if names else info.orders)]
     works = [Work(index, seconds, order, SamplingParams(steps=steps)) for index in range(clips) for order in wanted]
     settings = {"checkpoint_sha256": info.checkpoint_sha256, "seconds": seconds, "steps": steps}

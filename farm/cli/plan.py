@@ -13,6 +13,7 @@ from farm.cli.media import read_file
 from farm.errors import InputError
 from farm.intake.notes import crop_notes, prompt_notes
 from farm.intake.orders import Capacity, choose_plan, is_auto
+from farm.settings import Settings
 from model.choices import CENTRED, Fit
 from model.families import describe
 from model.footage.apart import open_image_apart
@@ -70,7 +71,7 @@ def plan(
     notes: list[str] = []
     rules = CONTINUOUS
     if layout is None:
-        info = describe(model)
+        info = describe(model, Settings.from_environment().model)
         layout, rules = str(info.layout), info.rules
         if not is_auto(order):
             order = info.default_order if order is None else find_order(order).name
@@ -107,7 +108,7 @@ def plan(
         )
 
     if is_auto(order):
-        made, chosen = choose_plan(planned, describe(model), Capacity(devices))
+        made, chosen = choose_plan(planned, describe(model, Settings.from_environment().model), Capacity(devices))
         notes.append(chosen.why)
     else:
         made = planned(order)
@@ -131,7 +132,7 @@ def plan(
 
 
 def _crop(model: str, image: Path | None, resolution: int | None, fit: Fit) -> Crop | None:
-    info = describe(model)
+    info = describe(model, Settings.from_environment().model)
     if image is None:
         info.buckets_at(resolution)
         return None

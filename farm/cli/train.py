@@ -97,6 +97,7 @@ def puppet(
     The shipped checkpoint was trained with model/puppet/train.toml, then refined: farm train puppet
     --config model/puppet/refine.toml --start runs/puppet/checkpoint --out runs/refined
     """
+    from farm.settings import Settings
     from model.puppet.build import read
     from model.puppet.train import DEFAULT_CONFIG, Recipe, train_puppet
 
@@ -104,7 +105,9 @@ def puppet(
     chosen = _set_up({"device": device, "threads": threads})
     console = output.console()
     with _progress(console) as report:
-        facts = train_puppet(recipe, out, chosen, report, read(start) if start else None)
+        facts = train_puppet(
+            recipe, out, chosen, report, read(start, Settings.from_environment().model) if start else None
+        )
     for name, value in facts.items():
         console.print(f"{name}: {value}", markup=False)
     console.print(f"checkpoint: {out / 'checkpoint'}", markup=False)
@@ -119,7 +122,7 @@ def _train(recipe: "Recipe", given: Mapping[str, Any]) -> None:
     console = output.console()
     device, settings = _set_up(given), Settings.from_environment().model
     with _progress(console) as report:
-        prepared = prepare(recipe, device, given["cache"], report, settings)
+        prepared = prepare(recipe, settings, device, given["cache"], report)
     sections = counted(len(prepared.examples), "section")
     console.print(f"{counted(len(prepared.clips), 'clip')}, {sections}; memory: {prepared.plan}", markup=False)
     if given["check"]:

@@ -21,6 +21,7 @@ from farm.jobs.graph import tasks_for
 from farm.jobs.records import Artifact, Attempt
 from farm.jobs.request import RenderRequest
 from farm.scheduling.records import SeatView
+from farm.settings import Settings
 from farm.store import tables as t
 from farm.store.database import Database
 from farm.store.jobs import JobStore
@@ -180,8 +181,9 @@ def fill(url: str, jobs: int) -> int:
     addresses of its own.
     """
     request = RenderRequest(prompt="a puppet waves", image_sha256=_SHA, total_second_length=SECONDS)
-    plan, job_id = plan_for(request), uuid4().hex
-    tasks = tasks_for(job_id, plan, describe(request.model_type).decoding)
+    settings = Settings.from_environment().model
+    plan, job_id = plan_for(request, settings=settings), uuid4().hex
+    tasks = tasks_for(job_id, plan, describe(request.model_type, settings).decoding)
     store = JobStore(url)
     try:
         store.migrate()

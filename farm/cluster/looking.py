@@ -121,7 +121,7 @@ def _loras(settings: Settings) -> Assets:
     found = set()
     for name, file in available(settings.model).items():
         with suppress(OSError):  # it is being changed
-            found.add(lora_asset(name, digest(file)))
+            found.add(lora_asset(name, digest(file, settings.model)))
     return frozenset(found)
 
 
@@ -150,5 +150,5 @@ def _plugins(settings: Settings) -> Assets:
     for one in known.processors:
         with suppress(OSError):  # its weights can't be read
             if not one.unusable:
-                assets.add(post_asset(one.name, content_of(one)))
+                assets.add(post_asset(one.name, content_of(one, settings.model)))
     return frozenset(assets)

@@ -69,7 +69,7 @@ class SleepingExecutor(TaskExecutor):
 
     def renderer(self, family: str) -> Any:
         """None is loaded; its checkpoint is looked at all the same."""
-        describe(family)
+        describe(family, self._settings.model)
 
     def _sleep(self, work: Workspace, step_done: OnProgress) -> list[Artifact]:
         spec, inputs, begun = work.spec, work.inputs, time.monotonic()

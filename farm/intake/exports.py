@@ -70,14 +70,14 @@ def accept_exports(
         track = artifacts.read(files[AUDIO].key)
     check_audio(wanted, track)
     notes = tuple(sound_notes(wanted, exporters))
-    shots, model = [], settings.model if settings else None
+    shots, model = [], (settings or Settings.from_environment()).model
     for number, shot in enumerate(job.parts):
         request = shot.stored.request
         names = {name: in_film(name, number, shot.first) for name in request.files}
         media = Media.from_files({name: artifacts.read(files[known].key) for name, known in names.items()})
         media = media if number else replace(media, audio=track)
         plan, family = plan_for(request, settings=model), describe(request.model_type, model)
-        accepted = Accepted(request, order, plan, family, exporters, processors, notes=notes, settings=model)
+        accepted = Accepted(request, order, plan, family, exporters, model, processors, notes=notes)
         shots.append(AcceptedShot(shot.name, accepted, media, shot.fade))
     take = Take(job.id, tuple(range(sum(len(shot.accepted.plan.sections) for shot in shots))), keys)
     if job.shots:

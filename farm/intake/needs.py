@@ -52,7 +52,7 @@ def assets_for(accepted: Accepted) -> Assets:
             found.add(exporter_asset(exporter.name, exporter.source.content()))
     for processor in accepted.post_processors:
         if processor.source != BUILT_IN:
-            found.add(post_asset(processor.name, content_of(processor)))
+            found.add(post_asset(processor.name, content_of(processor, accepted.settings)))
     if cache := content_of_cache(accepted.request.cache):
         found.add(cache_asset(*cache))
     return frozenset(found)

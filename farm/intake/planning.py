@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from farm.jobs.request import RenderRequest
+from farm.settings import Settings
 from model.facts import family_facts
 from model.families import describe
 from model.plan import Layout, Plan, Rules, make_plan
@@ -29,7 +30,7 @@ def plan_for(
     """
     if layout and fps:
         return _of(request, Layout.parse(layout), fps, order)
-    info = describe(request.model_type, settings)
+    info = describe(request.model_type, settings or Settings.from_environment().model)
     seen = info.layout if request.tail == "auto" else info.layout.with_tail(request.tail)
     return _of(request, seen, info.fps, order)
 

@@ -46,7 +46,7 @@ class Accepted:
 
     ``exporters``: what writes its files, one for each export; ``post_processors``: that their frames pass; ``facts``:
     what the files are that it came with, by the names of their artifacts; ``notes``: what its owner should know before
-    it is rendered, a sentence each; ``settings``: of the machine on which it was checked, None: its environment's.
+    it is rendered, a sentence each; ``settings``: of the machine on which it was checked.
     """
 
     request: RenderRequest
@@ -54,10 +54,10 @@ class Accepted:
     plan: Plan
     family: FamilyInfo
     exporters: tuple[OfferedExporter, ...]
+    settings: ModelSettings
     post_processors: tuple[OfferedPostProcessor, ...] = ()
     facts: Mapping[str, FileFacts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    settings: ModelSettings | None = None
 
     @property
     def submission(self) -> Submission:
@@ -160,7 +160,7 @@ def accept(
     check_audio(exports, media.audio)
     of_video = request.joins_video and SOURCE_VIDEO in facts and facts[SOURCE_VIDEO].sound
     told = (*notes, *notes_on(request, plan, family, facts, settings.model), *sound_notes(exports, exporters, of_video))
-    return Accepted(request, order, plan, family, exporters, processors, facts, told, settings.model)
+    return Accepted(request, order, plan, family, exporters, settings.model, processors, facts, told)
 
 
 def check_exports(

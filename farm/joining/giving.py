@@ -73,7 +73,7 @@ def _digest(asset: Asset, settings: ModelSettings) -> str:
     """Of what this machine has of that kind and name."""
     if asset.kind is AssetKind.MODEL:
         return describe(asset.name, settings).checkpoint_sha256
-    return digest(find(asset.name, settings))
+    return digest(find(asset.name, settings), settings)
 
 
 def _beyond(at: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:

@@ -34,7 +34,7 @@ def calibrate(settings: Settings) -> Calibration:
     from model.puppet.quality import held_out_puppet, start_image
 
     puppet = held_out_puppet(0)
-    renderer = load("puppet", "cpu", settings=settings.model)
+    renderer = load("puppet", settings.model)
     plan = make_plan(layout=renderer.info.layout, order="vanilla", seconds=1, seed=1, prompt=puppet.prompt)
     conditioning = renderer.encode(start_image(puppet), (puppet.prompt,), "")
     known = {0: conditioning["start_latent"][:, 0]}

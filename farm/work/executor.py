@@ -171,7 +171,7 @@ class TaskExecutor:
         if self._renderer is None or self._renderer.info.name != family:
             self._renderer = None
             started = time.monotonic()
-            self._renderer = families.load(family, self._device, self._threads, self._budget, self._settings.model)
+            self._renderer = families.load(family, self._settings.model, self._device, self._threads, self._budget)
             log.info("loaded the model %s in %.1f s", family, time.monotonic() - started)
         return self._renderer
 

@@ -67,7 +67,9 @@ def manifest_of(
         },
         "export": {
             **wanted.model_dump(mode="json", include={"exporter", "options", "mp4_crf", "post"}),
-            "weights_sha256": [sha256 for processor in processors for sha256 in weights_sha256(processor)],
+            "weights_sha256": [
+                sha256 for processor in processors for sha256 in weights_sha256(processor, work.settings.model)
+            ],
             "file": written.file,
         },
         "model": {

@@ -35,7 +35,7 @@ class BundledFamily:
 
     def open(self, settings: ModelSettings) -> Checkpoint:
         """Verify it; CheckpointError when it is missing or broken."""
-        opened = open_checkpoint(self.path(settings))
+        opened = open_checkpoint(self.path(settings), settings)
         return replace(opened, family={**family_facts(self.name), **opened.family})
 
 
@@ -71,12 +71,12 @@ class _Families(Mapping[str, BundledFamily | ReleasedFamily]):
 FAMILIES = _Families()
 
 
-def describe(name: str, settings: ModelSettings | None = None) -> FamilyInfo:
+def describe(name: str, settings: ModelSettings) -> FamilyInfo:
     """Facts about the family ``name``. Imports no torch; a checkpoint is verified once until a file of it changes.
 
     Args:
         name: of the family.
-        settings: of this machine; None: those of its environment.
+        settings: of this machine.
 
     Raises:
         InputError: no family has this name, or the user's configuration can't be used.
@@ -87,19 +87,19 @@ def describe(name: str, settings: ModelSettings | None = None) -> FamilyInfo:
 
 def load(
     name: str,
+    settings: ModelSettings,
     device: str = "cpu",
     threads: int = 1,
     budget: MemoryBudget = MemoryBudget(),
-    settings: ModelSettings | None = None,
 ) -> Renderer:
     """Read the family's checkpoint into memory.
 
     Args:
         name: of the family.
+        settings: of this machine.
         device: torch's name of the device, such as ``cpu`` or ``cuda:0``.
         threads: torch threads on the CPU; part of the device class, since results depend on it.
         budget: memory that it may take.
-        settings: of this machine; None: those of its environment.
 
     Raises:
         InputError: no family has this name, or the kernels that were chosen don't run on the device.
@@ -109,18 +109,17 @@ def load(
     from model.device import open_device
     from model.placement import choose_placement
 
-    settings = settings or ModelSettings.here()
     opened = checkpoint(name, settings)
     placement = choose_placement(opened, open_device(device), budget)
     made: Renderer = renderer_class(name)(_info(name, opened), opened, settings, device, threads, placement)
     return made
 
 
-def checkpoint(name: str, settings: ModelSettings | None = None) -> Checkpoint:
+def checkpoint(name: str, settings: ModelSettings) -> Checkpoint:
     """The verified checkpoint of the family ``name``; takes and raises what ``describe`` does."""
     if name not in FAMILIES:
         raise unknown_name("model family", name, list(FAMILIES))
-    return FAMILIES[name].open(settings or ModelSettings.here())
+    return FAMILIES[name].open(settings)
 
 
 def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:

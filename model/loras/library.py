@@ -18,15 +18,15 @@ from .pairs import CONFIG, pairs_of
 SUFFIX = ".safetensors"
 
 
-def available(settings: ModelSettings | None = None) -> dict[str, Path]:
+def available(settings: ModelSettings) -> dict[str, Path]:
     """Files by name: the path below their folder, without ``.safetensors``.
 
     Args:
-        settings: of this machine; None: those of its environment.
+        settings: of this machine.
     """
     found: dict[str, Path] = {}
     spelled: set[str] = set()
-    for folder in (settings or ModelSettings.here()).lora_folders:
+    for folder in settings.lora_folders:
         for name, file in _inside(folder):
             if name.casefold() not in spelled:
                 found[name] = file
@@ -34,13 +34,12 @@ def available(settings: ModelSettings | None = None) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def find(name: str, settings: ModelSettings | None = None) -> Path:
+def find(name: str, settings: ModelSettings) -> Path:
     """The file of the LoRA ``name``, whatever its case.
 
     Raises:
         InputError: there is none; suggests the nearest.
     """
-    settings = settings or ModelSettings.here()
     files = available(settings)
     wanted = name.strip().removesuffix(SUFFIX).casefold()
     for known, file in files.items():
@@ -50,36 +49,37 @@ def find(name: str, settings: ModelSettings | None = None) -> Path:
     raise InputError(f"{unknown_name('LoRA', name, list(files))} They are files in {folders}.")
 
 
-def digest(file: Path) -> str:
+def digest(file: Path, settings: ModelSettings) -> str:
     """SHA-256 in hex of all that makes a LoRA what it is: its file, and PEFT's configuration beside it."""
-    own, beside = known_sha256(file), file.parent / CONFIG
-    return hashlib.sha256(f"{own} {known_sha256(beside)}".encode()).hexdigest() if beside.is_file() else own
+    own, beside = known_sha256(file, settings), file.parent / CONFIG
+    if not beside.is_file():
+        return own
+    return hashlib.sha256(f"{own} {known_sha256(beside, settings)}".encode()).hexdigest()
 
 
-def resolve(lora: Lora, transformer: Mapping[str, tuple[int, ...]], settings: ModelSettings | None = None) -> Lora:
+def resolve(lora: Lora, transformer: Mapping[str, tuple[int, ...]], settings: ModelSettings) -> Lora:
     """``lora`` with its name as the file spells it and its digest, after a look at the file's header.
 
     Args:
         lora: as asked for; a digest in it must be the file's.
         transformer: names and shapes of the weights that it is for; see ``shapes_of``.
-        settings: as of ``available``.
+        settings: of this machine.
 
     Raises:
         InputError: there is no such file, it has changed, or it is no LoRA for this transformer.
     """
-    settings = settings or ModelSettings.here()
     file = find(lora.name, settings)
     try:
         pairs_of(file, transformer)
     except CheckpointError as error:
         raise InputError(str(error)) from None
-    sha256 = digest(file)
+    sha256 = digest(file, settings)
     if lora.sha256 not in ("", sha256):
         raise InputError(f"LoRA {lora.name!r} is not the file that was meant: its SHA-256 is {sha256}.")
     return Lora(next(name for name, path in available(settings).items() if path == file), lora.weight, sha256)
 
 
-def locate(lora: Lora, settings: ModelSettings | None = None) -> Path:
+def locate(lora: Lora, settings: ModelSettings) -> Path:
     """The file that an accepted request means.
 
     Raises:
@@ -89,7 +89,7 @@ def locate(lora: Lora, settings: ModelSettings | None = None) -> Path:
         file = find(lora.name, settings)
     except InputError as error:
         raise CheckpointError(str(error)) from None
-    if lora.sha256 and digest(file) != lora.sha256:
+    if lora.sha256 and digest(file, settings) != lora.sha256:
         raise CheckpointError(f"LoRA {file} is not the one that the job was accepted with; put that one back.")
     return file
 

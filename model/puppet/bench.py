@@ -11,6 +11,7 @@ from PIL import Image
 
 from model.families import load
 from model.family import Renderer, SamplingParams
+from model.settings import ModelSettings
 
 from .classifier import MotionClassifier
 from .quality import Score, held_out_puppet, png, render_video, score
@@ -29,13 +30,13 @@ class Work:
     params: SamplingParams
 
 
-def prepare(judge_weights: dict[str, torch.Tensor]) -> None:
+def prepare(judge_weights: dict[str, torch.Tensor], settings: ModelSettings) -> None:
     """Load the model and the judge, once per process."""
     torch.set_num_threads(1)
     judge = MotionClassifier()
     judge.load_state_dict(judge_weights)
     _ready["judge"] = judge.eval()
-    _ready["renderer"] = load("puppet", "cpu", 1)
+    _ready["renderer"] = load("puppet", settings)
 
 
 def judge_clip(work: Work) -> tuple[Score, list[bytes]]:

@@ -24,6 +24,7 @@ from transformers import (
 
 from model.checkpoint import open_checkpoint
 from model.components import load_processor, load_weights
+from model.settings import ModelSettings
 from model.transformer import PackedTransformer
 
 from .codec import AutoencoderPuppet
@@ -129,13 +130,14 @@ class Components:
         }
 
 
-def read(path: Path) -> Components:
-    """All components of the checkpoint folder ``path``, in fp32 on the CPU, ready to learn on.
+def read(path: Path, settings: ModelSettings) -> Components:
+    """All components of the checkpoint folder ``path``, in fp32 on the CPU, ready to learn on; ``settings``: of this
+    machine.
 
     Raises:
         CheckpointError: the folder or a component is missing or broken.
     """
-    family = open_checkpoint(path).family
+    family = open_checkpoint(path, settings).family
     modules = {
         "transformer": PackedTransformer,
         "vae": AutoencoderPuppet,

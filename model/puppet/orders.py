@@ -14,6 +14,7 @@ from model.plan import make_plan
 from model.quality.judging import drift, findings, values_of
 from model.quality.measures import measure
 from model.quality.report import DRIFTS
+from model.settings import ModelSettings
 
 from .bench import Work
 from .quality import held_out_puppet, identity_error, render_sections, sharpness
@@ -38,10 +39,10 @@ class Clip:
         return asdict(self)
 
 
-def prepare() -> None:
+def prepare(settings: ModelSettings) -> None:
     """Load the model, once per process."""
     torch.set_num_threads(1)
-    _ready["renderer"] = load("puppet", "cpu", 1)
+    _ready["renderer"] = load("puppet", settings)
 
 
 def renderer() -> Renderer:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from farm.errors import StorageError
 from farm.files import written_aside
 from model.checkpoint import Checkpoint
+from model.settings import ModelSettings
 from model.weights import known_sha256
 
 VERSION = 1
@@ -46,7 +47,9 @@ class Cache:
             raise StorageError(f"{self.path(key)} can't be read ({error}); remove it and train again.") from None
 
 
-def key_of(kind: str, checkpoint: Checkpoint, parts: Mapping[str, str], content: Mapping[str, Any]) -> str:
+def key_of(
+    kind: str, checkpoint: Checkpoint, parts: Mapping[str, str], content: Mapping[str, Any], settings: ModelSettings
+) -> str:
     """The key of what ``parts`` of a checkpoint make of ``content``.
 
     Args:
@@ -54,12 +57,13 @@ def key_of(kind: str, checkpoint: Checkpoint, parts: Mapping[str, str], content:
         checkpoint: its digests are part of the key.
         parts: the dtype that each computes in, by its name; empty for those without weights.
         content: JSON values that decide the result.
+        settings: as for ``known_sha256``.
     """
     made_by = {}
     for name, dtype in parts.items():
         part = checkpoint.parts[name]
         beside = [part.path / file for file in _BESIDE if (part.path / file).is_file()]
-        digests = {file.name: known_sha256(file) for file in beside} | dict(part.digests)
+        digests = {file.name: known_sha256(file, settings) for file in beside} | dict(part.digests)
         made_by[name] = [dtype, sorted(digests.items())]
     text = json.dumps([VERSION, kind, made_by, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,7 @@ from model.footage.apart import frames_apart, open_image_apart
 from model.footage.buckets import Bucket
 from model.footage.footage import FileFacts
 from model.plan.plan import pixel_frames
+from model.settings import ModelSettings
 from model.weights import known_sha256
 
 from .config import Data
@@ -49,12 +50,17 @@ class Clip:
 
 
 def find_clips(
-    sources: Sequence[Data], info: FamilyInfo, notes: Path, on_file: OnFile = lambda done, count: None
+    sources: Sequence[Data],
+    info: FamilyInfo,
+    settings: ModelSettings,
+    notes: Path,
+    on_file: OnFile = lambda done, count: None,
 ) -> list[Clip]:
     """All clips of ``sources``, in an order that depends on names alone.
 
     Captions are looked at first, then every file is decoded to its end, so that a faulty one is known before anything
     is computed. What was found in a file is kept in the folder ``notes``, and such files are not read again.
+    ``settings``: of this machine.
 
     Raises:
         InputError: names the file: no caption, not readable, shorter than one section; or there is no file at all.
@@ -63,7 +69,7 @@ def find_clips(
     clips: list[Clip] = []
     on_file(0, len(found))
     for done, (file, caption, source) in enumerate(found, start=1):
-        clips += _clips_of(file, caption, source, info, notes)
+        clips += _clips_of(file, known_sha256(file, settings), caption, source, info, notes)
         on_file(done, len(found))
     return clips
 
@@ -103,8 +109,7 @@ def _caption(file: Path, source: Data) -> str:
     return said
 
 
-def _clips_of(file: Path, caption: str, source: Data, info: FamilyInfo, notes: Path) -> Iterator[Clip]:
-    sha256 = known_sha256(file)
+def _clips_of(file: Path, sha256: str, caption: str, source: Data, info: FamilyInfo, notes: Path) -> Iterator[Clip]:
     facts = _facts(file, sha256, info.fps, notes)
     bucket = info.bucket(facts.height, facts.width, source.resolution)
     if not facts.frames:

@@ -23,6 +23,7 @@ from model.footage.apart import frames_apart, open_image_apart
 from model.footage.buckets import Bucket, crop_to_bucket
 from model.footage.opening import blank_picture
 from model.renderer import NEGATIVE, load_codec
+from model.settings import ModelSettings
 from model.weights import known_sha256
 
 from .cache import Cache, key_of
@@ -44,17 +45,20 @@ class Library:
 
     Args:
         info, checkpoint: of the family.
+        settings: of this machine.
         device: torch's name of the device.
         cache: where results lie.
     """
 
-    def __init__(self, info: FamilyInfo, checkpoint: Checkpoint, device: str, cache: Cache) -> None:
-        self.info, self.checkpoint, self.cache = info, checkpoint, cache
+    def __init__(
+        self, info: FamilyInfo, checkpoint: Checkpoint, settings: ModelSettings, device: str, cache: Cache
+    ) -> None:
+        self.info, self.checkpoint, self.settings, self.cache = info, checkpoint, settings, cache
         self.device = open_device(device)
         self._dtypes = part_dtypes(
             WITH_WEIGHTS, checkpoint.dtypes, checkpoint.family.get("dtypes", {}), self.device.type
         )
-        self._settings = TextSettings.of(checkpoint.family)
+        self._text_settings = TextSettings.of(checkpoint.family)
 
     def clip(self, clip: Clip) -> dict[str, torch.Tensor]:
         """``latents`` [channels, frames, h, w] of which the first is the start image's, and its ``image`` embedding
@@ -117,7 +121,7 @@ class Library:
     def _read(self, prompts: Sequence[str], encoders: Encoders, report: Report) -> None:
         wanted = [prompt for prompt in prompts if not self.cache.has(self._text_key(prompt))]
         for done, prompt in enumerate(wanted, start=1):
-            text, mask = encode_text(prompt, encoders["tokenizer"], encoders["text_encoder"], self._settings)
+            text, mask = encode_text(prompt, encoders["tokenizer"], encoders["text_encoder"], self._text_settings)
             pooled = encode_pooled(prompt, encoders["tokenizer_2"], encoders["text_encoder_2"])
             tensors = {"text": text.cpu(), "mask": mask.cpu(), "pooled": pooled.cpu()}
             self.cache.save(self._text_key(prompt), tensors, {"of": prompt})
@@ -133,13 +137,15 @@ class Library:
         return self._key("clip", _SEEING, content)
 
     def _sample_key(self, sample: Sample) -> str:
-        return self._key("start", _SEEING, {"sha256": known_sha256(sample.image), "buckets": self.info.buckets})
+        sha256 = known_sha256(sample.image, self.settings)
+        return self._key("start", _SEEING, {"sha256": sha256, "buckets": self.info.buckets})
 
     def _text_key(self, prompt: str) -> str:
-        return self._key("text", _READING, {"prompt": prompt, **asdict(self._settings)})
+        return self._key("text", _READING, {"prompt": prompt, **asdict(self._text_settings)})
 
     def _key(self, kind: str, parts: Sequence[str], content: Mapping[str, Any]) -> str:
-        return key_of(kind, self.checkpoint, {name: self._dtypes.get(name, "") for name in parts}, content)
+        dtypes = {name: self._dtypes.get(name, "") for name in parts}
+        return key_of(kind, self.checkpoint, dtypes, content, self.settings)
 
 
 def _shown(clip: Clip, frames: Sequence[Pixels], vae: Any) -> tuple[Pixels, torch.Tensor]:

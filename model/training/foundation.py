@@ -6,12 +6,15 @@ from farm.errors import InputError
 from model.checkpoint import Checkpoint, open_part, weights_sha256
 from model.family import FamilyInfo
 from model.plan import Layout, find_order
+from model.settings import ModelSettings
 from model.transformer.patchify import own_kernel
 
 from .config import PackRecipe
 
 
-def foundation(recipe: PackRecipe, info: FamilyInfo, checkpoint: Checkpoint) -> tuple[FamilyInfo, Checkpoint]:
+def foundation(
+    recipe: PackRecipe, info: FamilyInfo, checkpoint: Checkpoint, settings: ModelSettings
+) -> tuple[FamilyInfo, Checkpoint]:
     """The family with the recipe's layout, order and base in place of its own.
 
     Raises:
@@ -29,7 +32,7 @@ def foundation(recipe: PackRecipe, info: FamilyInfo, checkpoint: Checkpoint) -> 
     if not recipe.base.is_dir():
         raise InputError(f"base {recipe.base}: no such folder; name the transformer's, as diffusers saves it.")
     kind = ("diffusers", "HunyuanVideoTransformer3DModel")
-    part = open_part("transformer", recipe.base, kind, str(recipe.base), "correct base in the config")
+    part = open_part("transformer", recipe.base, kind, str(recipe.base), "correct base in the config", settings)
     parts = {**checkpoint.parts, "transformer": part}
     sha256 = weights_sha256(parts.values())
     return replace(info, checkpoint_sha256=sha256), replace(checkpoint, parts=parts, sha256=sha256)

@@ -43,35 +43,35 @@ class Prepared:
 
 def prepare(
     recipe: Recipe,
+    settings: ModelSettings,
     device: str,
     cache: Path | None = None,
     report: Report = silent,
-    settings: ModelSettings | None = None,
 ) -> Prepared:
     """Check the model, the memory and every file, then encode what the cache lacks.
 
     Args:
         recipe: what the config says.
-        device: torch's name of it.
+        settings: of this machine.
+        device: torch's name of the device.
         cache: where encoded clips are kept; None: in the home, where trainings share them.
         report: hears of every stage.
-        settings: of this machine; None: those of its environment.
 
     Raises:
         InputError, CheckpointError, FarmError: names what has to be corrected, before anything is computed.
         StorageError: the cache can't be written.
     """
-    settings = settings or ModelSettings.here()
     check_trainable(recipe.family, settings)
     checkpoint, info = families.checkpoint(recipe.family, settings), families.describe(recipe.family, settings)
     if missing := next((sample.image for sample in recipe.samples if not sample.image.is_file()), None):
         raise InputError(f"samples: {missing}: no such file; paths in a config are seen from its own folder.")
     if isinstance(recipe, PackRecipe):
-        info, checkpoint = foundation(recipe, info, checkpoint)
+        info, checkpoint = foundation(recipe, info, checkpoint, settings)
     folder = cache or settings.home / "cache" / "training"
-    clips = find_clips(recipe.data, info, folder / "notes", lambda done, count: report("files", done, count, {}))
+    notes = folder / "notes"
+    clips = find_clips(recipe.data, info, settings, notes, lambda done, count: report("files", done, count, {}))
     examples = [example for clip in clips for example in examples_of(clip, info)]
     plan = plan_of(checkpoint, info, examples, device, recipe)
-    library = Library(info, checkpoint, device, Cache(folder))
+    library = Library(info, checkpoint, settings, device, Cache(folder))
     library.fill(clips, recipe.samples, lambda stage, done, count: report(stage, done, count, {}))
     return Prepared(recipe, info, checkpoint, tuple(clips), tuple(examples), library, plan, settings)

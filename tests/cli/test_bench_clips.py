@@ -7,10 +7,11 @@ from typing import Any
 from model.families import describe
 from model.puppet.gated import GatedClip
 from model.puppet.orders import SCORES, Clip
+from tests.support.machine import here
 
 
 def kept(path: Path, clips: list[Any], **settings: Any) -> Path:
-    held = {"checkpoint_sha256": describe("puppet").checkpoint_sha256, "seconds": 20.0, **settings, "steps": 25}
+    held = {"checkpoint_sha256": describe("puppet", here()).checkpoint_sha256, "seconds": 20.0, **settings, "steps": 25}
     path.write_text(json.dumps({"settings": held, "clips": [clip.to_json() for clip in clips]}))
     return path
 

@@ -15,12 +15,13 @@ from farm.jobs.nodes import NodeFacts
 from farm.scheduling.records import SeatView
 from model.families import checkpoint
 from tests.support.api import LiveFarm
+from tests.support.machine import here
 
 
 @pytest.fixture(autouse=True)
 def nodes(farm: LiveFarm) -> None:
     """Of three machines one has the weights, one has other weights of that name, one has nothing."""
-    mine, other = (model_asset("puppet", digest) for digest in (checkpoint("puppet").sha256, "0" * 64))
+    mine, other = (model_asset("puppet", digest) for digest in (checkpoint("puppet", here()).sha256, "0" * 64))
     prores = exporter_asset("prores", "package farm-prores 1.2")
     held = {"full": {mine, prores}, "other": {other}, "empty": set()}
     for host, assets in held.items():

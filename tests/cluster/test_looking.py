@@ -11,6 +11,7 @@ from farm.jobs.assets import AssetKind, Assets, NodeReport, lora_asset, model_as
 from farm.settings import Settings
 from model.families import describe
 from tests.cluster.conftest import Cluster, wait_for
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 PLUGIN = Path(__file__).parents[2] / "examples" / "prores-plugin" / "farm_prores.py"
@@ -29,7 +30,9 @@ def test_families_are_known_by_their_weights(
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
     settings = Settings.from_environment()
     report = look_around(settings)
-    puppet, framepack = (model_asset(name, describe(name).checkpoint_sha256) for name in ("puppet", "framepack"))
+    puppet, framepack = (
+        model_asset(name, describe(name, here()).checkpoint_sha256) for name in ("puppet", "framepack")
+    )
     assert of_kind(report, AssetKind.MODEL) == {puppet, framepack}
     assert "framepack-f1 is not on this machine" in report.faults["framepack-f1"] and report.host_memory > 1e9
     settings.speed_path.write_text("0.7\n")
@@ -77,7 +80,7 @@ def test_a_second_look_reads_no_file_again(settings: Settings, monkeypatch: pyte
 @pytest.mark.ray
 def test_work_waits_until_a_node_has_what_it_needs(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     (node,) = [node for node in cluster.store.nodes() if node.facts.id]
-    puppet = model_asset("puppet", describe("puppet").checkpoint_sha256)
+    puppet = model_asset("puppet", describe("puppet", here()).checkpoint_sha256)
     assert node.facts.report.assets is not None and puppet in node.facts.report.assets
     style = lora_asset("Style", hashlib.sha256(b"weights").hexdigest())
     monkeypatch.setattr("farm.intake.queue.assets_for", lambda accepted: frozenset({puppet, style}))

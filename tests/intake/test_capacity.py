@@ -7,12 +7,13 @@ from farm.intake.orders import Capacity
 from farm.store.jobs import JobStore
 from model.families import describe
 from tests.support.jobs import ready, submit
+from tests.support.machine import here
 
 
 def test_the_class_that_does_most_at_a_time_counts(tmp_path: Path) -> None:
     store = JobStore(f"sqlite:///{tmp_path / 'farm.db'}")
     store.migrate()
-    puppet = describe("puppet")
+    puppet = describe("puppet", here())
     assert capacity_of(store, puppet) == Capacity(1, None)
     for index in range(3):
         store.upsert_replica(f"cpu-{index}", "n", "CPU", "idle", more={"seat": f"cpu-{index}", "expected_speed": 1.0})

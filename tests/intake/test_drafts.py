@@ -8,6 +8,7 @@ from farm.intake.drafts import as_draft, draft_note
 from farm.jobs.order import Full
 from farm.jobs.request import RenderRequest
 from model.families import describe
+from tests.support.machine import here
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from model.families import describe
 )
 def test_fewer_steps_half_the_size_and_a_cache(asked: dict[str, object], draft: dict[str, object]) -> None:
     family = dataclasses.replace(
-        describe("puppet"), buckets=((640, 608),), resolutions=tuple(range(128, 769, 32)), cache="tea"
+        describe("puppet", here()), buckets=((640, 608),), resolutions=tuple(range(128, 769, 32)), cache="tea"
     )
     request = RenderRequest.model_validate({"prompt": "x", "seed": 7, **asked})
     lowered, full = as_draft(request, family)

@@ -19,6 +19,7 @@ from model.families import checkpoint
 from model.footage.media import Media
 from model.memory import footprint, plan_memory
 from tests.support.api import picture
+from tests.support.machine import here
 
 RELEASED_13B = footprint("framepack")
 
@@ -31,7 +32,7 @@ def test_the_least_card_is_the_first_on_which_a_plan_fits() -> None:
 
 
 def test_a_small_model_is_held_whole_and_a_large_one_by_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = checkpoint("puppet")
+    small = checkpoint("puppet", here())
     weights = sum(part.weight_bytes for part in small.parts.values())
     assert needs_of(small) == {"card": weights, "host": weights} and 0 < weights < LARGE
     part = next(iter(small.parts.values()))
@@ -47,6 +48,6 @@ def test_they_are_written_with_the_job(tmp_path: Path) -> None:
     accepted = accept({"prompt": "p", "total_second_length": 1.2, "labels": ["studio"]}, media)
     queue_job(store, open_store(settings), accepted, media, "j")
     (queued,) = store.queued(["j"])
-    assert queued.assets == {model_asset("puppet", checkpoint("puppet").sha256)}
-    assert queued.needs == needs_of(checkpoint("puppet")) and list(queued.labels) == ["studio"]
+    assert queued.assets == {model_asset("puppet", checkpoint("puppet", here()).sha256)}
+    assert queued.needs == needs_of(checkpoint("puppet", here())) and list(queued.labels) == ["studio"]
     store.close()

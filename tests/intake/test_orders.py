@@ -12,6 +12,7 @@ from farm.jobs.request import RenderRequest
 from model.families import describe
 from model.plan import Plan, make_plan
 from tests.support.api import picture
+from tests.support.machine import here
 
 ASKED = {"prompt": "The puppet waves", "total_second_length": 20, "seed": 3}
 
@@ -21,7 +22,7 @@ def request(**fields: object) -> RenderRequest:
 
 
 def on(devices: int, left: float | None = None, rate: float | None = None, **fields: object) -> Chosen:
-    return chosen_order(request(**fields), describe("puppet"), Capacity(devices, rate), left)
+    return chosen_order(request(**fields), describe("puppet", here()), Capacity(devices, rate), left)
 
 
 def test_on_one_device_no_order_is_faster_and_the_one_that_drifts_least_is_taken() -> None:
@@ -55,7 +56,7 @@ def test_measured_times_count() -> None:
 
 
 def test_a_model_that_knows_one_order_gets_that() -> None:
-    family = replace(describe("puppet"), orders=("vanilla",))
+    family = replace(describe("puppet", here()), orders=("vanilla",))
     found = chosen_order(request(), family, Capacity(4))
     assert found.order == "vanilla" and found.why.endswith("the model knows no other.")
 
@@ -65,7 +66,7 @@ def test_where_no_order_fits_the_reason_is_told() -> None:
         raise InputError(f"{order} does not fit")
 
     with pytest.raises(InputError, match="bisect does not fit"):
-        choose_plan(planned, describe("puppet"), Capacity())
+        choose_plan(planned, describe("puppet", here()), Capacity())
 
 
 def test_the_chosen_order_stands_in_the_request_and_its_reason_in_the_notes() -> None:
@@ -83,4 +84,4 @@ def test_auto_is_told_from_names() -> None:
 
 
 def plan(order: str) -> Plan:
-    return make_plan(layout=describe("puppet").layout, order=order, seconds=20, seed=1, prompt="-")
+    return make_plan(layout=describe("puppet", here()).layout, order=order, seconds=20, seed=1, prompt="-")

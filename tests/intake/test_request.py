@@ -16,6 +16,7 @@ from model.families import describe
 from model.footage.media import Media
 from plugins.manager import PluginManager
 from tests.support.clips import clip, flat
+from tests.support.machine import here
 from tests.support.tiny import tiny_checkpoint
 
 MINE = """
@@ -203,7 +204,7 @@ def test_presets_of_the_home_are_found(farm_home: Path, image: bytes):
 
 def test_auto_becomes_the_cache_that_the_family_recommends(image: bytes, plugins: PluginManager):
     asked = {"prompt": "x", "cache": "auto"}
-    assert build_request(asked, image, plugins=plugins).cache == describe("puppet").cache == "none"
+    assert build_request(asked, image, plugins=plugins).cache == describe("puppet", here()).cache == "none"
 
 
 def test_mag_needs_a_calibration_of_the_model(image: bytes, plugins: PluginManager):

@@ -29,8 +29,8 @@ from farm.joining.giving import give
 from farm.joining.head import Head
 from farm.jobs.assets import lora_asset
 from model.loras.library import digest, find
-from model.settings import ModelSettings
-asset = lora_asset("people/style", digest(find("people/style")))
+from tests.support.machine import here
+asset = lora_asset("people/style", digest(find("people/style", here()), here()))
 print(json.dumps(list(asset)), flush=True)
 sys.stdin.readline()
 told, most, said = [], int(sys.argv[3]), ""
@@ -40,7 +40,7 @@ def at(done, total):
         raise CancelledError("it is not wanted any more")
 head = Head(sys.argv[1], sys.argv[2])
 try:
-    give(head, head.orders("studio-1").head, asset, at, ModelSettings.here())
+    give(head, head.orders("studio-1").head, asset, at, here())
 except FarmError as error:
     said = str(error)
 print(json.dumps([told, said]))

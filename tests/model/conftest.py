@@ -14,6 +14,7 @@ from model.family import SamplingParams
 from model.plan.context import place_context
 from model.plan.plan import Section
 from tests.support.farms import puppet_at
+from tests.support.machine import here
 from tests.support.tiny import tiny_checkpoint
 
 
@@ -65,7 +66,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def renderer(tiny_folder: Path) -> FramePackRenderer:
     with puppet_at(tiny_folder):
-        loaded = families.load("puppet")
+        loaded = families.load("puppet", here())
     assert isinstance(loaded, FramePackRenderer)
     return loaded
 

@@ -10,6 +10,7 @@ import pytest
 import model.families as families
 from farm.errors import CheckpointError, InputError
 from model.checkpoint import open_checkpoint, write_checksums
+from tests.support.machine import here
 
 
 def weights(checkpoint: Path) -> Path:
@@ -17,20 +18,23 @@ def weights(checkpoint: Path) -> Path:
 
 
 def test_describe_tells_the_facts_of_the_checkpoint(checkpoint: Path) -> None:
-    info = families.describe("puppet")
+    info = families.describe("puppet", here())
     assert (info.name, info.fps, info.window, info.buckets) == ("puppet", 30, 9, ((64, 64),))
     assert info.default_order in info.orders
     assert len(info.checkpoint_sha256) == 64
 
 
 def test_describe_imports_no_torch(checkpoint: Path) -> None:
-    code = "import sys; from model.families import describe; describe('puppet'); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from model.families import describe; from tests.support.machine import here; "
+        "describe('puppet', here()); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_unknown_family_is_an_input_error_with_a_hint() -> None:
     with pytest.raises(InputError, match="Did you mean 'puppet'"):
-        families.describe("pupet")
+        families.describe("pupet", here())
 
 
 def cut_short(checkpoint: Path) -> Path:
@@ -132,22 +136,22 @@ DAMAGES = [
 def test_damaged_checkpoint_is_one_clear_line_that_names_the_file(
     checkpoint: Path, damage: Callable[[Path], Path]
 ) -> None:
-    families.describe("puppet")
+    families.describe("puppet", here())
     culprit = damage(checkpoint)
     with pytest.raises(CheckpointError) as caught:
-        families.describe("puppet")
+        families.describe("puppet", here())
     message = str(caught.value)
     assert str(culprit) in message
     assert "\n" not in message
 
 
 def test_checkpoint_is_identified_by_its_weights_not_its_place(checkpoint: Path, tmp_path: Path) -> None:
-    before = families.describe("puppet").checkpoint_sha256
+    before = families.describe("puppet", here()).checkpoint_sha256
     copy = shutil.copytree(checkpoint, tmp_path / "copy")
-    assert open_checkpoint(copy).sha256 == before
+    assert open_checkpoint(copy, here()).sha256 == before
     flip_a_bit(checkpoint)
     write_checksums(checkpoint)
-    assert families.describe("puppet").checkpoint_sha256 != before
+    assert families.describe("puppet", here()).checkpoint_sha256 != before
 
 
 def test_checksums_are_in_the_format_of_sha256sum(checkpoint: Path) -> None:
@@ -160,4 +164,4 @@ def test_load_refuses_weights_that_do_not_fit_their_config(checkpoint: Path) -> 
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_single_layers": 3}))
     write_checksums(checkpoint)
     with pytest.raises(CheckpointError, match=r"transformer.*single_transformer_blocks"):
-        families.load("puppet")
+        families.load("puppet", here())

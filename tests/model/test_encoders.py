@@ -11,18 +11,19 @@ import model.encoders as encoders
 from model.checkpoint import open_checkpoint, open_part
 from model.device import HOST
 from model.encoders import Encoders
+from tests.support.machine import here
 
 
 def test_file_of_8_bits_is_reckoned_with_as_wide_as_it_is_used(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = open_checkpoint(checkpoint)
+    opened = open_checkpoint(checkpoint, here())
     part = opened.parts["text_encoder"]
     weights = load_file(part.files[0])
     numbers = sum(weight.numel() for weight in weights.values())
     narrow = tmp_path / "narrow.safetensors"
     save_file({name: weight.to(torch.float8_e4m3fn) for name, weight in weights.items()}, narrow)
-    single = open_part("text_encoder", narrow, part.kind, "", "")
+    single = open_part("text_encoder", narrow, part.kind, "", "", here())
     assert single.numbers == part.numbers == numbers
     card = torch.device("cuda")
     held = Encoders(replace(opened, parts={"text_encoder": single}), card, {"text_encoder": "fp16"})

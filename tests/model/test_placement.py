@@ -12,6 +12,7 @@ from model.family import SamplingParams
 from model.memory import PLACEMENTS, MemoryBudget
 from model.placement import Turns
 from model.plan.make import make_plan
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 PROMPT = "The girl dances gracefully."
@@ -28,7 +29,7 @@ def render(
     """Latents and frames of a section rendered under a memory plan, and the device class."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARM_FRAMEPACK_PATH", str(folder))
-        renderer = families.load("framepack", budget=MemoryBudget(plan=plan))
+        renderer = families.load("framepack", here(), budget=MemoryBudget(plan=plan))
     conditioning = renderer.encode(picture, (PROMPT,), "")
     info = renderer.info
     section = make_plan(layout=info.layout, order="inverted", seconds=1, seed=1, prompt=PROMPT).sections[0]

@@ -19,6 +19,7 @@ from model.plan import make_plan
 from model.puppet.quality import held_out_puppet, start_image
 from model.transformer.acceleration import accelerate, choose_attention, try_attention
 from model.transformer.fp8 import Fp8Linear, can_multiply
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 pytestmark = [
@@ -67,7 +68,7 @@ def test_memory_plans_of_the_same_dtype_give_the_same_bits(
     weights: Path, picture: bytes, plans: tuple[str, ...]
 ) -> None:
     made = {
-        plan: rendered(families.load("framepack", device="cuda", budget=MemoryBudget(plan=plan)), picture)
+        plan: rendered(families.load("framepack", here(), device="cuda", budget=MemoryBudget(plan=plan)), picture)
         for plan in plans
     }
     first = made[plans[0]]
@@ -77,14 +78,14 @@ def test_memory_plans_of_the_same_dtype_give_the_same_bits(
 
 @pytest.mark.parametrize("plan", ["resident", "streamed", "fp8"])
 def test_a_section_repeats_bit_for_bit_also_after_a_lora(weights: Path, picture: bytes, plan: str) -> None:
-    renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan=plan))
+    renderer = families.load("framepack", here(), device="cuda", budget=MemoryBudget(plan=plan))
     first = rendered(renderer, picture)
     assert not rendered(renderer, picture, loras=(Lora("style", 1.0),)).equal(first)
     assert rendered(renderer, picture).equal(first)
 
 
 def test_chunks_repeat_bit_for_bit(weights: Path, picture: bytes) -> None:
-    renderer = families.load("framepack", device="cuda")
+    renderer = families.load("framepack", here(), device="cuda")
     latents = torch.randn(16, 5, 16, 16, generator=torch.Generator().manual_seed(3))
     first = renderer.decode(latents)
     assert renderer.decode(latents).equal(first)
@@ -142,7 +143,7 @@ def test_the_bundled_model_renders_what_it_does_on_a_cpu(farm_home: Path) -> Non
     params = SamplingParams(steps=8)
     made = {}
     for device in ("cpu", "cuda"):
-        renderer = families.load("puppet", device)
+        renderer = families.load("puppet", here(), device)
         info = renderer.info
         plan = make_plan(layout=info.layout, order="vanilla", seconds=1, seed=1, prompt=puppet.prompt)
         conditioning = renderer.encode(start_image(puppet), (puppet.prompt,), "")

@@ -13,6 +13,7 @@ from model.facts import family_facts
 from model.family import SamplingParams
 from model.preview import LatentColours, colours_of, fit_colours
 from model.puppet.world import render_clip, sample_puppet
+from tests.support.machine import here
 
 
 def test_colours_are_a_matrix_and_a_bias_clamped_and_rounded() -> None:
@@ -60,7 +61,7 @@ def test_fit_finds_the_colours_of_a_codec_that_is_linear() -> None:
 def test_puppets_are_recognised_in_their_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the shipped codec: the colours of held-out pictures, pooled to latent pixels, are hardly off."""
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)
-    renderer = families.load("puppet")
+    renderer = families.load("puppet", here())
     clip = render_clip(sample_puppet(random.Random(3)), 0, 33).movedim(1, 0)[None]
     latents = renderer._vae.encode(2 * clip - 1).latent_dist.mode() * renderer._vae.config.scaling_factor
     shown = renderer.preview(latents[0]).float() / 255

@@ -22,6 +22,7 @@ from model.family import SamplingParams
 from model.footage.buckets import crop_to_bucket
 from model.sampling import flow_shift, flow_sigmas, unipc
 from model.transformer import SectionInputs, gather_context
+from tests.support.machine import here
 from tests.support.packed import diffusers_flow, diffusers_twin
 
 
@@ -212,7 +213,7 @@ def test_result_that_is_not_finite_is_refused(scene: Any) -> None:
 
 def test_unknown_device_is_an_input_error(checkpoint: Path) -> None:
     with pytest.raises(InputError, match="'quantum'"):
-        families.load("puppet", device="quantum")
+        families.load("puppet", here(), device="quantum")
 
 
 def test_thread_count_changed_by_others_is_restored(scene: Any) -> None:
@@ -240,11 +241,12 @@ from pathlib import Path
 from tests.support.tiny import tiny_checkpoint
 os.environ["FARM_PUPPET_PATH"] = str(tiny_checkpoint(Path(sys.argv[1])))
 from model.families import load
+from tests.support.machine import here
 from model.footage.buckets import crop_to_bucket
 from model.family import SamplingParams
 from model.plan.context import place_context
 from model.plan.plan import Section
-renderer = load("puppet")
+renderer = load("puppet", here())
 prompt = "The person dances gracefully."
 conditioning = renderer.encode(Path(sys.argv[2]).read_bytes(), (prompt,), "")
 context = place_context(renderer.info.layout, 1, 1, None)

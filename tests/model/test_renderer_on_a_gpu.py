@@ -18,6 +18,7 @@ from model.memory import PLACEMENTS, MemoryBudget, footprint, plan_memory
 from model.placement import transformer_move
 from model.plan import Layout, make_plan
 from model.transformer import PackedTransformer, SectionInputs, SectionMemo, gather_context
+from tests.support.machine import here
 from tests.support.pretended_cuda import GB, Pretending, pretended_cuda
 from tests.support.released import released_folder
 
@@ -69,7 +70,7 @@ def denoise(renderer: Any, conditioning: Any, **params: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("plan", PLACEMENTS)
 def test_every_memory_plan_renders(picture: bytes, plan: str):
-    renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan=plan))
+    renderer = families.load("framepack", here(), device="cuda", budget=MemoryBudget(plan=plan))
     assert renderer.device_class.startswith("pretended-gpu-")
     conditioning = renderer.encode(picture, (PROMPT,), "blurry")
     assert {tensor.device.type for tensor in conditioning.values()} == {"cpu"}
@@ -83,7 +84,7 @@ def test_every_memory_plan_renders(picture: bytes, plan: str):
 
 @pytest.mark.parametrize("cache", ["tea", "first_block", "taylor"])
 def test_step_caches_skip_blocks_that_are_streamed(picture: bytes, cache: str):
-    renderer = families.load("framepack-f1", device="cuda", budget=MemoryBudget(plan="streamed"))
+    renderer = families.load("framepack-f1", here(), device="cuda", budget=MemoryBudget(plan="streamed"))
     conditioning = renderer.encode(picture, (PROMPT,), "")
     denoise(renderer, conditioning, steps=6, cache=cache)
     denoise(renderer, conditioning, steps=2)
@@ -154,7 +155,7 @@ def test_text_encoder_works_on_the_card_whether_it_fits_there_or_not(
     picture: bytes, gpu: Pretending, free: int, where: str
 ):
     gpu.free = free
-    renderer = families.load("framepack", device="cuda", budget=MemoryBudget(plan="streamed"))
+    renderer = families.load("framepack", here(), device="cuda", budget=MemoryBudget(plan="streamed"))
     renderer.encode(picture, (PROMPT,), "")
     encoder = renderer._encoders["text_encoder"]
     assert {weight.device.type for weight in encoder.parameters()} == {where}

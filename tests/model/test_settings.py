@@ -1,14 +1,16 @@
 """What was chosen for the models of a machine, as read from an environment."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from farm.errors import CheckpointError
 from farm.settings import Settings
-from model import families
+from model import families, weights
 from model.kernels import Kernels
 from model.settings import ModelSettings
+from tests.support.machine import here
 from tests.support.tiny import tiny_checkpoint
 
 
@@ -38,6 +40,20 @@ def test_models_are_where_the_settings_say_whatever_the_environment_says(
     settings = ModelSettings.of({"FARM_PUPPET_PATH": str(own)}, tmp_path)
     monkeypatch.setenv("FARM_PUPPET_PATH", str(tmp_path / "nowhere"))
     with pytest.raises(CheckpointError, match="nowhere"):
-        families.describe("puppet")
+        families.describe("puppet", here())
     assert families.describe("puppet", settings).origins["transformer"].startswith(str(own))
     assert families.checkpoint("puppet", settings).family_file.parent == own
+
+
+def test_digests_of_large_files_are_kept_in_the_home_of_the_settings(
+    farm_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, settings = tmp_path / "large.safetensors", ModelSettings(tmp_path / "other")
+    file.write_bytes(b"weights")
+    monkeypatch.setattr(weights, "LARGE", 1)
+    digest = weights.known_sha256(file, settings)
+    monkeypatch.setattr(weights, "file_sha256", lambda file: "read again")
+    assert (
+        weights.known_sha256(file, settings) == digest == json.loads(settings.digests_file.read_bytes())[str(file)][-1]
+    )
+    assert settings.digests_file.parent == tmp_path / "other" / "cache" and not farm_home.exists()

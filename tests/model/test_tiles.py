@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from model.checkpoint import open_part
 from model.tiles import from_tiles
 from model.weights import read_header
+from tests.support.machine import here
 
 MADE = Path(__file__).parent / "comfy_kitchen.safetensors"
 """A matrix in each format, of more rows and blocks than one tile has, made by comfy-kitchen 0.2.40 on a CPU, and beside
@@ -32,4 +33,4 @@ def test_header_tells_the_shape_of_what_lies_two_in_a_byte(tmp_path: Path) -> No
     entry = read_header(file, "")["nvfp4.weight"]
     assert (entry.dtype, entry.shape) == ("NVFP4", (144, 80))
     scales = named["nvfp4.weight_scale"].numel() + 1
-    assert open_part("transformer", file, ("", ""), "", "").numbers == 144 * 80 + scales
+    assert open_part("transformer", file, ("", ""), "", "", here()).numbers == 144 * 80 + scales

@@ -12,6 +12,7 @@ from model.facts import forget_family
 from model.families import FAMILIES, describe, load
 from plugins.families import ensure_family
 from plugins.manager import PluginManager
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 PLUGIN = """
@@ -55,13 +56,13 @@ def test_a_plug_in_brings_a_family(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FARM_PAPER_DOLL_PATH", str(released_folder(tmp_path / "parts")))
     settings = write(tmp_path / "home")
     with pytest.raises(InputError, match="unknown model family 'paper-doll'"):
-        describe("paper-doll")
+        describe("paper-doll", here())
     manager = PluginManager(settings.plugins_dir, packages=False)
     (info,) = (info for info in manager.plugins if info.name == "dolls")
     assert info.enabled and info.offers == ("model family paper-doll",)
-    assert (describe("paper-doll").title, describe("paper-doll").max_seconds) == ("Paper dolls", 20)
+    assert (describe("paper-doll", here()).title, describe("paper-doll", here()).max_seconds) == ("Paper dolls", 20)
     assert "farm_plugin_dolls" not in sys.modules
-    assert type(load("paper-doll")).__name__ == "Doll"
+    assert type(load("paper-doll", here())).__name__ == "Doll"
     again = PluginManager(settings.plugins_dir, packages=False)
     assert all(info.enabled for info in again.plugins)
 

@@ -14,6 +14,7 @@ from farm.jobs.records import Job
 from farm.work.reference import render_in_process
 from model.families import load
 from model.pixels import joined, to_bytes
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 from .conftest import Farm
@@ -60,7 +61,7 @@ def test_seams_of_the_released_families_are_the_references(alone: Farm, family: 
     found = alone.latents(job.id)
     start = alone.artifacts.load_tensors(alone.store.artifacts(job.id)["conditioning"].key)["start_latent"]
     first, second = found["latents-000"], found["latents-001"]
-    renderer = load(family)
+    renderer = load(family, here())
     if family == "framepack":
         history = renderer.decode(torch.cat([start, first, second], dim=1))
         current = renderer.decode(second)
@@ -88,7 +89,7 @@ def test_tiling_is_a_function_of_the_request_and_is_recorded(alone: Farm):
 
 @pytest.mark.usefixtures("released")
 def test_a_tiled_decode_leaves_no_trace_on_the_next_one():
-    renderer = load("framepack")
+    renderer = load("framepack", here())
     latents = torch.randn(renderer.info.latent_channels, 1, 34, 34, generator=torch.Generator().manual_seed(1))
     whole, tiled, again = (renderer.decode(latents, wish) for wish in (False, True, False))
     assert whole.shape == tiled.shape == (1, 272, 272, 3)

@@ -14,7 +14,7 @@ CLIPS = 8
 
 
 def run(setup: Setup, emit: Emit) -> None:
-    attempt("section", lambda: _section(setup.device), emit)
+    attempt("section", lambda: _section(setup), emit)
     attempt("training", lambda: _train(setup, emit), emit)
 
 
@@ -49,13 +49,13 @@ def _train(setup: Setup, emit: Emit) -> Row:
 
 
 @torch.no_grad()
-def _section(device: str) -> Row:
+def _section(setup: Setup) -> Row:
     from model.families import load
     from model.family import SamplingParams
     from model.plan import make_plan
     from model.puppet.quality import held_out_puppet, start_image
 
-    renderer = load("puppet", device)
+    renderer = load("puppet", setup.settings, setup.device)
     info = renderer.info
     puppet = held_out_puppet(0)
     image, prompt = start_image(puppet), puppet.prompt

@@ -18,6 +18,7 @@ from farm.errors import unknown_name
 from farm.files import written_aside
 from model.bench.sizes import find_size
 from model.device import open_device
+from model.settings import ModelSettings
 
 Row = dict[str, Any]
 Emit = Callable[[Row], None]
@@ -25,10 +26,12 @@ Emit = Callable[[Row], None]
 
 @dataclass(frozen=True)
 class Setup:
-    """What every part is given. ``size``: a name of ``SIZES``; ``seconds``: what the part may take."""
+    """What every part is given. ``size``: a name of ``SIZES``; ``settings``: of this machine; ``seconds``: what the
+    part may take."""
 
     size: str
     device: str
+    settings: ModelSettings
     seconds: float
 
 
@@ -54,6 +57,7 @@ PARTS = {
 
 def bench_gpu(
     device: str,
+    settings: ModelSettings,
     size: str,
     minutes: float,
     parts: Sequence[str],
@@ -88,7 +92,7 @@ def bench_gpu(
         seconds = left * min(1.0, PARTS[name].share / weight)
         weight -= PARTS[name].share
         began = time.monotonic()
-        run_part(name, PARTS[name].function, Setup(size, device, seconds), keep)
+        run_part(name, PARTS[name].function, Setup(size, device, settings, seconds), keep)
         keep({"part": name, "took_s": time.monotonic() - began, "limit_s": seconds})
     return report
 

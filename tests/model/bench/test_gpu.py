@@ -10,6 +10,7 @@ from farm.cli.app import main
 from farm.errors import InputError
 from model.bench.gpu import plans, speed
 from model.bench.gpu.run import Emit, Row, Setup, bench_gpu, run_part
+from tests.support.machine import here
 
 
 @pytest.mark.parametrize(
@@ -22,13 +23,13 @@ from model.bench.gpu.run import Emit, Row, Setup, bench_gpu, run_part
 )
 def test_trouble_of_a_part_is_its_own(name: str, seconds: float, problem: str) -> None:
     rows: list[Row] = []
-    run_part("x", f"tests.support.parts:{name}", Setup("tiny", "cpu", seconds), rows.append)
+    run_part("x", f"tests.support.parts:{name}", Setup("tiny", "cpu", here(), seconds), rows.append)
     assert rows == [{"part": "x", "name": "before"}, {"part": "x", "problem": problem}]
 
 
 def found(run: Callable[[Setup, Emit], None]) -> dict[str, Row]:
     rows: list[Row] = []
-    run(Setup("tiny", "cpu", 60), rows.append)
+    run(Setup("tiny", "cpu", here(), 60), rows.append)
     return {str(row.get("name")): row for row in rows}
 
 
@@ -60,6 +61,6 @@ def test_the_command_shows_rows_and_keeps_them(tmp_path: Path, capsys: pytest.Ca
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(InputError, match="speed"):
-        bench_gpu("cpu", "tiny", 1, ["sped"], None, lambda row: None)
+        bench_gpu("cpu", here(), "tiny", 1, ["sped"], None, lambda row: None)
     with pytest.raises(InputError, match="small"):
-        bench_gpu("cpu", "smal", 1, ["speed"], None, lambda row: None)
+        bench_gpu("cpu", here(), "smal", 1, ["speed"], None, lambda row: None)

@@ -25,6 +25,7 @@ from model.single_file import built
 from model.sources import Source, parse_source
 from tests.model.test_comfyui import comfy_codec
 from tests.model.test_single_file import write_gguf
+from tests.support.machine import here
 from tests.support.released import released_folder, released_repositories
 
 I2V, F1 = "framepack", "framepack-f1"
@@ -110,7 +111,7 @@ def test_both_families_render_from_a_folder(folder: Path, picture: bytes) -> Non
     """The sharded bf16 and fp16 files give fp32 on the CPU; each family by its own layout and order."""
     made = {}
     for name in (I2V, F1):
-        renderer = families.load(name)
+        renderer = families.load(name, here())
         assert renderer.device_class == "cpu-1t-fp32"
         made[name] = video(renderer, picture)
         assert made[name].shape == (16, 19, 8, 8)
@@ -120,7 +121,7 @@ def test_both_families_render_from_a_folder(folder: Path, picture: bytes) -> Non
 
 def test_text_is_read_behind_the_template(folder: Path, picture: bytes) -> None:
     """256 slots after the 95 that are cut; a longer prompt fills more of them."""
-    conditioning = families.load(I2V).encode(picture, ("A cat.", "A cat dances on a wide and empty stage."), "")
+    conditioning = families.load(I2V, here()).encode(picture, ("A cat.", "A cat dances on a wide and empty stage."), "")
     masks = [conditioning[name] for name in sorted(conditioning) if name.startswith("mask.")]
     assert all(mask.shape == (256,) for mask in masks)
     assert len({int(mask.sum()) for mask in masks}) == 3
@@ -131,7 +132,7 @@ def test_prompt_is_read_as_diffusers_pipeline_reads_it(folder: Path, picture: by
     from diffusers import HunyuanVideoFramepackPipeline
 
     prompt = "A cat {dances} on a wide and empty stage."
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     parts = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
     others = dict.fromkeys(("transformer", "vae", "scheduler", "image_encoder", "feature_extractor"))
     pipeline = HunyuanVideoFramepackPipeline(**{name: renderer._encoders[name] for name in parts}, **others)
@@ -145,7 +146,7 @@ def test_prompt_is_read_as_diffusers_pipeline_reads_it(folder: Path, picture: by
 
 def test_start_latent_is_not_left_to_chance(folder: Path, picture: bytes) -> None:
     """The official program draws it from the codec's posterior, without a seed."""
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     torch.manual_seed(1)
     first = renderer.encode(picture, ("A cat.",), "")["start_latent"]
     torch.manual_seed(2)
@@ -163,7 +164,8 @@ def test_on_a_gpu_the_transformer_is_bf16_and_the_rest_fp16() -> None:
 
 def test_describe_is_quick_and_imports_no_torch(folder: Path) -> None:
     code = (
-        "import sys; from model.families import describe; describe('framepack'); assert 'torch' not in sys.modules;"
+        "import sys; from model.families import describe; from tests.support.machine import here; "
+        "describe('framepack', here()); assert 'torch' not in sys.modules;"
         "assert 'huggingface_hub.hf_api' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -176,12 +178,12 @@ def test_large_files_are_hashed_once(folder: Path, farm_home: Path, monkeypatch:
     honest = weights.file_sha256
     monkeypatch.setattr(weights, "file_sha256", lambda file: read.append(file) or honest(file))
     monkeypatch.setattr(weights, "LARGE", 1000)
-    first = families.describe(I2V).checkpoint_sha256
+    first = families.describe(I2V, here()).checkpoint_sha256
     assert len(read) == len(set(read)) > 5
-    assert families.describe(I2V).checkpoint_sha256 == first and len(read) == len(set(read))
+    assert families.describe(I2V, here()).checkpoint_sha256 == first and len(read) == len(set(read))
     file = read[0]
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    assert families.describe(I2V).checkpoint_sha256 != first and read.count(file) == 2
+    assert families.describe(I2V, here()).checkpoint_sha256 != first and read.count(file) == 2
 
 
 def test_hub_cache_is_used_as_it_lies(
@@ -191,7 +193,7 @@ def test_hub_cache_is_used_as_it_lies(
     from huggingface_hub import constants
 
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
-    by_folder = families.describe(F1).checkpoint_sha256
+    by_folder = families.describe(F1, here()).checkpoint_sha256
     monkeypatch.delenv("FARM_FRAMEPACK_F1_PATH")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     repositories = released_repositories(tmp_path / "hub")
@@ -201,11 +203,11 @@ def test_hub_cache_is_used_as_it_lies(
             (place / "refs").mkdir(parents=True)
             (place / "refs/main").write_text("abc123")
             shutil.copytree(repository, place / "snapshots/abc123")
-    info = families.describe(I2V)
+    info = families.describe(I2V, here())
     assert info.origins["transformer"] == "lllyasviel/FramePackI2V_HY@abc123"
     assert info.checkpoint_sha256 == by_folder
     with pytest.raises(CheckpointError, match=r"framepack-f1 is not on this machine: transformer missing"):
-        families.describe(F1)
+        families.describe(F1, here())
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_sources(text: str, source: Source) -> None:
 def test_bad_configuration_names_file_and_key(configure: Callable[[str], None], text: str, message: str) -> None:
     configure(text)
     with pytest.raises(InputError, match=message) as caught:
-        families.describe(I2V)
+        families.describe(I2V, here())
     assert "models.toml" in str(caught.value)
 
 
@@ -244,7 +246,7 @@ def test_part_of_ones_own_and_dtypes_come_from_the_configuration(
 ) -> None:
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
     configure(f'[framepack]\nfolder = "{folder}"\n[framepack.dtypes]\ntransformer = "bf16"\ntext_encoder = "bf16"\n')
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     assert renderer.device_class == "cpu-1t-bf16-fp32-bf16-fp32-fp32"
     assert renderer._transformer.dtype == torch.bfloat16 and renderer._vae.dtype == torch.float32
 
@@ -309,12 +311,12 @@ def with_row_scales(weights: dict[str, torch.Tensor], columns: tuple[int, ...] =
 def test_single_files_give_the_same_transformer(
     folder: Path, tmp_path: Path, configure: Any, monkeypatch: pytest.MonkeyPatch, rename: Any, tolerance: float
 ) -> None:
-    expected = families.load(I2V)._transformer.state_dict()
+    expected = families.load(I2V, here())._transformer.state_dict()
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
     file = single(folder, tmp_path / "FramePackI2V_HY_variant.safetensors", rename)
     configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
     shutil.rmtree(folder / "transformer")
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     assert renderer.info.origins["transformer"] == str(file)
     read = renderer._transformer.state_dict()
     assert read.keys() == expected.keys()
@@ -324,7 +326,7 @@ def test_single_files_give_the_same_transformer(
 
 
 def test_magcache_has_a_calibration_for_any_number_of_steps(folder: Path, picture: bytes) -> None:
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     plan = make_plan(layout=renderer.info.layout, order="inverted", seconds=1, seed=3, prompt="The girl dances.")
     conditioning = renderer.encode(picture, ("The girl dances.",), "")
     known = {0: conditioning["start_latent"][:, 0]}
@@ -341,14 +343,14 @@ def test_gguf_file_renders_with_its_weights_in_blocks(
 ) -> None:
     from gguf import GGMLQuantizationType
 
-    wide = video(families.load(I2V), picture, seconds=1)
+    wide = video(families.load(I2V, here()), picture, seconds=1)
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
     weights = {name: tensor.float() for name, tensor in weights_of(folder).items()}
     file = write_gguf(tmp_path / "FramePackI2V_HY-Q8_0.gguf", weights, GGMLQuantizationType.Q8_0)
     shutil.copy(folder / "transformer/config.json", file.with_suffix(".json"))
     configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
     shutil.rmtree(folder / "transformer")
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     assert renderer.device_class == "cpu-1t-gguf-fp32"
     narrow = video(renderer, picture, seconds=1)
     assert (narrow - wide).abs().mean() < 0.05 * wide.abs().mean()
@@ -366,7 +368,7 @@ def test_scales_that_are_not_understood_are_refused_by_name(
     configure(f'[framepack]\nfolder = "{folder}"\ntransformer = "{file}"\n')
     shutil.rmtree(folder / "transformer")
     with pytest.raises(CheckpointError, match=r"weight' has a scale \[2, .* one of the whole weight, of each row"):
-        families.load(I2V)
+        families.load(I2V, here())
 
 
 def of_llama(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -405,7 +407,7 @@ def narrowed(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def conditioned(picture: bytes) -> dict[str, torch.Tensor]:
     """What the family's encoders make of a picture and a prompt, and the codec of that picture's latent."""
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     made = renderer.encode(picture, ("A cat.",), "")
     return {**made, "frame": renderer.decode(made["start_latent"])}
 
@@ -526,16 +528,16 @@ def test_only_the_transformer_may_be_a_gguf_file(
     shutil.rmtree(folder / "text_encoder")
     configure(f'[framepack]\nfolder = "{folder}"\ntext_encoder = "{file}"\n')
     with pytest.raises(CheckpointError, match=r"M\.gguf: a GGUF file can be the transformer, not the text_encoder"):
-        families.describe(I2V)
+        families.describe(I2V, here())
 
 
 def test_weights_may_stay_in_8_bits(
     folder: Path, configure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, picture: bytes
 ) -> None:
-    wide = video(families.load(I2V), picture, seconds=1)
+    wide = video(families.load(I2V, here()), picture, seconds=1)
     monkeypatch.delenv("FARM_FRAMEPACK_PATH")
     configure(f'[framepack]\nfolder = "{folder}"\n[framepack.dtypes]\ntransformer = "fp8"\n')
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     assert renderer.device_class == "cpu-1t-fp8-fp32"
     assert renderer._transformer.transformer_blocks[0].attn.to_q.weight.dtype == torch.float8_e4m3fn
     narrow = video(renderer, picture, seconds=1)
@@ -581,13 +583,13 @@ def test_names_tell_i2v_from_f1(folder: Path, tmp_path: Path, configure: Any, mo
     ):
         file = single(folder, tmp_path / called, lambda weights: weights)
         configure("".join(f'[{name}]\ntransformer = "{file}"\n{parts}' for name in (I2V, F1)))
-        families.describe(owner)
+        families.describe(owner, here())
         other = F1 if owner == I2V else I2V
         with pytest.raises(CheckpointError, match=f"so it is {owner}'s; use --model {owner}"):
-            families.describe(other)
+            families.describe(other, here())
     configure(f'[framepack]\ntransformer = "lllyasviel/FramePack_F1_I2V_HY_20250503"\n{parts}')
     with pytest.raises(CheckpointError, match=f"so it is {F1}'s"):
-        families.describe(I2V)
+        families.describe(I2V, here())
 
 
 def test_bytes_tell_i2v_from_f1(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,21 +597,21 @@ def test_bytes_tell_i2v_from_f1(folder: Path, tmp_path: Path, monkeypatch: pytes
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    families.describe(F1)
+    families.describe(F1, here())
     place = tmp_path / "cache/models--lllyasviel--FramePackI2V_HY"
     (place / "refs").mkdir(parents=True)
     (place / "refs/main").write_text("abc123")
     shutil.copytree(folder / "transformer", place / "snapshots/abc123")
-    families.describe(I2V)
+    families.describe(I2V, here())
     with pytest.raises(CheckpointError, match="same bytes as lllyasviel/FramePackI2V_HY, which is framepack's"):
-        families.describe(F1)
+        families.describe(F1, here())
 
 
 def test_layout_beside_the_weights_must_agree(folder: Path) -> None:
     (folder / "family.json").write_text(json.dumps({"layout": "f1k1_x_td_f16k4f2k2f1k1_g9", "buckets": [[64, 64]]}))
-    assert families.describe(F1).buckets == ((64, 64),)
+    assert families.describe(F1, here()).buckets == ((64, 64),)
     with pytest.raises(CheckpointError, match=r"family\.json says .* trained with layout f1k1_x_td"):
-        families.describe(I2V)
+        families.describe(I2V, here())
 
 
 def shard_missing(folder: Path) -> str:
@@ -650,14 +652,14 @@ def wrong_shape(folder: Path) -> str:
 def test_damage_is_one_clear_line(folder: Path, damage: Callable[[Path], str]) -> None:
     expected = damage(folder)
     with pytest.raises(CheckpointError) as caught:
-        families.load(I2V)
+        families.load(I2V, here())
     assert expected in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_folder_that_is_set_but_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(tmp_path / "nowhere"))
     with pytest.raises(CheckpointError, match=r"no model checkpoint at .*nowhere.*FARM_FRAMEPACK_PATH"):
-        families.describe(I2V)
+        families.describe(I2V, here())
 
 
 def test_encoders_are_freed_where_memory_is_short(
@@ -665,7 +667,7 @@ def test_encoders_are_freed_where_memory_is_short(
 ) -> None:
     import model.encoders as encoders
 
-    renderer = families.load(I2V)
+    renderer = families.load(I2V, here())
     before = renderer.encode(picture, ("A cat.",), "")
     assert "text_encoder" in renderer._encoders.loaded
     monkeypatch.setattr(encoders, "total_memory", lambda device: 1000)

@@ -7,6 +7,7 @@ import pytest
 from farm.errors import CheckpointError
 from model.families import checkpoint
 from model.families.registry import _info
+from tests.support.machine import here
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from model.families.registry import _info
     ],
 )
 def test_bad_facts_are_refused(facts: dict[str, object], message: str) -> None:
-    puppet = checkpoint("puppet")
+    puppet = checkpoint("puppet", here())
     with pytest.raises(CheckpointError, match=message) as caught:
         _info("puppet", replace(puppet, family={**puppet.family, **facts}))
     assert "family.json" in str(caught.value)

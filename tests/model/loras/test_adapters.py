@@ -13,6 +13,7 @@ from model.loras.library import resolve
 from model.loras.pairs import shapes_of
 from model.settings import ModelSettings
 from tests.model.loras.conftest import change, style
+from tests.support.machine import here
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_adapters_stay_while_the_same_are_asked_for(scene: Any, loras: Path, sha
 
 def test_replica_refuses_another_file_under_the_same_name(scene: Any, loras: Path, shapes: Any) -> None:
     style(loras / "style.safetensors", shapes)
-    accepted = resolve(Lora("style", 0.7), shapes)
+    accepted = resolve(Lora("style", 0.7), shapes, here())
     assert accepted.weight == 0.7 and len(accepted.sha256) == 64
     scene.denoise(loras=(accepted,))
     style(loras / "style.safetensors", shapes, seed=9)
@@ -90,7 +91,7 @@ def test_replica_refuses_another_file_under_the_same_name(scene: Any, loras: Pat
     with pytest.raises(CheckpointError, match="not the one that the job was accepted with"):
         scene.denoise(loras=(accepted,))
     with pytest.raises(InputError, match="not the file that was meant"):
-        resolve(accepted, shapes)
+        resolve(accepted, shapes, here())
     (loras / "style.safetensors").unlink()
     with pytest.raises(CheckpointError, match="unknown LoRA 'style'"):
         scene.denoise(loras=(accepted,))
@@ -106,8 +107,8 @@ def test_released_shards_in_8_bits_take_loras_too(
     folder = released_folder(tmp_path / "parts")
     configuration = f'[framepack]\nfolder = "{folder}"\n[framepack.dtypes]\ntransformer = "fp8"\n'
     (farm_home / "models.toml").write_text(configuration)
-    renderer = families.load("framepack")
-    opened = families.checkpoint("framepack")
+    renderer = families.load("framepack", here())
+    opened = families.checkpoint("framepack", here())
     style(loras / "style.safetensors", shapes_of(opened.parts["transformer"].files))
     plain = video(renderer, picture, seconds=1)
     renderer._adapters.use((Lora("style"),))

@@ -5,19 +5,20 @@ import torch
 from model.families import FAMILIES, describe, load
 from model.family import SamplingParams
 from model.puppet.quality import held_out_puppet, identity_error, render_video
+from tests.support.machine import here
 
 
 def test_it_is_complete_small_and_has_a_model_card(monkeypatch):
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)
     folder = FAMILIES["puppet"].default
-    describe("puppet")  # verifies every file against SHA256SUMS
+    describe("puppet", here())  # verifies every file against SHA256SUMS
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 40_000_000
     assert "Model card" in (folder / "README.md").read_text()
 
 
 def test_a_clip_keeps_its_person_and_moves(monkeypatch):
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)
-    renderer = load("puppet")
+    renderer = load("puppet", here())
     dancer = held_out_puppet(0)
     params = SamplingParams(steps=12)
     frames = list(render_video(renderer, dancer, order="bisect", seconds=2.4, seed=1, params=params))

@@ -6,6 +6,7 @@ from model.families import load
 from model.family import SamplingParams
 from model.puppet.controls import measure_controls
 from model.puppet.quality import held_out_puppet
+from tests.support.machine import here
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def found() -> dict[str, dict[str, list[float]]]:
     puppets = [held_out_puppet(index) for index in (0, 4)]
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FARM_PUPPET_PATH", raising=False)
-        shipped = load("puppet")
+        shipped = load("puppet", here())
     return measure_controls(shipped, puppets, order="bisect", seconds=3.6, params=SamplingParams(steps=6))
 
 

@@ -9,6 +9,7 @@ from model.puppet.bench import Work
 from model.puppet.gated import GateWork, judge_gated
 from model.puppet.orders import SCORES, Clip, Mean, beside, bounds, judge_order, means, prepare, renderer
 from tests.support.farms import puppet_at
+from tests.support.machine import here
 
 PARAMS = SamplingParams(steps=1)
 
@@ -16,7 +17,7 @@ PARAMS = SamplingParams(steps=1)
 @pytest.fixture(scope="module", autouse=True)
 def prepared(tiny_folder: Path):
     with puppet_at(tiny_folder):
-        prepare()
+        prepare(here())
         yield
 
 

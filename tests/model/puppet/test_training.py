@@ -16,6 +16,7 @@ from model.puppet.dataset import sample_context
 from model.puppet.quality import start_image
 from model.puppet.train import DEFAULT_CONFIG, CodecRecipe, Recipe, train_puppet
 from model.puppet.world import sample_puppet
+from tests.support.machine import here
 
 TINY = PuppetConfig(
     codec_width=16, codec_encoder_blocks=1, codec_decoder_blocks=1, heads=2, head_dim=12, double_blocks=1,
@@ -57,7 +58,7 @@ def test_a_training_leaves_states_samples_and_a_checkpoint_that_renders(trained,
     assert facts["transformer_steps"] == 4 and facts["codec_psnr_db"] > 0
     assert (folder / "samples" / "000004.png").is_file() and (folder / "transformer.pt").is_file()
     monkeypatch.setenv("FARM_PUPPET_PATH", str(folder / "checkpoint"))
-    info, renderer = describe("puppet"), load("puppet")
+    info, renderer = describe("puppet", here()), load("puppet", here())
     puppet = sample_puppet(random.Random(1))
     plan = make_plan(layout=info.layout, order="bisect", seconds=1.2, seed=1, prompt=puppet.prompt, fps=30)
     conditioning = renderer.encode(start_image(puppet), (puppet.prompt,), "")
@@ -71,7 +72,7 @@ def test_diffusers_reads_the_transformer_of_the_checkpoint(trained):
     index = json.loads((folder / "checkpoint" / "model_index.json").read_text())
     assert index["transformer"] == ["diffusers", "HunyuanVideoFramepackTransformer3DModel"]
     theirs = HunyuanVideoFramepackTransformer3DModel.from_pretrained(folder / "checkpoint" / "transformer")
-    ours = read(folder / "checkpoint").transformer.state_dict()
+    ours = read(folder / "checkpoint", here()).transformer.state_dict()
     assert all(torch.equal(weight.float(), ours[name]) for name, weight in theirs.state_dict().items())
 
 
@@ -91,9 +92,9 @@ def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_pat
     more = recipe(0).model_copy(update={"codec": CodecRecipe(
         steps=0, decoder_steps=2, decoder_blocks=3, batch=2, rate=1e-2, pool=2, held_out=8
     )})  # fmt: skip
-    facts = train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint"))
+    facts = train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint", here()))
     assert facts["transformer_steps"] == 4 and facts["codec_steps"] == before["codec_steps"] + 2
-    old, new = (read(path / "checkpoint") for path in (folder, tmp_path))
+    old, new = (read(path / "checkpoint", here()) for path in (folder, tmp_path))
     assert new.vae.config.decoder_blocks == 3
     weights = new.vae.state_dict()
     changed = [name for name, weight in old.vae.state_dict().items() if not torch.equal(weight, weights[name])]

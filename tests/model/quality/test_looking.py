@@ -13,12 +13,13 @@ from model.plan import Plan, Rules, make_plan
 from model.quality.looking import look
 from model.quality.measures import measure
 from tests.support.farms import puppet_at
+from tests.support.machine import here
 
 
 @pytest.fixture(scope="module")
 def renderer(tiny_folder: Path):
     with puppet_at(tiny_folder):
-        yield load("puppet", "cpu", 1)
+        yield load("puppet", here(), "cpu", 1)
 
 
 def planned(renderer, order: str) -> tuple[Plan, dict[int, torch.Tensor]]:

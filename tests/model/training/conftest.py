@@ -10,6 +10,7 @@ import torch
 from model.training.config import Recipe
 from model.training.prepare import Prepared, prepare
 from tests.support.clips import clip, flat
+from tests.support.machine import here
 from tests.support.released import released_folder
 
 CONFIG = """
@@ -81,6 +82,6 @@ def prepared(recipe: Callable[..., Recipe], cache: Path) -> Callable[..., Prepar
     """A checked training whose clips are encoded."""
 
     def make(more: str = "", family: str = "framepack", **options: Any) -> Prepared:
-        return prepare(recipe(more, family), "cpu", cache, **options)
+        return prepare(recipe(more, family), here(), "cpu", cache, **options)
 
     return make

@@ -12,11 +12,12 @@ from farm.errors import InputError
 from model.training.config import Data
 from model.training.dataset import find_clips
 from tests.support.clips import clip, flat
+from tests.support.machine import here
 
 
 @pytest.fixture
 def info(released: Path) -> Any:
-    return families.describe("framepack")
+    return families.describe("framepack", here())
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def find(folder: Path, info: Any, **source: Any) -> list[dataset.Clip]:
-    return find_clips([Data(folder=folder, **source)], info, folder.parent / "notes")
+    return find_clips([Data(folder=folder, **source)], info, here(), folder.parent / "notes")
 
 
 def test_a_long_video_becomes_clips_that_begin_where_the_one_before_ends(folder: Path, info: Any) -> None:

@@ -13,6 +13,7 @@ from farm.errors import StorageError
 from model.training.config import Recipe
 from model.training.loop import train
 from model.training.prepare import Prepared, prepare
+from tests.support.machine import here
 
 SAMPLE = """
 [lora]
@@ -42,18 +43,18 @@ def test_what_was_encoded_before_a_kill_is_not_encoded_again(
 
     monkeypatch.setattr(encoding, "encode_frames", cut)
     with pytest.raises(KeyboardInterrupt):
-        prepare(wanted, "cpu", tmp_path)
+        prepare(wanted, here(), "cpu", tmp_path)
     kept = sorted(tmp_path.glob("??/*.safetensors"))
     assert made == [1, 73, 1] and len(kept) == 1 and not list(tmp_path.rglob("*.partial"))
 
     heard: list[tuple[str, int, int]] = []
     monkeypatch.setattr(encoding, "encode_frames", honest)
-    prepare(wanted, "cpu", tmp_path, lambda stage, done, total, metrics: heard.append((stage, done, total)))
+    prepare(wanted, here(), "cpu", tmp_path, lambda stage, done, total, metrics: heard.append((stage, done, total)))
     assert [each for each in heard if each[0] == "clips"] == [("clips", done, 2) for done in range(3)]
     assert set(kept) < set(tmp_path.glob("??/*.safetensors"))
 
     heard.clear()
-    prepare(wanted, "cpu", tmp_path, lambda stage, done, total, metrics: heard.append((stage, done, total)))
+    prepare(wanted, here(), "cpu", tmp_path, lambda stage, done, total, metrics: heard.append((stage, done, total)))
     assert {each[0] for each in heard} == {"files"}
 
 
@@ -77,7 +78,7 @@ def test_captions_buckets_and_checkpoints_have_entries_of_their_own(
 def test_a_damaged_entry_is_named(
     prepared: Callable[..., Prepared], recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    training = prepare(recipe(), "cpu", tmp_path)
+    training = prepare(recipe(), here(), "cpu", tmp_path)
     file = training.library.cache.path(training.library._clip_key(training.clips[0]))
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(StorageError, match="remove it and train again"):
@@ -89,7 +90,7 @@ def test_samples_are_encoded_as_for_a_render_and_rendered_while_it_learns(
 ) -> None:
     training = prepared(SAMPLE)
     (sample,) = training.recipe.samples
-    expected = families.load("framepack").encode(sample.image.read_bytes(), (sample.prompt,), "")
+    expected = families.load("framepack", here()).encode(sample.image.read_bytes(), (sample.prompt,), "")
     ours = training.library.conditioning(sample)
     assert ours.keys() == expected.keys() and all(ours[name].equal(tensor) for name, tensor in expected.items())
 

@@ -18,6 +18,7 @@ from model.training.config import Recipe
 from model.training.loop import train
 from model.training.prepare import Prepared, prepare
 from model.training.trainer import LoraTrainer, learning_rate
+from tests.support.machine import here
 
 QUICK = """
 [lora]
@@ -157,9 +158,9 @@ def test_products_in_8_bits_are_refused(prepared: Callable[..., Prepared], monke
 
 def test_families_and_samples_that_can_not_be_are_said_first(recipe: Callable[..., Recipe], cache: Path) -> None:
     with pytest.raises(InputError, match=r"'helios' can't be trained here; those that can: puppet, framepack, "):
-        prepare(recipe(family="helios"), "cpu", cache)
+        prepare(recipe(family="helios"), here(), "cpu", cache)
     with pytest.raises(InputError, match=r"samples: .*none\.png: no such file"):
-        prepare(recipe('[[samples]]\nimage = "none.png"\nprompt = "x"'), "cpu", cache)
+        prepare(recipe('[[samples]]\nimage = "none.png"\nprompt = "x"'), here(), "cpu", cache)
 
 
 def test_the_learning_rate_rises_then_stays_or_falls(recipe: Callable[..., Recipe]) -> None:

@@ -25,6 +25,7 @@ from model.training.memory import Shape, TrainingPlan, plan_training
 from model.training.prepare import prepare
 from model.training.swapping import Ferry, SwappedBlock, swap_blocks
 from model.transformer import PackedTransformer
+from tests.support.machine import here
 from tests.support.pretended_cuda import GB, pretended_cuda
 
 SHORT = """
@@ -55,7 +56,7 @@ def test_the_smallest_memory_plan_goes_forward_and_renders_samples(
         patch.setattr(torch.cuda, "current_stream", lambda device=None: stream)
         patch.setattr(torch.Tensor, "record_stream", lambda self, stream: None)
         patch.setattr(torch.Tensor, "backward", lambda self: None)
-        prepared = prepare(recipe(SHORT).model_copy(update={"data": (picture,)}), "cuda", cache)
+        prepared = prepare(recipe(SHORT).model_copy(update={"data": (picture,)}), here(), "cuda", cache)
         assert prepared.plan.name == "streamed-fp8"
         file = train(prepared, tmp_path / "out", "cuda")
     assert file.name == "bar.safetensors" and len(list((tmp_path / "out" / "samples").iterdir())) == 2

@@ -19,6 +19,7 @@ from model.training.config import Recipe
 from model.training.loop import train
 from model.training.prepare import prepare
 from tests.support.clips import encoded
+from tests.support.machine import here
 
 CONFIG = """
 family = "puppet"
@@ -51,12 +52,12 @@ def clips(tmp_path: Path) -> Path:
 
 
 def test_a_tint_that_was_learnt_shows_in_videos_of_others(clips: Path, tmp_path: Path, farm_home: Path) -> None:
-    prepared = prepare(Recipe.read(clips), "cpu", tmp_path / "cache")
+    prepared = prepare(Recipe.read(clips), here(), "cpu", tmp_path / "cache")
     file = train(prepared, tmp_path / "out", "cpu")
     (farm_home / "loras").mkdir(parents=True)
     shutil.copy(file, farm_home / "loras")
 
-    renderer = families.load("puppet")
+    renderer = families.load("puppet", here())
     puppet = sample_puppet(random.Random(77))
     conditioning = renderer.encode(start_image(puppet), (puppet.prompt,), "")
     info = renderer.info

@@ -24,6 +24,7 @@ from model.training.prepare import Prepared, prepare
 from model.transformer import PackedTransformer
 from model.transformer.patchify import average_pool
 from tests.model.training.conftest import CONFIG
+from tests.support.machine import here
 
 I2V = "f1k1_x_g9_f1k1f2k2f16k4_td"
 LONG = "td_f8k8f4k4f2k2f1k1_g9"
@@ -58,7 +59,7 @@ def pack(base: Path, shown: Path, cache: Path) -> Callable[..., Prepared]:
         file = shown / "pack.toml"
         said = f'layout = "{layout}"\nbase = "{base}"\n'
         file.write_text(said + CONFIG.format(family="framepack", more=more))
-        return prepare(PackRecipe.read(file), "cpu", cache)
+        return prepare(PackRecipe.read(file), here(), "cpu", cache)
 
     return make
 
@@ -118,7 +119,7 @@ def test_the_farm_renders_with_the_checkpoint(
     said = json.loads((folder / "family.json").read_text())
     (folder / "family.json").write_text(json.dumps({**said, "buckets": [[64, 64]]}))
     monkeypatch.setenv("FARM_FRAMEPACK_PATH", str(folder))
-    renderer = families.load("framepack")
+    renderer = families.load("framepack", here())
     video, picture = prepared.clips
     conditioning = renderer.encode(picture.file.read_bytes(), (video.caption,), "")
     plan = make_plan(layout=renderer.info.layout, order="inverted", seconds=1.2, seed=1, prompt=video.caption)
@@ -161,7 +162,7 @@ def test_faults_are_said_first(pack: Callable[..., Prepared], cache: Path, tmp_p
             pack(layout)
     elsewhere = pack(I2V).recipe.model_copy(update={"base": tmp_path / "elsewhere"})
     with pytest.raises(InputError, match="no such folder"):
-        prepare(elsewhere, "cpu", cache)
+        prepare(elsewhere, here(), "cpu", cache)
 
 
 def test_a_base_to_which_nothing_can_be_added_is_refused_before_it_is_trained(

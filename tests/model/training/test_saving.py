@@ -20,6 +20,7 @@ from model.plan import make_plan
 from model.training.prepare import Prepared
 from model.training.trainer import LoraTrainer
 from model.weights import read_metadata
+from tests.support.machine import here
 from tests.support.packed import diffusers_flow, section_inputs
 
 LAYOUT = "f1k1_x_g9_f1k1f2k2f16k4_td"
@@ -48,7 +49,7 @@ def test_this_farm_renders_with_the_file_as_with_the_trainings_own_layers(
 ) -> None:
     (farm_home / "loras").mkdir(parents=True)
     shutil.copy(trainer.save(), farm_home / "loras" / "bar.safetensors")
-    renderer = families.load("framepack")
+    renderer = families.load("framepack", here())
     video = trainer.prepared.clips[0]
     shown, text = trainer.prepared.library.clip(video), trainer.prepared.library.text(video.caption)
     plan = make_plan(layout=LAYOUT, order="inverted", seconds=1.2, seed=2, prompt=video.caption)

@@ -16,6 +16,7 @@ from model.training.prepare import Prepared
 from model.training.sections import Deck
 from model.training.trainer import LoraTrainer
 from model.transformer import SectionInputs
+from tests.support.machine import here
 
 FAMILIES = ["framepack", "framepack-f1"]
 
@@ -72,7 +73,7 @@ def test_a_section_of_a_clip_is_packed_as_the_same_section_of_a_render(
 ) -> None:
     training = prepared(family=family)
     trainer = LoraTrainer(training, tmp_path, "cpu")
-    renderer = families.load(family)
+    renderer = families.load(family, here())
     info = renderer.info
     video, picture = training.clips
     plan = make_plan(layout=info.layout, order=info.default_order, seconds=2.4, seed=9, prompt=video.caption)

@@ -17,6 +17,7 @@ from plugins.post.chain import processed
 from plugins.post.interpolate import Interpolate
 from plugins.post.upscale import Upscale
 from plugins.post.weights import content_of
+from tests.support.machine import here
 
 INFO = ExportInfo(32, 24, 30, 12, sections=(SectionInfo(0, 0, 5, "it rolls"), SectionInfo(1, 5, 7, "it jumps")))
 STEPS = [(Upscale(), {"scale": 1.5}), (Interpolate(), {"fps": 60, "method": "blend"})]
@@ -122,11 +123,11 @@ def test_one_of_a_plug_in_needs_its_weights(plugins: PluginManager, tmp_path: Pa
     with pytest.raises(InputError, match=f"post-processor darker can't be used: its weights {weights} are not there"):
         darker.check({})
     weights.write_text("0.5")
-    before = content_of(darker)
+    before = content_of(darker, here())
     written = _export(plugins, tmp_path / "dark.zip", "darker")
     assert darker.check({}) == {} and written.file["files"] == 12 and written.shape.frames == 12
     weights.write_text("0.25")
-    assert content_of(darker) != before
+    assert content_of(darker, here()) != before
     bright, dark = tmp_path / "bright.zip", tmp_path / "dark.zip"
     _export(plugins, bright)
     assert bright.read_bytes() != dark.read_bytes()

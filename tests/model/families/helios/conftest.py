@@ -4,6 +4,7 @@ import model.families as families
 from model.families.helios.renderer import HeliosRenderer
 from model.settings import path_variable
 from tests.support.helios import SCHEDULERS, helios_folder
+from tests.support.machine import here
 
 
 @pytest.fixture(scope="session")
@@ -14,5 +15,5 @@ def renderers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HeliosRende
         for family in SCHEDULERS:
             folder = helios_folder(tmp_path_factory.mktemp(family), family)
             patch.setenv(path_variable(family), str(folder))
-            found[family] = families.load(family)
+            found[family] = families.load(family, here())
     return found

@@ -18,6 +18,7 @@ from tests.model.families.helios.test_renderer import blank
 from tests.model.test_renderer_on_a_gpu import without_data
 from tests.support.helios import helios_folder
 from tests.support.helios_pipelines import PROMPT, plan_of
+from tests.support.machine import here
 from tests.support.pretended_cuda import GB, Pretending, pretended_cuda
 
 FAMILY = "helios-distilled"
@@ -36,7 +37,7 @@ def gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretending]:
 
 
 def test_a_section_is_rendered_with_parts_on_two_devices() -> None:
-    renderer = families.load(FAMILY, device="cuda", budget=MemoryBudget(plan="hot"))
+    renderer = families.load(FAMILY, here(), device="cuda", budget=MemoryBudget(plan="hot"))
     seen: list[torch.Tensor] = []
     conditioning = renderer.encode(blank(FAMILY), (PROMPT,), "blurry")
     assert {tensor.device.type for tensor in conditioning.values()} == {"cpu"}
@@ -64,7 +65,7 @@ def test_memory_plans_are_what_the_14b_transformer_takes(gpu: Pretending, name: 
     transformer = without_data(HeliosTransformer, {}, torch.bfloat16, gpu)
     transformer.keep_phases_exact()
     transformer_move(transformer, PLACEMENTS[name], card)(card)
-    section = plan_of(families.load(FAMILY), 4, Given(start_image=False)).sections[3]
+    section = plan_of(families.load(FAMILY, here()), 4, Given(start_image=False)).sections[3]
     known = {slot.latent: torch.zeros(16, 48, 80) for slot in section.slots}
     context = gather_context(section.slots, known, 16, 48, 80)
     inputs = HeliosInputs(torch.zeros(1, 512, 4096), tuple(range(20, 29)), context).on(card, torch.bfloat16)

@@ -18,6 +18,7 @@ from model.transformer import SectionMemo
 from tests.model.families.helios.test_renderer import blank
 from tests.support.helios import helios_folder
 from tests.support.helios_pipelines import PROMPT, pipeline_of, plan_of, theirs
+from tests.support.machine import here
 
 FAMILY = "helios-distilled"
 WAN = ["self_attn.q", "self_attn.o", "cross_attn.k", "cross_attn.v", "ffn.0", "ffn.2"]
@@ -31,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(folder: Path, plan: str = "resident", family: str = FAMILY) -> HeliosRenderer:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(path_variable(family), str(folder))
-        renderer = families.load(family, budget=MemoryBudget(plan=plan))
+        renderer = families.load(family, here(), budget=MemoryBudget(plan=plan))
     assert isinstance(renderer, HeliosRenderer)
     return renderer
 
