@@ -6,8 +6,11 @@ import torch
 
 
 def to_bytes(frames: torch.Tensor) -> torch.Tensor:
-    """Frames in [-1, 1], values beyond it clipped, as uint8."""
-    return ((frames.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    """Frames [n, ...] in [-1, 1], values beyond it clipped, as uint8; one after the other: each fits a cache."""
+    made = torch.empty(frames.shape, dtype=torch.uint8, device=frames.device)
+    for target, frame in zip(made, frames, strict=True):
+        target.copy_((frame.float() / 2).add_(0.5).clamp_(0, 1).mul_(255).round_())
+    return made
 
 
 def pack_chunk(frames: torch.Tensor, pictures: torch.Tensor, head: int, tail: int) -> dict[str, torch.Tensor]:

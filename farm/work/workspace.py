@@ -131,7 +131,7 @@ class Workspace:
 
     def check(self, name: str, made: "torch.Tensor") -> None:
         """Raises ResultError for values that are no numbers: once committed, they would spoil all that follows."""
-        if made.is_floating_point() and not bool(made.isfinite().all()):
+        if made.is_floating_point() and not all(bool(end.isfinite()) for end in made.aminmax()):  # NaN is both ends
             broken = made.numel() - int(made.isfinite().sum())
             raise ResultError(
                 f"{name} has {broken} of {made.numel()} values that are no finite numbers: the device is broken, or "
