@@ -21,8 +21,8 @@ LAST = pytest.StashKey[Path]()
 TESTS = Path(__file__).parent
 RAY_FOLDERS = ("afar", "chaos", "cluster", "hosts", "service", "whole")
 RAY_FILES = (
-    *("api/test_serve.py", "cli/test_bench_cluster.py", "cli/test_bench_farm.py", "cli/test_service.py"),
-    *("test_processes.py", "plugins/exporters/test_process.py"),
+    *("api/test_serve.py", "cli/test_bench_cluster.py", "cli/test_bench_farm.py", "cli/test_bench_stream.py"),
+    *("cli/test_service.py", "test_processes.py", "plugins/exporters/test_process.py"),
 )
 OURS, OURS_BEGIN = ("HOME", "TMPDIR"), ("FARM_", "AWS_")
 """Variables that change what other tests do."""

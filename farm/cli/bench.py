@@ -16,6 +16,7 @@ from farm.cli.bench_gpu import gpu
 from farm.cli.bench_orders import orders
 from farm.cli.bench_quality import quality
 from farm.cli.bench_store import store
+from farm.cli.bench_stream import stream
 from farm.cli.bench_transformer import transformer
 from farm.errors import InputError
 
@@ -223,7 +224,7 @@ def controls(
         console.print(table)
 
 
-for _command in (transformer, gpu, queue, dispatch, mixed, replicas, store, quality, orders, gate):
+for _command in (transformer, gpu, queue, dispatch, mixed, stream, replicas, store, quality, orders, gate):
     bench_app.command()(_command)
 
 

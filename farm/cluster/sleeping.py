@@ -48,13 +48,8 @@ class SleepingSettings(Settings):
     speeds: tuple[float, ...] = (1.0,)
 
 
-class SleepingExecutor(TaskExecutor):
-    """Reads a task's inputs, sleeps in as many steps as it would compute, and writes a small file."""
-
-    def __init__(self, artifacts: ArtifactStore, replica: str, settings: SleepingSettings, index: int = 0) -> None:
-        super().__init__(artifacts, replica=replica, settings=settings)
-        self._sleeps, self._speed = settings.sleeps, settings.speeds[index % len(settings.speeds)]
-        self._kinds = dict.fromkeys(TaskKind, self._sleep)
+class TimedExecutor(TaskExecutor):
+    """Notes when a task began and ended."""
 
     def run(
         self,
@@ -66,6 +61,15 @@ class SleepingExecutor(TaskExecutor):
         made = super().run(spec, on_progress, should_stop)
         self._facts |= {"began": began, "ended": time.time()}
         return made
+
+
+class SleepingExecutor(TimedExecutor):
+    """Reads a task's inputs, sleeps in as many steps as it would compute, and writes a small file."""
+
+    def __init__(self, artifacts: ArtifactStore, replica: str, settings: SleepingSettings, index: int = 0) -> None:
+        super().__init__(artifacts, replica=replica, settings=settings)
+        self._sleeps, self._speed = settings.sleeps, settings.speeds[index % len(settings.speeds)]
+        self._kinds = dict.fromkeys(TaskKind, self._sleep)
 
     def renderer(self, family: str) -> Any:
         """None is loaded; its checkpoint is looked at all the same."""
@@ -98,14 +102,18 @@ class SleepingReplica(Replica):
 class SleepingCoordinator(Coordinator):
     """The coordinator, with such replicas."""
 
+    replica_class: type[Replica] = SleepingReplica
+
     async def __init__(self, settings: SleepingSettings, replicas: int) -> None:  # type: ignore[misc]
         await super().__init__(settings, max_replicas=replicas)  # type: ignore[misc]
-        self._members.actors.replica_class = SleepingReplica
+        self._members.actors.replica_class = self.replica_class
 
 
-def start_farm(settings: SleepingSettings, replicas: int) -> Any:
+def start_farm(
+    settings: SleepingSettings, replicas: int, coordinator_class: type[SleepingCoordinator] = SleepingCoordinator
+) -> Any:
     """The coordinator, once all replicas are idle."""
-    actor: Any = ray.remote(SleepingCoordinator)
+    actor: Any = ray.remote(coordinator_class)
     options = {"name": COORDINATOR, "namespace": NAMESPACE, "max_concurrency": 1000, "num_cpus": 0}
     coordinator = actor.options(**options, resources={HEAD: 0.001}).remote(settings, replicas)
     deadline = time.monotonic() + START_SECONDS

@@ -4,7 +4,7 @@ import json
 import time
 
 from farm.errors import InputError
-from farm.jobs.names import CONDITIONING, frames_name
+from farm.jobs.names import frames_name
 from farm.jobs.records import Artifact
 
 from .clips import put_clip
@@ -22,7 +22,7 @@ def decode(work: Workspace, step_done: OnProgress) -> list[Artifact]:
     spec, plan, renderer = work.spec, work.plan, work.load()
     decoding = renderer.info.decoding
     chunk = decoding.chunk(plan, work.section)
-    known = {0: work.inputs.tensors(CONDITIONING)["start_latent"][:, 0]} if 0 in chunk.latents else {}
+    known = {0: work.conditioning["start_latent"][:, 0]} if 0 in chunk.latents else {}
     for index in sections_read(plan, chunk.latents):
         known.update(work.latents(index))
     latents = torch.stack([known[i] for i in chunk.latents], dim=1)

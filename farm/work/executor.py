@@ -18,6 +18,7 @@ from farm.settings import Settings
 from .decode import decode
 from .encode import encode
 from .failures import is_out_of_memory
+from .inputs import Kept
 from .logs import attempt_log
 from .section import denoise_section
 from .workspace import OnProgress, ShouldStop, Workspace, plan_of
@@ -77,6 +78,7 @@ class TaskExecutor:
         self._notes: list[str] = []
         self._facts: dict[str, Any] = {}
         self._kinds = KINDS
+        self._kept = Kept()
 
     def run(
         self,
@@ -123,7 +125,9 @@ class TaskExecutor:
             checkpoint()
             try:
                 started = time.monotonic()
-                work = Workspace(spec, plan, self._artifacts, self._settings, self._replica, self._loader(spec))
+                work = Workspace(
+                    spec, plan, self._artifacts, self._settings, self._replica, self._loader(spec), self._kept
+                )
                 made = self._kinds[spec.kind](work, step_done)
                 self._facts = {**work.facts, "whole_seconds": round(time.monotonic() - started, 3)}
                 return made

@@ -1,6 +1,7 @@
 """What an attempt reads: files that other tasks committed, each checked against the hash that it was committed with."""
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from farm.errors import DamagedArtifactError, NotFoundError
@@ -16,6 +17,22 @@ LAG_SECONDS = 1.0
 """A file that is not there may be on its way: network drives show new files a moment late."""
 
 
+class Kept:
+    """The file of tensors that was asked for last, for the next attempt that reads the same one, as all sections of a
+    video do with its conditioning."""
+
+    def __init__(self) -> None:
+        self._sha256, self._tensors = "", dict[str, "torch.Tensor"]()
+
+    def tensors(self, inputs: "Inputs", name: str) -> "Mapping[str, torch.Tensor]":
+        """As ``Inputs.tensors``; not to be changed."""
+        sha256 = inputs.sha256(name)
+        if not sha256 or sha256 != self._sha256:
+            self._sha256, self._tensors = "", {}
+            self._tensors, self._sha256 = inputs.tensors(name), sha256
+        return self._tensors
+
+
 class Inputs:
     """The inputs of one attempt, by the names of their artifacts in its shot.
 
@@ -25,6 +42,10 @@ class Inputs:
 
     def __init__(self, artifacts: "ArtifactStore", spec: AttemptSpec) -> None:
         self._artifacts, self._spec = artifacts, spec
+
+    def sha256(self, name: str) -> str:
+        """What it was committed with; empty where that is not known."""
+        return self._spec.hashes.get(name) or ""
 
     def read(self, name: str) -> bytes:
         """The whole file."""

@@ -1,7 +1,7 @@
 """What an attempt has before it while it is at work: specification and plan, inputs, a model, a place to write to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from farm.errors import InputError, ResultError
 from farm.intake.planning import plan_for
 from farm.jobs.facts import typed_facts
-from farm.jobs.names import latents_name
+from farm.jobs.names import CONDITIONING, latents_name
 from farm.jobs.records import Artifact, AttemptSpec
 from farm.jobs.shots import first_frames
 from farm.settings import Settings
 
-from .inputs import Inputs
+from .inputs import Inputs, Kept
 from .specs import specs_of_shots
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Workspace:
         settings: of this machine: whose plug-ins export videos, where its models are.
         replica: name under which outputs are recorded.
         load: gives the model of the request's family, loaded.
+        kept: the replica's, for what attempts in a row read.
         facts: how the result was made, once something was saved.
     """
 
@@ -62,12 +63,18 @@ class Workspace:
     settings: Settings
     replica: str
     load: "Callable[[], Renderer]"
+    kept: Kept = field(default_factory=Kept)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def inputs(self) -> Inputs:
         """What other tasks have committed for it."""
         return Inputs(self.artifacts, self.spec)
+
+    @property
+    def conditioning(self) -> "Mapping[str, torch.Tensor]":
+        """What the encoders made for this job; not to be changed."""
+        return self.kept.tensors(self.inputs, CONDITIONING)
 
     @cached_property
     def shots(self) -> "list[Workspace]":

@@ -15,6 +15,7 @@ from farm.jobs.records import AttemptSpec, Job
 from farm.jobs.submission import Submission
 from farm.settings import Settings
 from farm.work.executor import TaskExecutor
+from farm.work.inputs import Inputs
 from farm.work.reference import render_in_process
 from farm.work.specs import spec_for
 from model.families.framepack.renderer import FramePackRenderer
@@ -149,6 +150,23 @@ def test_damaged_input_is_refused(alone: Farm):
     alone.artifacts.write(key, bytes(data))
     with pytest.raises(StorageError, match="conditioning"):
         TaskExecutor(alone.artifacts).run(begin(alone, job, "section-000"))
+
+
+def test_a_replica_reads_the_conditioning_of_a_video_once(alone: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, other = alone.job(), alone.job(prompt="another one waves")
+    for each in (job, other):
+        render_until(alone, each, "section-000")
+    read: list[str] = []
+    before = Inputs.read
+    monkeypatch.setattr(Inputs, "read", lambda self, name: read.append(name) or before(self, name))
+    executor = TaskExecutor(alone.artifacts)
+    first, beside = (begin(alone, each, "section-000") for each in (job, other))
+    executor.run(first)
+    executor.run(replace(first, attempt_id="again", output_prefix=f"{first.output_prefix}-again"))
+    assert read == ["conditioning"]
+    executor.run(beside)
+    executor.run(replace(first, attempt_id="last", output_prefix=f"{first.output_prefix}-last"))
+    assert read == ["conditioning"] * 3
 
 
 def test_plan_of_another_version_is_refused(alone: Farm):
