@@ -123,7 +123,7 @@ class Round:
         else:
             self._spoken.add(seat_id)
             seat = self._view.seats[seat_id]
-            ahead = seat.proven and self._placement.soon(place) and not goes_on(self._view, seat, job)
+            ahead = seat.proven and self._placement.soon(place) and not goes_on(self._view, seat, candidate)
             if not ahead:
                 self.waits.append(Wait(task.id, seat_id, place.until))
                 return False

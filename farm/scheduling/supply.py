@@ -10,7 +10,7 @@ from farm.jobs.records import TaskKind
 from .lanes import Lane
 from .limits import Limits
 from .urgency import job_key
-from .view import FarmView, Group, JobView, SeatState, SeatView
+from .view import FarmView, Group, SeatState, SeatView, TaskView
 from .window import Candidate
 
 AHEAD_SECONDS = 2.0
@@ -195,14 +195,27 @@ class AheadSupply(Supply):
     def places(self, pool: Pool, candidate: Candidate, lane: Lane) -> Iterator[Entry]:
         avoid = self.avoid(lane)
         for entry in pool.entries[:LOOK]:
-            if entry[1] not in avoid and not goes_on(self._view, self._view.seats[entry[1]], candidate.job):
+            if entry[1] not in avoid and not goes_on(self._view, self._view.seats[entry[1]], candidate):
                 yield entry
 
 
-def goes_on(view: FarmView, seat: SeatView, other: JobView) -> bool:
+def goes_on(view: FarmView, seat: SeatView, other: Candidate) -> bool:
     """Whether the job that the seat works for will bring it its next task, and goes before ``other``."""
     job = view.jobs.get(seat.running.job_id) if seat.running else None
-    if job is None or seat.running is None or job.id == other.id or job.owner != other.owner:
+    if job is None or seat.running is None or job.owner != other.job.owner:
         return False
+    if job.id == other.job.id:
+        return _chain_goes_on(view, seat, seat.running.task, other)
     left = job.remaining - (seat.running.task.work if seat.running.task else 0.0)
-    return left > 0 and job_key(job) < job_key(other)
+    return left > 0 and job_key(job) < job_key(other.job)
+
+
+def _chain_goes_on(view: FarmView, seat: SeatView, running: TaskView | None, other: Candidate) -> bool:
+    """Whether the section that the seat works at is followed by one that is more urgent than ``other``, which is none,
+    of the same job; and a seat is there that can do ``other`` beside it."""
+    if running is None or running.kind is not TaskKind.SECTION or other.task.kind is TaskKind.SECTION:
+        return False
+    beside = (one for one in view.seats.values() if one.id != seat.id and one.state is SeatState.READY)
+    return other.task.chain < running.chain - running.work and any(
+        other.lane.fits(view.groups[one.id]) for one in beside
+    )
