@@ -176,8 +176,8 @@ def known_sha256(file: Path, settings: ModelSettings) -> str:
     return digest
 
 
-def note_sha256(digests: Mapping[Path, str]) -> None:
-    """Have ``known_sha256`` know the digests of files that somebody has just read in full."""
+def note_sha256(digests: Mapping[Path, str], settings: ModelSettings) -> None:
+    """Have ``known_sha256`` know the digests of files that somebody has just read in full; ``settings``: as there."""
     stats = {file.resolve(): (file.stat(), digest) for file, digest in digests.items()}
     large = {
         str(blob): [stat.st_size, stat.st_mtime_ns, digest]
@@ -185,7 +185,8 @@ def note_sha256(digests: Mapping[Path, str]) -> None:
         if stat.st_size >= LARGE
     }
     if large:
-        _keep_digests({**_kept_digests(), **large})
+        file = settings.digests_file
+        _keep_digests(file, {**_kept_digests(file), **large})
 
 
 @lru_cache(maxsize=4096)

@@ -44,7 +44,7 @@ def settle(settings: Settings, piece: Piece, coming: Path) -> None:
             os.link(coming / piece.files[0].sha256, target)
         except FileExistsError:
             raise StorageError(f"there is something else at {target} by now, which stays as it is.") from None
-        note_sha256({target: piece.files[0].sha256})
+        note_sha256({target: piece.files[0].sha256}, settings.model)
         return
     folder = coming / "piece"
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,7 +56,7 @@ def settle(settings: Settings, piece: Piece, coming: Path) -> None:
         folder.rename(target)
     except OSError as error:
         raise StorageError(f"can't put {target} in its place: {error.strerror}.") from error
-    note_sha256({target / file.name: file.sha256 for file in piece.files})
+    note_sha256({target / file.name: file.sha256 for file in piece.files}, settings.model)
 
 
 def _size(path: Path) -> int:
