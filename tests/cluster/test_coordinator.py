@@ -82,7 +82,10 @@ def test_a_kill_among_takes_changes_neither_the_choice_nor_the_video(
 
 
 def test_damaged_files_are_made_again(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
-    """Flip a bit in a section's latents, cut another's, and delete the conditioning, while the job goes on."""
+    """Flip a bit in a section's latents, cut another's, and delete the conditioning, while the job goes on.
+
+    Replicas that have read the conditioning keep it, and need not notice.
+    """
     fields = {"seed": 23, "steps": 30}
     job = cluster.job(**fields)
     wait_for(lambda: len(cluster.latents(job.id)) == 2, "two sections")
@@ -99,7 +102,7 @@ def test_damaged_files_are_made_again(cluster: Cluster, reference: Callable[...,
     assert same(cluster.latents(job.id), reference(**fields))
     assert set(cluster.committed(job.id).values()) == {1}
     kinds = cluster.kinds(job.id)
-    assert 3 <= kinds.count("artifact_damaged") <= 6 and "job_blocked" not in kinds
+    assert 2 <= kinds.count("artifact_damaged") <= 6 and "job_blocked" not in kinds
 
     video = cluster.artifacts.read(cluster.store.artifacts(job.id)["video"].key)
     for name, file in cluster.store.artifacts(job.id).items():
