@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access
+from dashboard import farm_access, looks
 from farm.errors import FarmError
 from farm.jobs.labels import MAX_LABELS
 from farm.jobs.nodes import ANY, EXAMPLE_HOURS, MOST_REPLICAS, DrainForm
@@ -55,6 +55,6 @@ def _ask(what: Any) -> None:
     try:
         what()
     except FarmError as error:
-        st.error(str(error), icon=":material/error:")
+        looks.refusal(error)
     else:
         st.rerun(scope="fragment")

@@ -34,11 +34,11 @@ def test_a_joined_machine_renders_leaves_in_order_and_comes_back(
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)  # these machines have the bundled model
     joined = farm.join()
     assert "as on the head" in joined.stdout and f"as {farm.worker.name}" in joined.stdout
-    until(farm.works, 60, "the replica")
+    until(farm.works, 120, "the replica")
     job = farm.submit()
     until(farm.renders, 60, "a section on the worker")
     farm.worker.farm("leave")
-    assert farm.nodes()[farm.worker.name]["state"] in ("drained", "gone")
+    until(lambda: farm.nodes()[farm.worker.name]["state"] in ("drained", "gone"), 15, "the end of the drain")
     farm.join()
     farm.finish(job)
     assert {states[-1] for states in farm.attempts(job).values()} == {"committed"}
@@ -51,7 +51,7 @@ def test_a_joined_machine_renders_leaves_in_order_and_comes_back(
 
 
 def test_a_machine_that_is_told_to_end_hands_its_section_back(farm: HostsFarm) -> None:
-    until(farm.works, 60, "the replica")
+    until(farm.works, 120, "the replica")
     job = farm.submit(seed=8)
     until(farm.renders, 60, "a section on the worker")
     farm.worker.farm("leave", "--now")
