@@ -44,7 +44,7 @@ class StreamReport:
     seconds of it in which it did not.
     ``pauses``: milliseconds between the rendering of two sections; ``writing``: those of them that a section's own
     replica spends on files. ``lag``: milliseconds from a section's latents to its clip, both committed. ``places``: by
-    replica, sections and decodings. ``beside``: share of the decodings that ran on a replica while another rendered.
+    replica, sections and decodings. ``beside``: share of the decodings that kept no section waiting.
     """
 
     database: str
