@@ -37,8 +37,7 @@ def page() -> None:
         asked = _filters()
     number = looks.page_number()
     with farm_access.explained():
-        answer, _ = farm_access.client().rows(**asked, sort="finished", limit=PAGE, offset=(number - 1) * PAGE)
-    assert answer is not None  # no ETag was given
+        answer = farm_access.client().rows(**asked, sort="finished", limit=PAGE, offset=(number - 1) * PAGE)
     if not answer["total"]:
         _empty(answer["states"])
         return
@@ -135,8 +134,8 @@ def _made(write: Callable[[Sequence[bulk.Row]], str], client: FarmClient, asked:
 def every(client: FarmClient, asked: Mapping[str, Any]) -> Iterator[bulk.Row]:
     """All jobs that match, the newest first, ``MOST_EXPORTED`` at most."""
     for offset in range(0, MOST_EXPORTED, STEP):
-        answer, _ = client.rows(**asked, limit=STEP, offset=offset)
-        rows = answer["rows"] if answer else []
+        answer = client.rows(**asked, limit=STEP, offset=offset)
+        rows = answer["rows"]
         yield from rows
         if len(rows) < STEP:
             return

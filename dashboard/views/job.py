@@ -48,8 +48,8 @@ def page() -> None:
 
 def _newest() -> str | None:
     with farm_access.explained():
-        jobs = farm_access.client().jobs(limit=1)["jobs"]
-    return str(jobs[0]["id"]) if jobs else None
+        found = farm_access.client().rows(limit=1)
+    return str(found["rows"][0]["id"]) if found["rows"] else None
 
 
 def _detail(job_id: str) -> dict[str, Any]:

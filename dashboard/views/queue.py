@@ -41,7 +41,7 @@ def _watch() -> None:
     if shown is None or time.monotonic() - shown["at"] < REFRESH / 2:  # the page has just been drawn
         return
     try:
-        answer, etag = farm_access.client().rows(etag=shown["etag"], **shown["asked"])
+        answer, etag = farm_access.client().rows_since(shown["etag"], **shown["asked"])
     except FarmError:
         return  # the sidebar says so
     if answer is not None:
@@ -110,7 +110,7 @@ def _look(asked: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     if shown is None or shown["asked"] != asked:
         shown = {"asked": asked, "etag": "", "answer": None, "fresh": False, "drawn": []}
     if not shown["fresh"]:
-        answer, shown["etag"] = farm_access.client().rows(etag=shown["etag"], **asked)
+        answer, shown["etag"] = farm_access.client().rows_since(shown["etag"], **asked)
         shown["answer"] = answer or shown["answer"]
     rows = shown["answer"]["rows"]
     before = {shown["drawn"][at] for at in _selection() if at < len(shown["drawn"])}

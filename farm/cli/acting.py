@@ -121,8 +121,8 @@ def chosen(client: "FarmClient", given: Mapping[str, Any], action: str) -> list[
     if not given["state"] and not given["batch"]:
         raise InputError(f"name the jobs to {action}, or choose them, such as with --state {EXAMPLES[action]}.")
     states = [given["state"]] if given["state"] else [state.value for state in FITTING[Action(action)]]
-    found = client.jobs(state=states, owner=given["owner"], batch=given["batch"], limit=500)["jobs"]
-    if not found:
+    found = client.rows(state=states, owner=given["owner"], batch=given["batch"], limit=500)
+    if not found["rows"]:
         where = f" of batch {given['batch']}" if given["batch"] else ""
         raise NotFoundError(f"no job{where} is {' or '.join(states)}.")
-    return [job["id"] for job in found]
+    return [job["id"] for job in found["rows"]]

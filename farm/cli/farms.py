@@ -84,7 +84,8 @@ def find(client: "FarmClient", prefix: str) -> str:
 
     if not prefix.strip():
         raise InputError("a job's id is empty; `farm jobs` lists them")
-    matches = [job["id"] for job in client.jobs(begins=prefix, limit=6)["jobs"]]
+    found = client.rows(begins=prefix, limit=6)
+    matches = [job["id"] for job in found["rows"]]
     if prefix in matches:
         return prefix
     if not matches:

@@ -25,16 +25,16 @@ def jobs(
     Example: farm jobs --state failed
     """
     with connect(url, token) as client:
-        answer = client.jobs(state=state, owner=owner, text=search, batch=batch, limit=limit)
-    if as_json:
-        output.print_json(answer)
-        return
+        asked: dict[str, Any] = {"state": state, "owner": owner, "text": search, "batch": batch, "limit": limit}
+        if as_json:
+            output.print_json(client.jobs(**asked))
+            return
+        answer = client.rows(**asked)
     console = output.console()
     wide = console.width >= output.NARROW
     columns = ("Job!", "State!", "Done!>", "Place!>", "Left!>", "Created!", "Name or prompt!")
     table = output.table(*columns[:-1], *(("Length!>", "Took!>") if wide else ()), columns[-1])
-    for job in answer["jobs"]:
-        request = job["request"]
+    for job in answer["rows"]:
         more = (_length(job), output.took(job["took"])) if wide else ()
         table.add_row(
             job["id"][: output.SHORT],
@@ -44,16 +44,16 @@ def jobs(
             output.ahead(job["outlook"]),
             output.clock(job["created_at"]) if wide else output.moment(job["created_at"]),
             *more,
-            _short(request["name"] or request["prompt"]),
+            _short(job["name"] or job["prompt"]),
         )
     none = (
         "No such jobs."
         if state or owner or search or batch
         else "No jobs. Queue one with `farm submit IMAGE --prompt ...`."
     )
-    console.print(table if answer["jobs"] else none)
-    if answer["total"] > len(answer["jobs"]) > 0:
-        console.print(f"{len(answer['jobs'])} of {answer['total']}; see more with --limit.")
+    console.print(table if answer["rows"] else none)
+    if answer["total"] > len(answer["rows"]) > 0:
+        console.print(f"{len(answer['rows'])} of {answer['total']}; see more with --limit.")
 
 
 def show(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
@@ -81,8 +81,8 @@ def watch(job: JobId, url: Url = None, token: Token = None, as_json: AsJson = Fa
 
 
 def _length(job: Mapping[str, Any]) -> str:
-    """What was asked for; of a film, which has several lengths, nothing."""
-    return "film" if job["film"] else f"{job['request']['total_second_length']:g} s"
+    """Of the video; nothing where an early version did not note it."""
+    return f"{round(job['seconds'], 1):g} s" if job["seconds"] else ""
 
 
 def _short(text: str, limit: int = 48) -> str:

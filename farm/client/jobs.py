@@ -105,9 +105,14 @@ class Jobs(Transport):
         params = {"state": state, "owner": owner, "text": text, "limit": limit, "offset": offset, **more}
         return self._json("GET", "/jobs", params={k: v for k, v in params.items() if v is not None})
 
-    def rows(self, *, etag: str = "", **asked: Any) -> tuple[Json | None, str]:
-        """``{"rows": [...], "total": n, "states": {...}}``, asked for as with ``jobs``, and its ETag; None while it is
-        still what came with ``etag``."""
+    def rows(self, **asked: Any) -> Json:
+        """``{"rows": [...], "total": n, "states": {...}}``, asked for as with ``jobs``, without their requests."""
+        found, _ = self.rows_since("", **asked)
+        assert found is not None
+        return found
+
+    def rows_since(self, etag: str, **asked: Any) -> tuple[Json | None, str]:
+        """As ``rows``, and its ETag; None while it is still what came with ``etag``."""
         params = {k: v for k, v in asked.items() if v is not None}
         headers = {"If-None-Match": etag} if etag else {}
         response = self._send("GET", "/jobs/rows", params=params, headers=headers)

@@ -100,15 +100,17 @@ class CachedBlocks(nn.Module):
         temb: torch.Tensor,
         mask: torch.Tensor | None,
         rope: tuple[torch.Tensor, torch.Tensor],
+        *last: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image and text tokens after all blocks; a skipped step leaves the text tokens, which no one reads then."""
+        """Image and text tokens after all blocks; a skipped step leaves the text tokens, which no one reads then.
+        ``last``: told to the last block alone."""
         first: Any = self.blocks[0]
         residual = self.cache.residual(first.norm1(hidden, emb=temb)[0])
         if residual is not None:
             return hidden + residual, text
         before = hidden
-        for block in self.blocks:
-            hidden, text = block(hidden, text, temb, mask, rope)
+        for index, block in enumerate(self.blocks, 1):
+            hidden, text = block(hidden, text, temb, mask, rope, *(last if index == len(self.blocks) else ()))
         self.cache.keep(hidden - before)
         return hidden, text
 

@@ -19,6 +19,7 @@ from .memo import SectionMemo, Step
 from .modulation import Modulations, brought_to
 from .patchify import RELEASED, average_pool, begin_released, make_projections, own_kernel, pad_to
 from .placing import Placeable
+from .single_block import SingleBlock
 
 Phases = tuple[torch.Tensor, torch.Tensor]
 """Cosines and sines [tokens, head dim] of RoPE."""
@@ -38,7 +39,7 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
         **config: see the superclass.
     """
 
-    _repeated_blocks = ["HunyuanVideoTransformerBlock", "HunyuanVideoSingleTransformerBlock"]
+    _repeated_blocks = ["HunyuanVideoTransformerBlock", "SingleBlock"]
     constants = ("clean_x_embedder", "extra_x_embedders", "image_projection", "context_embedder", "time_text_embed")
     clean_x_embedder: Any
 
@@ -73,7 +74,7 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
             num_attention_heads=num_attention_heads,
             attention_head_dim=attention_head_dim,
             num_layers=num_layers,
-            num_single_layers=num_single_layers,
+            num_single_layers=0,
             num_refiner_layers=num_refiner_layers,
             mlp_ratio=mlp_ratio,
             patch_size=patch_size,
@@ -88,6 +89,11 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
             has_image_proj=has_image_proj,
             image_proj_dim=image_proj_dim,
             has_clean_x_embedder=has_clean_x_embedder,
+        )
+        self.register_to_config(num_single_layers=num_single_layers)
+        self.single_transformer_blocks = nn.ModuleList(
+            SingleBlock(num_attention_heads, attention_head_dim, mlp_ratio=mlp_ratio, qk_norm=qk_norm)
+            for _ in range(num_single_layers)
         )
         self.extra_x_embedders = nn.ModuleDict()
         self.add_kernels(extra_kernels)
@@ -165,7 +171,7 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
         mask = _attention_mask(inputs, tokens.shape[1], step.text.shape[1])
         known = nullcontext() if step.modulations is None else self._modulations.given(step.modulations)
         with known:
-            tokens = self._run_blocks(tokens, step.text, step.embedding, mask, phases)
+            tokens = self._run_blocks(tokens, generated, step.text, step.embedding, mask, phases)
             tokens = self.norm_out(tokens[:, -generated:], step.embedding)
         if self.proj_out.weight.dtype == torch.float32:
             tokens = tokens.float()  # an output layer kept in fp32, as the official program does
@@ -193,16 +199,20 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
     def _run_blocks(
         self,
         tokens: torch.Tensor,
+        window: int,
         text: torch.Tensor,
         embedding: torch.Tensor,
         mask: torch.Tensor | None,
         phases: Phases,
     ) -> torch.Tensor:
-        for block in (*self.transformer_blocks, *self.single_transformer_blocks):
+        """All tokens after the blocks, of which only the last, those of the ``window``, went through all of them."""
+        blocks = (*self.transformer_blocks, *self.single_transformer_blocks)
+        for block in blocks:
+            last = (window,) if block is blocks[-1] and not self.is_cache_enabled else ()
             if torch.is_grad_enabled() and self.gradient_checkpointing:
-                tokens, text = self._gradient_checkpointing_func(block, tokens, text, embedding, mask, phases)
+                tokens, text = self._gradient_checkpointing_func(block, tokens, text, embedding, mask, phases, *last)
             else:
-                tokens, text = block(tokens, text, embedding, mask, phases)
+                tokens, text = block(tokens, text, embedding, mask, phases, *last)
         return tokens
 
     def _steps(

@@ -19,7 +19,7 @@ def test_rows_say_what_a_table_shows_and_are_sent_only_when_something_changed(
     farm: LiveFarm, client: FarmClient
 ) -> None:
     first, second = (client.submit(picture(), FIELDS | {"name": name})["id"] for name in ("one", "two"))
-    found, etag = client.rows(owner="rows", sort="place")
+    found, etag = client.rows_since("", owner="rows", sort="place")
     assert [row["id"] for row in found["rows"]] == [first, second] and found["total"] == 2
     row = found["rows"][0]
     assert (row["name"], row["priority"], row["hosts"], row["result"]) == ("one", 50, [], "")
@@ -30,22 +30,22 @@ def test_rows_say_what_a_table_shows_and_are_sent_only_when_something_changed(
     )
     assert row["picture"] and row["outlook"]["place"] == 1 and row["outlook"]["why"]
     assert found["states"]["pending"] == client.states()["pending"] == client.jobs(state="pending")["total"]
-    again, same = client.rows(owner="rows", sort="place", etag=etag)
+    again, same = client.rows_since(etag, owner="rows", sort="place")
     if same == etag:  # not so when the 15 seconds just ended
         assert again is None
 
     farm.store.upsert_replica("r-0", "4f" * 28, "cpu", "busy", more={"host": "studio-1", "seat": "cpu-0"})
     farm.store.commit_attempt(farm.store.start_attempt(f"{first}.encode", "r-0").id, [])
     attempt = farm.store.start_attempt(next(t.id for t, job in farm.store.ready_tasks() if job.id == first), "r-0")
-    found, _ = client.rows(owner="rows", sort="place", etag=etag)
+    found, _ = client.rows_since(etag, owner="rows", sort="place")
     assert found["rows"][0]["hosts"] == ["studio-1"] and found["rows"][1]["hosts"] == []
-    before = client.rows(owner="rows")[1]
+    before = client.rows_since("", owner="rows")[1]
     farm.store.report_progress(attempt.id, 1, 2)
-    found, _ = client.rows(owner="rows", sort="place", etag=before)
+    found, _ = client.rows_since(before, owner="rows", sort="place")
     assert found["rows"][0]["counts"]["steps_done"] == 1
     client.act("cancel", [first, second])
     client.act("delete", [first, second])
-    assert client.rows(owner="rows", etag=etag)[0]["total"] == 0
+    assert client.rows_since(etag, owner="rows")[0]["total"] == 0
 
 
 def test_thumbnail_is_of_the_start_image_then_of_the_result(farm: LiveFarm, client: FarmClient) -> None:
@@ -53,14 +53,14 @@ def test_thumbnail_is_of_the_start_image_then_of_the_result(farm: LiveFarm, clie
     given = client.thumbnail(job)
     with Image.open(io.BytesIO(given)) as shown:
         assert shown.format == "JPEG" and shown.size == (128, 85)
-    name = client.rows(owner="rows")[0]["rows"][0]["picture"]
+    name = client.rows(owner="rows")["rows"][0]["picture"]
     url, headers = f"{farm.url}/api/v1/jobs/{job}/thumbnail", {"Authorization": f"Bearer {farm.token}"}
     assert httpx.get(url, headers=headers | {"If-None-Match": f'"{name}"'}).status_code == 304
     render_in_process(farm.store, farm.artifacts, job)
     made = client.thumbnail(job)
     with Image.open(io.BytesIO(made)) as shown:
         assert max(shown.size) == 128 and made != given
-    row = client.rows(owner="rows")[0]["rows"][0]
+    row = client.rows(owner="rows")["rows"][0]
     assert (row["state"], row["result"]) == ("completed", "video/mp4") and row["picture"] != name
     kept = farm.settings.artifacts_dir / "jobs" / job / "thumbnails"
     assert len(list(kept.iterdir())) == 2 and client.thumbnail(job) == made
