@@ -4,13 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access, looks
+from dashboard import clock, farm_access, looks
 from dashboard.files import zip_url
 from dashboard.views import bulk, exports, gallery
 from farm.client import FarmClient
@@ -69,14 +69,9 @@ def _filters() -> dict[str, Any]:
         "owner": owner,
         "family": model,
         "preset": preset,
-        "since": _midnight(since),
-        "until": _midnight(until + timedelta(days=1)) if until else None,
+        "since": clock.midnight(since),
+        "until": clock.midnight(until + timedelta(days=1)) if until else None,
     }
-
-
-def _midnight(day: date | None) -> str | None:
-    """When the day begins by the clock of the dashboard's machine, as ISO 8601."""
-    return datetime.combine(day, time()).astimezone().isoformat() if day else None
 
 
 def _bar(rows: Sequence[bulk.Row], asked: Mapping[str, Any], total: int) -> None:

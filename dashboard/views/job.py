@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import bell, farm_access, live, looks
+from dashboard import bell, clock, farm_access, live, looks
 from dashboard.timeline import cells, timeline_html
 from dashboard.views import draft, exports, film, replacing, result, settings
 from dashboard.views.actions import act, thumbnail
@@ -225,11 +225,11 @@ def _events(job: dict[str, Any]) -> None:
     if not history:
         st.caption("Nothing has happened yet.")
         return
-    lines = []
+    lines, zone = [], clock.zone_name()
     for event in reversed(history[-EVENTS:]):
-        moment = when(event["at"])
-        clock = moment.astimezone().strftime("%H:%M:%S") if moment else ""
-        lines.append(f"<div><b>{clock}</b>{escape(event['message'] or event['kind'])}</div>")
+        moment = clock.shown(when(event["at"]))
+        at, day = (moment.strftime(form) for form in ("%H:%M:%S", f"%Y-%m-%d %H:%M:%S {zone}")) if moment else ("", "")
+        lines.append(f'<div><b title="{escape(day)}">{at}</b>{escape(event["message"] or event["kind"])}</div>')
     st.html(f'<div class="events">{"".join(lines)}</div>')
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import farm_access
+from dashboard import clock, farm_access
 from farm.accounts.people import Role
 from farm.errors import FarmError
 from farm.units import when
@@ -77,7 +77,7 @@ def _audit() -> None:
         lines = farm_access.client().audit(limit=200)
     rows = [
         {
-            "When": when(line["at"]),
+            "When": clock.shown(when(line["at"])),
             "Who": line["who"],
             "Role": line["role"],
             "What": line["what"].replace("/api/v1", ""),
@@ -85,5 +85,5 @@ def _audit() -> None:
         }
         for line in lines
     ]
-    moment = st.column_config.DatetimeColumn(format="localized")
+    moment = st.column_config.DatetimeColumn(format="localized", help=clock.told())
     st.dataframe(rows, hide_index=True, column_config={"When": moment})

@@ -1,12 +1,12 @@
 """What can be done to the selected jobs of the queue. Always there, so that nothing moves when some are selected."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
-from dashboard import farm_access, looks
+from dashboard import clock, farm_access, looks
 from dashboard.ranges import longest
 from dashboard.views import bulk, replacing
 from farm.errors import FarmError, InputError
@@ -118,8 +118,13 @@ def _edit(selected: Sequence[Row]) -> bool:
         with st.form(f"{key}form", border=False):
             name = st.text_input("Name", row["name"], max_chars=longest("name"), key=f"{key}name")
             priority = st.number_input("Priority", 0, 100, row["priority"], key=f"{key}priority")
-            local = deadline.astimezone() if deadline else None
-            moment = st.datetime_input("Deadline", local, step=timedelta(minutes=15), key=f"{key}deadline")
+            moment = st.datetime_input(
+                "Deadline",
+                clock.shown(deadline),
+                step=timedelta(minutes=15),
+                key=f"{key}deadline",
+                help=clock.told(),
+            )
             told = "All that a machine must have, with commas between"
             labels = st.text_input("Labels", ", ".join(row["labels"]), help=told, key=f"{key}labels")
             if not st.form_submit_button("Save", type="primary"):
@@ -127,15 +132,10 @@ def _edit(selected: Sequence[Row]) -> bool:
     change = {
         "name": name,
         "priority": int(priority),
-        "deadline": _utc(moment),
+        "deadline": clock.meant(moment),
         "labels": [label.strip() for label in labels.split(",") if label.strip()],
     }
     return _told("saved", farm_access.client().change, row["id"], **change)
-
-
-def _utc(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC; a moment without a zone is by the clock of the dashboard's machine."""
-    return moment.astimezone(UTC).isoformat() if moment else None
 
 
 def _duplicate(selected: Sequence[Row]) -> bool:

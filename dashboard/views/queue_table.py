@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import looks
+from dashboard import clock, looks
 from dashboard.files import picture_url
 from farm.units import when
 
@@ -43,7 +43,7 @@ def _cells(row: Row) -> dict[str, Any]:
         "about": ", ".join(row["hosts"]) or outlook.get("why", ""),
         "priority": row["priority"],
         "owner": row["owner"],
-        "queued": when(row["created_at"]),
+        "queued": clock.shown(when(row["created_at"])),
     }
 
 
@@ -78,5 +78,5 @@ def columns(opened: Callable[[], None], key: str) -> dict[str, Any]:
         "owner": of.TextColumn("Owner", width=74),
         "priority": of.NumberColumn("Priority", width=62, help="0 to 100; higher goes first"),
         "about": of.TextColumn("Where it runs, or why it waits", width=300),
-        "queued": of.DatetimeColumn("Queued", width=110, format="D MMM, HH:mm"),
+        "queued": of.DatetimeColumn("Queued", width=110, format="D MMM, HH:mm", help=clock.told()),
     }
