@@ -21,7 +21,13 @@ LAST = pytest.StashKey[Path]()
 TESTS = Path(__file__).parent
 RAY_FOLDERS = ("afar", "chaos", "cluster", "hosts", "service", "whole")
 RAY_FILES = (
-    *("api/test_serve.py", "cli/test_bench_cluster.py", "cli/test_bench_farm.py", "cli/test_bench_stream.py"),
+    *(
+        "api/test_serve.py",
+        "cli/test_bench_cluster.py",
+        "cli/test_bench_farm.py",
+        "cli/test_bench_stream.py",
+        "cli/test_bench_video.py",
+    ),
     *("cli/test_service.py", "test_processes.py", "plugins/exporters/test_process.py"),
 )
 OURS, OURS_BEGIN = ("HOME", "TMPDIR"), ("FARM_", "AWS_")

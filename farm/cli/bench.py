@@ -18,6 +18,7 @@ from farm.cli.bench_quality import quality
 from farm.cli.bench_store import store
 from farm.cli.bench_stream import stream
 from farm.cli.bench_transformer import transformer
+from farm.cli.bench_video import video
 from farm.errors import InputError
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def controls(
         console.print(table)
 
 
-for _command in (transformer, gpu, queue, dispatch, mixed, stream, replicas, store, quality, orders, gate):
+for _command in (transformer, gpu, queue, dispatch, mixed, stream, video, replicas, store, quality, orders, gate):
     bench_app.command()(_command)
 
 

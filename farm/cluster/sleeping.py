@@ -99,18 +99,24 @@ class SleepingReplica(Replica):
         return self._executor
 
 
-class SleepingCoordinator(Coordinator):
-    """The coordinator, with such replicas."""
+class BenchCoordinator(Coordinator):
+    """The coordinator, with replicas of its ``replica_class``."""
 
-    replica_class: type[Replica] = SleepingReplica
+    replica_class: type[Replica] = Replica
 
-    async def __init__(self, settings: SleepingSettings, replicas: int) -> None:  # type: ignore[misc]
+    async def __init__(self, settings: Settings, replicas: int) -> None:  # type: ignore[misc]
         await super().__init__(settings, max_replicas=replicas)  # type: ignore[misc]
         self._members.actors.replica_class = self.replica_class
 
 
+class SleepingCoordinator(BenchCoordinator):
+    """The coordinator, with replicas that render nothing."""
+
+    replica_class = SleepingReplica
+
+
 def start_farm(
-    settings: SleepingSettings, replicas: int, coordinator_class: type[SleepingCoordinator] = SleepingCoordinator
+    settings: Settings, replicas: int, coordinator_class: type[BenchCoordinator] = SleepingCoordinator
 ) -> Any:
     """The coordinator, once all replicas are idle."""
     actor: Any = ray.remote(coordinator_class)

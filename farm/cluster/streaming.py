@@ -14,7 +14,7 @@ from farm.work.workspace import PIXELS, OnProgress, Workspace
 from model.families import describe
 
 from .replica import Replica
-from .sleeping import SleepingCoordinator, SleepingSettings, Sleeps, TimedExecutor
+from .sleeping import BenchCoordinator, SleepingSettings, Sleeps, TimedExecutor
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +129,7 @@ class StreamingReplica(Replica):
         return self._executor
 
 
-class StreamingCoordinator(SleepingCoordinator):
+class StreamingCoordinator(BenchCoordinator):
     """The coordinator, with such replicas."""
 
     replica_class = StreamingReplica

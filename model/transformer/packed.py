@@ -13,6 +13,7 @@ from torch import nn
 from farm.errors import InputError
 from model.plan.layout import Kernel
 
+from .attention import DualAttention, Phases, SingleAttention
 from .fp8 import use_fp8
 from .inputs import ContextGroup, SectionInputs
 from .memo import SectionMemo, Step
@@ -20,9 +21,6 @@ from .modulation import Modulations, brought_to
 from .patchify import RELEASED, average_pool, begin_released, make_projections, own_kernel, pad_to
 from .placing import Placeable
 from .single_block import SingleBlock
-
-Phases = tuple[torch.Tensor, torch.Tensor]
-"""Cosines and sines [tokens, head dim] of RoPE."""
 
 
 class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
@@ -95,6 +93,12 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
             SingleBlock(num_attention_heads, attention_head_dim, mlp_ratio=mlp_ratio, qk_norm=qk_norm)
             for _ in range(num_single_layers)
         )
+        for stack, processor in (
+            (self.transformer_blocks, DualAttention),
+            (self.single_transformer_blocks, SingleAttention),
+        ):
+            for block in stack:
+                block.attn.set_processor(processor())  # type: ignore[operator, union-attr]
         self.extra_x_embedders = nn.ModuleDict()
         self.add_kernels(extra_kernels)
 

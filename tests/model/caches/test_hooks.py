@@ -45,7 +45,7 @@ def test_record_tells_how_often_the_blocks_ran(scene: Any, cache: str) -> None:
         nonlocal calls
         calls += 1
 
-    inner = scene.renderer._transformer.single_transformer_blocks[-1].norm
+    inner = scene.renderer._transformer.single_transformer_blocks[-1].norm.norm
     hook = inner.register_forward_pre_hook(count)
     try:
         _, computed = render(scene, cache, cfg=2.0)

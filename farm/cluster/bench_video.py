@@ -1,0 +1,212 @@
+"""``farm bench video``: a real video on several replicas, beside the same on one.
+
+Real coordinator, replicas, Ray, rows, files and model. What a speed-up falls short of the plan's bound has two causes,
+and they are told apart: what the farm wastes, seen against a schedule of the very same tasks that costs nothing; and
+how much longer tasks take because the replicas share a machine.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from farm.intake.queue import queue_job
+from farm.intake.request import accept
+from farm.jobs.records import Job, Task, TaskKind
+from farm.settings import Settings
+from farm.store.artifacts import open_store
+from farm.store.jobs import JobStore
+from farm.work.executor import TaskExecutor
+from model.footage.media import Media
+
+from .bench_dispatch import ended, grey_picture
+from .replica import THREADS, Replica
+from .sleeping import BenchCoordinator, TimedExecutor, start_farm
+from .spans import Span, list_schedule, spans_of
+
+SHARE_BAR = 0.95
+"""Least share of the best possible time."""
+WARM_SECONDS = 5.0
+"""A video before those that count: every replica loads the model, imports what it needs and has run both kinds."""
+PATIENCE = 3600.0
+"""Seconds that a video may take."""
+
+OpenRay = Callable[[Settings, int], AbstractContextManager[Any]]
+"""A Ray for a farm, with that many CPUs."""
+
+
+class TimedReplica(Replica):
+    """A replica that notes when its tasks began and ended."""
+
+    def _ready_executor(self) -> TaskExecutor:
+        if self._executor is None:
+            self._executor = TimedExecutor(self._store(), self._slot.device, THREADS, self.id, self._settings)
+        return self._executor
+
+
+class TimedCoordinator(BenchCoordinator):
+    """The coordinator, with such replicas."""
+
+    replica_class = TimedReplica
+
+
+@dataclass(frozen=True)
+class VideoFigures:
+    """Of one length. ``alone`` and ``wall``: seconds from submitting to the end of the export, on one replica and on
+    all; ``ideal``: those of a list schedule of all tasks, each as long as it took, that costs nothing; ``bound``: the
+    plan's upper bound of the speed-up, for sections only; ``slower``: a section's median time on all replicas over
+    that on one; ``trail``: seconds from the last section's end to the video's."""
+
+    seconds: float
+    sections: int
+    tasks: int
+    alone: float
+    wall: float
+    ideal: float
+    bound: float
+    slower: float
+    trail: float
+
+    @property
+    def speedup(self) -> float:
+        """Over one replica."""
+        return self.alone / self.wall
+
+    @property
+    def share(self) -> float:
+        """Of the time that the tasks take at best, how long they are."""
+        return self.ideal / self.wall
+
+    @property
+    def of_bound(self) -> float:
+        """The speed-up's share of its bound."""
+        return self.speedup / self.bound
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """Of all lengths."""
+
+    family: str
+    order: str
+    replicas: int
+    videos: tuple[VideoFigures, ...]
+    bar: float = SHARE_BAR
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A video that is finished: seconds it took, its plan's sections and bound, its tasks and when they ran."""
+
+    wall: float
+    sections: int
+    bound: float
+    tasks: list[Task]
+    spans: list[Span]
+    ended: float
+
+    def took(self, kind: TaskKind) -> list[float]:
+        names = {task.name for task in self.tasks if task.kind is kind}
+        return sorted(span.ended - span.began for span in self.spans if span.task in names)
+
+
+def bench_video(
+    home: Path,
+    open_ray: OpenRay,
+    replicas: int,
+    lengths: tuple[float, ...],
+    family: str,
+    order: str,
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> VideoReport:
+    """Render a video of each length on one replica, then on all.
+
+    Args:
+        home: folder for the farms' files.
+        open_ray: gives each farm its Ray.
+        replicas: how many work, each with one thread.
+        lengths: of the videos, in seconds.
+        family: model; one that is on this machine.
+        order: of the sections.
+        on_phase: told what is being done.
+
+    Raises:
+        ClusterError: the replicas don't start, or a video does not end.
+        InputError: there is no such model or order, or it can't be rendered so.
+    """
+    runs = {}
+    for count in (1, replicas):
+        settings = replace(Settings.for_home(home / str(count)), model=Settings.from_environment().model)
+        settings.ensure_home()
+        with open_ray(settings, count):
+            runs[count] = _rendered(settings, count, lengths, family, order, on_phase)
+    videos = tuple(
+        _figures(seconds, alone, together, replicas)
+        for seconds, alone, together in zip(lengths, runs[1], runs[replicas], strict=True)
+    )
+    return VideoReport(family, order, replicas, videos)
+
+
+def _rendered(
+    settings: Settings,
+    replicas: int,
+    lengths: tuple[float, ...],
+    family: str,
+    order: str,
+    on_phase: Callable[[str], None],
+) -> list[_Run]:
+    store = JobStore(settings.database_url)
+    try:
+        store.migrate()
+        on_phase(f"starting {replicas} replica{'s' if replicas > 1 else ''}")
+        coordinator = start_farm(settings, replicas, TimedCoordinator)
+        runs = []
+        for number, seconds in enumerate((WARM_SECONDS, *lengths)):
+            on_phase(f"a video of {seconds:g} s" + ("" if number else ", with which every replica loads the model"))
+            fields = {"model_type": family, "order": order, "total_second_length": seconds, "seed": number}
+            runs.append(_render(settings, store, coordinator, replicas, fields))
+        return runs[1:]
+    finally:
+        store.close()
+
+
+def _render(settings: Settings, store: JobStore, coordinator: Any, replicas: int, fields: dict[str, object]) -> _Run:
+    media = Media(grey_picture())
+    accepted = accept({"prompt": "The puppet dances.", **fields}, media, settings=settings)
+    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
+    coordinator.nudge.remote()
+    job = ended(store, job, time.monotonic() + PATIENCE)
+    tasks = store.tasks(job.id)
+    spans = spans_of(job, tasks, store.attempts(job.id))
+    sections, bound = len(accepted.plan.sections), accepted.plan.speedup(replicas)
+    return _Run(_took(job), sections, bound, tasks, spans, _end(job))
+
+
+def _took(job: Job) -> float:
+    return _end(job) - job.created_at.timestamp()
+
+
+def _end(job: Job) -> float:
+    assert job.finished_at is not None
+    return job.finished_at.timestamp()
+
+
+def _figures(seconds: float, alone: _Run, together: _Run, replicas: int) -> VideoFigures:
+    took = {span.task: span.ended - span.began for span in together.spans}
+    names = {task.name for task in together.tasks if task.kind is TaskKind.SECTION}
+    last = max(span.ended for span in together.spans if span.task in names)
+    one, all_of_them = alone.took(TaskKind.SECTION), together.took(TaskKind.SECTION)
+    return VideoFigures(
+        seconds,
+        together.sections,
+        len(together.tasks),
+        alone.wall,
+        together.wall,
+        list_schedule(together.tasks, took, replicas),
+        together.bound,
+        all_of_them[len(all_of_them) // 2] / one[len(one) // 2],
+        together.ended - last,
+    )
