@@ -42,7 +42,8 @@ def replicas(
     longest, rows = report.bars
     table.add_row("should be", "", "", f"<= {longest:g}", "", "", "")
     output.console().print(table)
-    output.console().print(f"rows/s at work, many over few: {report.ratio:.2f} (should be <= {rows:g})", markup=False)
+    told = f"rows for a task that ended, many over few: {report.ratio:.2f} (should be <= {rows:g})"
+    output.console().print(told, markup=False)
     write_json(json_file, report, ratio=report.ratio)
 
 

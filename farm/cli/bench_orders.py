@@ -24,6 +24,9 @@ COLUMNS = {
     "truth_sharpness": "sharpness at the end>",
 }
 
+DRAWN = ("tint", "look", "sharpness", "seam", "outside", "identity")
+"""Of these less is better."""
+
 
 def orders(
     clips: Annotated[int, typer.Option(min=1, max=10_000, help="Held-out puppets, each in every order.")] = 40,
@@ -32,6 +35,7 @@ def orders(
     steps: Steps = 25,
     workers: Workers = 0,
     json_file: Annotated[Path | None, KEPT] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the differences to the first order here, as SVG.")] = None,
 ) -> None:
     """Render the same puppets in every order and judge them: drift, motion, seams, and the time on many devices.
 
@@ -40,15 +44,20 @@ def orders(
     beside the true clip's. The time on 2 and 8 devices is a bound from the plan: sections one after the other, of as
     many as the video has.
 
-    Example: farm bench orders --clips 12 --seconds 60 --json orders.json
+    Example: farm bench orders --clips 12 --seconds 60 --json orders.json --picture orders.svg
     """
+    from farm.errors import InputError
+    from farm.files import written_aside
     from farm.settings import Settings
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
     from model.puppet.bench import Work
     from model.puppet.orders import Clip, beside, bounds, judge_order, means
+    from model.puppet.orders_chart import Panel, orders_svg
 
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise InputError(f"picture {picture}: expected a name that ends in .svg.")
     info = describe("puppet", Settings.from_environment().model)
     wanted = [find_order(name).name for name in (names.split(",") if names else info.orders)]
     works = [Work(index, seconds, order, SamplingParams(steps=steps)) for index in range(clips) for order in wanted]
@@ -63,10 +72,17 @@ def orders(
     output.console().print(table)
     first = [clip for clip in made if clip.order == wanted[0]]
     table = output.table(f"more than {wanted[0]}, puppet by puppet", *COLUMNS.values())
-    for order in wanted[1:]:
-        more = beside([clip for clip in made if clip.order == order], first)
-        table.add_row(order, *(cell(more[name], sign="+") for name in COLUMNS))
+    more = {order: beside([clip for clip in made if clip.order == order], first) for order in wanted[1:]}
+    for order, scores in more.items():
+        table.add_row(order, *(cell(scores[name], sign="+") for name in COLUMNS))
     output.console().print(table)
+    if picture is not None and more:
+        titles = {name: title.rstrip(">") for name, title in COLUMNS.items() if name in DRAWN}
+        panels = [Panel(title, {order: more[order][name] for order in more}) for name, title in titles.items()]
+        title = f"{len(first)} videos of {seconds:g} s in each order, beside {wanted[0]}"
+        with written_aside(picture) as aside:
+            aside.write_text(orders_svg(title, wanted[0], panels), encoding="utf-8")
+        typer.echo(f"wrote {picture}", err=True)
 
 
 def cell(mean: "Mean", sign: str = "-") -> str:

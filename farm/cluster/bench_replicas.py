@@ -22,7 +22,7 @@ FEW = 10
 ROUND_BAR = 500.0
 """Milliseconds that the longest round should take at most."""
 ROWS_BAR = 1.1
-"""With as much to do, many replicas should have no more than so many times the rows written that few have."""
+"""Many replicas should have no more than so many times the rows written for a finished attempt that few have."""
 SPARE_JOBS = 1.2
 """Queued jobs for each replica, and some more."""
 START_SECONDS = 180.0
@@ -57,7 +57,7 @@ class ReplicasFigures:
 
 @dataclass(frozen=True)
 class ReplicasReport:
-    """``ratio``: of the rows that were written a second at work, many replicas over few."""
+    """``ratio``: of the rows that were written at work for each attempt that ended, many replicas over few."""
 
     database: str
     few: ReplicasFigures
@@ -66,7 +66,8 @@ class ReplicasReport:
 
     @property
     def ratio(self) -> float:
-        return self.many.work.rows / self.few.work.rows if self.few.work.rows else 0.0
+        few, many = self.few.work, self.many.work
+        return (many.rows / many.ends) / (few.rows / few.ends) if few.rows and few.ends and many.ends else 0.0
 
 
 def bench_replicas(

@@ -55,6 +55,8 @@ class WaitingReplica:
         return Holding(None, ())
 
     async def start(self, spec: AttemptSpec) -> None:
+        if spec.attempt_id in self._outcomes:
+            return
         self._outcomes[spec.attempt_id] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(spec)
         if self._work is None or self._work.done():

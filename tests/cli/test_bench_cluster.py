@@ -29,7 +29,8 @@ def test_replicas_counts_rounds_and_rows_beside_the_reference(run, tmp_path: Pat
         for window in ("idle", "start", "work"):
             rounds = figures[window]["rounds"]
             assert rounds["count"] and 0 < rounds["median"] <= rounds["p99"]
-    assert found["ratio"] == pytest.approx(found["many"]["work"]["rows"] / found["few"]["work"]["rows"])
+    few, many = (found[name]["work"]["rows"] / found[name]["work"]["ends"] for name in ("few", "many"))
+    assert found["ratio"] == pytest.approx(many / few)
 
 
 @pytest.mark.ray

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -63,6 +65,30 @@ def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[st
     kinds = cluster.kinds(job.id)
     assert "attempt_reattached" in kinds
     assert kinds.index("job_started") < kinds.index("replica_lost") < kinds.index("job_completed")
+
+
+def test_a_coordinator_that_dies_before_its_foresight_is_written_changes_nothing(
+    cluster: Cluster, reference: Callable[..., dict[str, Any]]
+):
+    """While the database is locked no result can be written, yet a replica begins what it makes ready. Then SIGKILL."""
+    fields = {"seed": 37, "steps": 12}
+    job = cluster.job(**fields)
+    wait_for(lambda: cluster.running(job.id), "a section in mid-work")
+    coordinator = cluster.status()["pid"]
+    with closing(sqlite3.connect(cluster.settings.home / "farm.sqlite3", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        known = {attempt.id for attempt in cluster.store.running_attempts()}
+        early = wait_for(lambda: cluster.held() - known, "an attempt that has no row")
+        os.kill(coordinator, signal.SIGKILL)
+        database.execute("ROLLBACK")
+    done = cluster.finished(job.id)
+    assert done.state == "completed", done.error
+    assert cluster.status()["pid"] != coordinator
+
+    assert same(cluster.latents(job.id), reference(**fields))
+    assert set(cluster.committed(job.id).values()) == {1}
+    assert not early & {attempt.id for attempt in cluster.store.attempts(job.id)}
+    assert {task.failures for task in cluster.store.tasks(job.id)} == {0}
 
 
 def test_a_kill_among_takes_changes_neither_the_choice_nor_the_video(

@@ -144,6 +144,18 @@ class Cluster(Farm):
         """Process ids of the replicas."""
         return {each["id"]: each["pid"] for each in self.status()["replicas"]}
 
+    def held(self) -> set[str]:
+        """Ids of the attempts that the replicas are or will be at, whatever the rows say."""
+        import ray
+
+        from farm.cluster.calls import NAMESPACE
+
+        found = set()
+        for name in self.pids():
+            holding = ray.get(ray.get_actor(name, namespace=NAMESPACE).holds.remote(), timeout=20)
+            found |= {held for held in (holding.running, holding.ahead) if held}
+        return found
+
     def rested(self) -> None:
         """Wait until two replicas are idle."""
 
