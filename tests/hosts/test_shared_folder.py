@@ -16,5 +16,5 @@ def test_a_machine_that_joined_renders_with_the_shared_files() -> None:
         farm.finish(job)
         assert all(states == ["committed"] for states in farm.attempts(job).values())
         assert farm.video(job)
-        assert not (farm.worker.home / "cache").exists() and not files(farm.worker.home / "artifacts")
+        assert not (farm.worker.home / "cache" / "artifacts").exists() and not files(farm.worker.home / "artifacts")
         farm.worker.farm("leave", "--now")
