@@ -35,6 +35,7 @@ def show(model: dict[str, Any], size: tuple[int, int] | None) -> dict[str, Any] 
         "image_position": state["draft_image_position"],
         "steps": state["draft_steps"],
         "cfg": state["draft_cfg"],
+        "priority": state["draft_priority"],
         "svg": True,
         **media.plan_params(),
     }

@@ -12,7 +12,8 @@ from farm.intake.orders import LATENT_PIXELS, SUMMARY, choose_plan, is_auto, uni
 from farm.intake.unqueued import UNQUEUED, unqueued
 from farm.jobs.fields import PLAIN
 from farm.jobs.graph import tasks_for
-from farm.jobs.order import Terms
+from farm.jobs.labels import Labels
+from farm.jobs.order import Priority, Terms
 from farm.jobs.request import MAX_CFG, MAX_KEYFRAMES, MAX_PROMPT, MAX_STEPS
 from model.cache_kinds import all_caches
 from model.choices import CACHES, CENTRED, Fit, FitKind
@@ -23,6 +24,7 @@ from model.plan import Given, Plan, make_plan, plan_svg
 from model.plan.make import BLEND_SECTIONS
 from model.plan.orders import AUTO, ORDERS, brought_orders
 
+from .authority import Asking
 from .catalog_views import (
     CacheList,
     CacheView,
@@ -45,6 +47,7 @@ router = APIRouter(tags=["catalog"])
 @router.get("/plan", summary="Preview a plan")
 def preview_plan(
     farm: Farm,
+    caller: Asking,
     seconds: Annotated[float, Query(description="Length asked for", examples=[10])] = 5.0,
     order: Annotated[str | None, Query(max_length=40, description="Default: the model's own; `auto` chooses")] = None,
     model_type: Annotated[str, Query(max_length=40)] = "puppet",
@@ -66,6 +69,8 @@ def preview_plan(
     extend: Annotated[Literal["end", "start"] | None, Query(description="Side of a video that is given")] = None,
     steps: Annotated[int, Query(ge=1, le=MAX_STEPS, description="Of a section")] = 25,
     cfg: Annotated[float, Query(ge=1, le=MAX_CFG)] = 1.0,
+    priority: Annotated[Priority, Query(description="Of the job: it decides when it would be done")] = 50,
+    labels: Annotated[Labels, Query(description="Of machines that may work for it")] = (),
 ) -> PlanPreview:
     """True length, bucket, sections, the bound of the speed-up, and when it would be done, before anything is
     queued."""
@@ -106,7 +111,8 @@ def preview_plan(
     crop = crop_for(width, height, bucket, fit)
     notes = [*why, *prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture", fit)]
     work = units_of(info, info.layout, bucket, steps, cfg)
-    outlook = farm.outlook.of_new(unqueued(tasks_for(UNQUEUED, plan, info.decoding, work), Terms(), info.name))
+    terms = Terms(owner=caller.name, priority=priority, labels=labels)
+    outlook = farm.outlook.of_new(unqueued(tasks_for(UNQUEUED, plan, info.decoding, work), terms, info.name))
     return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes, outlook)
 
 

@@ -41,6 +41,24 @@ def test_previews_say_when_a_job_would_be_done_and_queue_none(client: FarmClient
         assert found["place"] == found["jobs"] and found["expected"] is None  # there is no replica
 
 
+def test_a_preview_counts_with_priority_and_labels(farm: LiveFarm, client: FarmClient):
+    asked = {"prompt": "x", "total_second_length": 7, "seed": 1, "priority": 60}
+    ids = [client.submit(picture(), asked | {"seed": seed})["id"] for seed in (1, 2)]
+    farm.store.upsert_replica("r0", "n", "CPU", "idle", more={"seat": "cpu-0"})
+    try:
+        low, high = (client.plan(seconds=7, priority=priority)["outlook"]["place"] for priority in (10, 90))
+        assert high < low
+        nowhere = client.plan(seconds=7, labels=["studio"])["outlook"]
+        assert nowhere["expected"] is None
+        for wrong in ({"priority": 101}, {"labels": ["No Such"]}):
+            with pytest.raises(InputError, match=next(iter(wrong))):
+                client.plan(**wrong)
+    finally:
+        farm.store.remove_replica("r0")
+        for job in ids:
+            client.cancel(job)
+
+
 def test_orders_say_which_models_were_trained_for_them(client: FarmClient):
     orders = {o["name"]: o for o in client.orders()}
     assert {"vanilla", "inverted", "endpoints", "bisect", "fanout:k"} <= set(orders)

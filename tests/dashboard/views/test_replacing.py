@@ -30,6 +30,6 @@ def test_the_new_job_takes_the_place_of_the_old_one(
     page.text_area(key="draft_prompt").set_value("take 1, better").run()
     button(page, "Queue video").click().run()
     assert not errors(page)
-    rows = client.rows(sort="place", ascending=True)[0]["rows"]
+    rows = client.rows(sort="place", ascending=True)["rows"]
     assert [row["prompt"] for row in rows] == ["take 0", "take 1, better", "take 2"]
     assert client.job(rows[1]["id"])["job"]["request"]["steps"] == 2
