@@ -61,6 +61,7 @@ class Settings:
         model_limits: ``FARM_MODEL_LIMITS``.
         when_idle: ``FARM_WHEN_IDLE``.
         file_names: ``FARM_FILE_NAMES``, a template.
+        identity: ``FARM_IDENTITY``, whether decoded sections are compared with the start image.
         model: what models are opened with: folders of weights and LoRAs, kernels; see ``model.settings``.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     cache_gb: float = CACHE_GB
     when_idle: str = ""
     file_names: str = DEFAULT_NAMES
+    identity: bool = False
     follows: bool = False
     model_limits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
@@ -152,6 +154,7 @@ class Settings:
             model_limits=_model_limits(values.get("FARM_MODEL_LIMITS") or ""),
             when_idle=values.get("FARM_WHEN_IDLE", ""),
             file_names=_file_names(values.get("FARM_FILE_NAMES") or default.file_names),
+            identity=_switch(values, "FARM_IDENTITY"),
         )
 
     def on_node(self, environ: Mapping[str, str]) -> "Settings":
@@ -299,6 +302,13 @@ def _number(
     if not fits(number):
         raise InputError(f"{name} is {value!r}; expected {expected}.")
     return number
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    value = values.get(name) or "0"
+    if value not in ("0", "1"):
+        raise InputError(f"{name} is {value!r}; expected 0 or 1.")
+    return value == "1"
 
 
 def _memory_plan(value: str) -> str:

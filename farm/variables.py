@@ -87,6 +87,11 @@ VARIABLES = (
         "Most tasks at a time that use a model, such as `framepack=2,puppet=4`, so that it leaves seats to others.",
     ),
     Variable(
+        "FARM_IDENTITY",
+        "off",
+        "`1` on the head measures how like the start image each section is: see [quality](quality.md#identity).",
+    ),
+    Variable(
         "FARM_WHEN_IDLE",
         "none",
         "A command that the head runs when the last job has ended, as `farm up --when-idle` sets it.",

@@ -6,7 +6,7 @@ A family is found by name with ``describe(name, settings)``; ``load(name, settin
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from farm.errors import InputError
 
@@ -192,3 +192,17 @@ class Renderer(Protocol):
         """Frames [1 + 4 * (frames - 1), height, width, 3] of ``latents`` [channels, frames, h, w], in the codec's
         precision, on the CPU; black is -1 and white 1. ``tiled``: piece by piece, which takes less memory and changes
         pixels a little."""
+
+
+@runtime_checkable
+class WithImageEncoder(Protocol):
+    """What a ``Renderer`` also does where its family has an image encoder; ``encode`` gives the start image's
+    embeddings as ``image``."""
+
+    def embed(self, picture: "torch.Tensor") -> "torch.Tensor":
+        """Embeddings [patches, dim] fp32 on the CPU of a decoded frame [height, width, 3] uint8, made as ``encode``
+        makes those of given pictures. Changes nothing that is rendered; the encoder stays where there is room.
+
+        Raises:
+            CheckpointError: the encoder can't be read.
+        """

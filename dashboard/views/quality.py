@@ -40,9 +40,12 @@ def quality(detail: dict[str, Any]) -> None:
             st.markdown(f"**Section {each['section']}**: {', '.join(KINDS[kind].words for kind in each['wrong'])}.")
         if not wrong:
             st.caption("Every section is within its limits, beside the first one.")
-        for column, kind in zip(st.columns(4) + st.columns(4), KINDS, strict=False):
+        columns = st.columns(4) + st.columns(4)
+        for column, kind in zip(columns, KINDS, strict=False):
             with column:
-                _chart(found, kind)
+                _kind(found, kind)
+        with columns[-1]:
+            _identity(found)
         if found["drift"]:
             drifts = ", ".join(f"{kind} {value:+.2g}" for kind, value in found["drift"].items())
             st.caption(f"Drift between the first and the last 15%: {drifts}.")
@@ -54,13 +57,32 @@ def _found(farm: str, job_id: str, decoded: int) -> dict[str, Any]:
     return farm_access.client().quality(job_id)
 
 
-def _chart(found: dict[str, Any], kind: str) -> None:
+def _kind(found: dict[str, Any], kind: str) -> None:
     """Values by section over the limit, those beyond it in red."""
     fault = KINDS[kind]
     points = [
         {"section": each["section"], "value": each["values"][kind], "wrong": kind in each["wrong"]}
         for each in found["sections"]
     ]
+    st.caption(f"{TITLES[kind]}, {'from' if fault.below else 'to'} {fault.limit:g}")
+    rule = {"mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6}, "encoding": {"y": {"datum": fault.limit}}}
+    _chart(kind, points, [rule])
+
+
+def _identity(found: dict[str, Any]) -> None:
+    """How like the start image each section is, where that was measured; it has no limit."""
+    points = [
+        {"section": each["section"], "value": each["identity"], "wrong": False}
+        for each in found["sections"]
+        if each.get("identity") is not None
+    ]
+    if points:
+        st.caption("identity, beside the start image")
+        _chart("identity", points, [])
+
+
+def _chart(name: str, points: list[dict[str, Any]], over: list[dict[str, Any]]) -> None:
+    """Bars of ``points`` by section, with more layers over them."""
     mark = {
         "layer": [
             {
@@ -76,9 +98,8 @@ def _chart(found: dict[str, Any], kind: str) -> None:
                     },
                 },
             },
-            {"mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6}, "encoding": {"y": {"datum": fault.limit}}},
+            *over,
         ],
         "height": HEIGHT,
     }
-    st.caption(f"{TITLES[kind]}, {'from' if fault.below else 'to'} {fault.limit:g}")
-    st.vega_lite_chart(points, mark, width="stretch", key=f"quality-{kind}")
+    st.vega_lite_chart(points, mark, width="stretch", key=f"quality-{name}")

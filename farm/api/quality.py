@@ -24,6 +24,9 @@ class SectionQualityView(BaseModel):
     wrong: list[str]
     motion: Annotated[float, Field(description="Mean difference of two frames in a row, of 1")]
     clipped: Annotated[float, Field(description="Share of values that are black or white")]
+    identity: Annotated[
+        float | None, Field(description="Cosine of the section and the start image, -1 to 1; null: not measured")
+    ]
 
 
 class QualityView(BaseModel):
@@ -37,7 +40,8 @@ class QualityView(BaseModel):
 @router.get("/jobs/{job_id}/quality", summary="Read how good a video is")
 def get_quality(farm: Farm, job_id: JobId) -> QualityView:
     """Measured by pixels as sections were decoded: colours, sharpness, noise, stillness, flicker, and jumps between
-    sections, each beside the first section, in a film that of its shot; no model judges."""
+    sections, each beside the first section, in a film that of its shot; no model judges. Where the farm measures
+    identity, the family's image encoder also compares each section with the start image."""
     job, measured = farm.store.get_job(job_id), measured_sections(farm.store.attempts(job_id))
     parts = job.parts
     shots: list[dict[int, Measures]] = [{} for _ in parts]

@@ -21,7 +21,8 @@ def quality(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say where a video drifts: its colours, sharpness, noise, motion, flicker and seams, by pixels alone.
+    """Say where a video drifts: its colours, sharpness, noise, motion, flicker and seams, by pixels alone; and how like
+    its start image a job is, where the farm measures that.
 
     Each section is compared with the first; what is beyond its limit is marked. Drift compares the first and the last
     15%.
@@ -61,6 +62,10 @@ def _print(found: dict[str, Any]) -> None:
         limit = f"{'from' if fault.below else 'to'} {fault.limit:g}"
         row = (kind, _bars(values), limit, f"{worst:.3g}", str(sections[values.index(worst)]["section"]))
         table.add_row(*row, style="red" if wrong else None)
+    if seen := [each for each in sections if each.get("identity") is not None]:
+        least = min(seen, key=lambda each: each["identity"])
+        bars = _bars([each["identity"] for each in seen])
+        table.add_row("identity", bars, "none", f"{least['identity']:.3g}", str(least["section"]))
     console.print(table)
     for each in sections:
         if each["wrong"]:
@@ -72,8 +77,8 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _bars(values: list[float], most: int = 40) -> str:
-    """A line of bars, at most so many, each the largest of its share of the values."""
+    """A line of bars, at most so many, each the largest of its share of the values; none for what is below 0."""
     count = min(most, len(values))
     shares = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
-    top = max(values) or 1.0
-    return "".join(_BARS[round(max(share) / top * (len(_BARS) - 1))] for share in shares)
+    top = max(*values, 0.0) or 1.0
+    return "".join(_BARS[round(max(*share, 0.0) / top * (len(_BARS) - 1))] for share in shares)

@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 from farm.errors import InputError
 from farm.jobs.names import frames_name
 from farm.jobs.records import Artifact
 
 from .clips import put_clip
+from .identity import identity_of
 from .workspace import PIXELS, OnProgress, Workspace
 
 
@@ -35,7 +37,8 @@ def decode(work: Workspace, step_done: OnProgress) -> list[Artifact]:
     work.check(spec.task_name, frames)  # as bytes they would pass for a picture
     pictures, own = to_bytes(frames), plan.sections[chunk.index].frames
     parts = pack_chunk(frames, pictures, *decoding.overlaps(plan, chunk.index))
-    measures = measure(pictures[own.start - chunk.frames.start :][: len(own)])
+    section = pictures[own.start - chunk.frames.start :][: len(own)]
+    measures = replace(measure(section), identity=identity_of(work, section))
     facts = {"vae_tiling": "on" if tiled else "off", "quality": json.dumps(measures.to_json())}
     made = work.save(frames_name(chunk.index), parts, started, **facts)
     return [made, *put_clip(work, pictures.numpy(), chunk.frames.start)]

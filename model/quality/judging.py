@@ -67,8 +67,7 @@ def drift(pieces: Pieces, kind: str) -> float:
 
     ``kind``: ``tint`` (the largest channel), ``sharpness``, ``contrast``, ``motion`` (as ratios, less 1), or ``look``.
     """
-    count = max(1, math.floor(ENDS * len(pieces)))
-    first, last = pieces[:count], pieces[-count:]
+    first, last = _ends(pieces)
     if kind == "tint":
         channels = [(_mean(last, _channel(index)), _mean(first, _channel(index))) for index in range(3)]
         return max(abs(now - begun) for now, begun in channels)
@@ -81,6 +80,19 @@ def drift(pieces: Pieces, kind: str) -> float:
     }
     begun = _mean(first, take[kind])
     return _mean(last, take[kind]) / begun - 1 if begun else 0.0
+
+
+def identity_drift(pieces: Pieces) -> float | None:
+    """The same difference of their ``identity``, below 0 where it is lost; None unless each of those pieces has one."""
+    first, last = ([piece.identity for piece in end if piece.identity is not None] for end in _ends(pieces))
+    if not len(first) == len(last) == len(_ends(pieces)[0]):
+        return None
+    return (sum(last) - sum(first)) / len(first)
+
+
+def _ends(pieces: Pieces) -> tuple[Pieces, Pieces]:
+    count = max(1, math.floor(ENDS * len(pieces)))
+    return pieces[:count], pieces[-count:]
 
 
 def _channel(index: int) -> Callable[[Measures], float]:

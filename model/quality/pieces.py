@@ -11,6 +11,8 @@ SIDE = 16
 """Pixels of a side of the small pictures by which pieces are compared."""
 
 
+IDENTITY = "identity"
+"""The measure that few sections have."""
 PICTURES = ("first", "last")
 """Of the measures, those that serve to compare pieces and say nothing to people."""
 
@@ -30,6 +32,8 @@ class Measures:
         clipped: share of values that are black or white.
         colours: share of pixels of each colour, ``COLOURS`` steps a channel.
         first, last: the first and last frame as small pictures, ``SIDE`` x ``SIDE`` RGB bytes in base64.
+        identity: cosine of its middle frame and the start image, from -1 to 1; see ``model.quality.identity``. None
+            where it was not measured, which ``to_json`` leaves out.
     """
 
     mean: tuple[float, ...]
@@ -44,14 +48,17 @@ class Measures:
     colours: tuple[float, ...]
     first: str
     last: str
+    identity: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        return values if self.identity is not None else {k: v for k, v in values.items() if k != IDENTITY}
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> "Measures":
         """Raises KeyError or TypeError for what ``to_json`` never gave."""
-        found: dict[str, Any] = {name: values[name] for name in cls.__dataclass_fields__}
+        found: dict[str, Any] = {name: values[name] for name in cls.__dataclass_fields__ if name != IDENTITY}
+        found[IDENTITY] = values.get(IDENTITY)
         return cls(**found | {name: tuple(found[name]) for name in ("mean", "contrast", "colours")})
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .judging import KINDS, drift, values_of
-from .pieces import Measures
+from .judging import KINDS, drift, identity_drift, values_of
+from .pieces import IDENTITY, Measures
 
 DRIFTS = ("tint", "look", "sharpness", "contrast", "motion")
 
@@ -13,20 +13,22 @@ DRIFTS = ("tint", "look", "sharpness", "contrast", "motion")
 @dataclass(frozen=True)
 class SectionQuality:
     """``values``: by kind; ``wrong``: the kinds whose value is beyond its limit; ``motion``: mean difference of two
-    frames in a row, of 1; ``clipped``: share of values that are black or white."""
+    frames in a row, of 1; ``clipped``: share of values that are black or white; ``identity``: cosine of the section and
+    the start image, None where it was not measured."""
 
     section: int
     values: Mapping[str, float]
     wrong: tuple[str, ...]
     motion: float
     clipped: float
+    identity: float | None
 
 
 @dataclass(frozen=True)
 class QualityReport:
     """``sections``: those that are measured, in viewer order; ``drift``: between the first and the last 15% of them,
-    empty for fewer than two; ``limits``: by kind, the largest value that is right, or the smallest of ``look`` and
-    ``blur``."""
+    empty for fewer than two, without what can't be told; ``limits``: by kind, the largest value that is right, or the
+    smallest of ``look`` and ``blur``."""
 
     sections: tuple[SectionQuality, ...]
     drift: Mapping[str, float]
@@ -48,8 +50,11 @@ def report(measured: Mapping[int, Measures]) -> QualityReport:
             tuple(name for name, each in values.items() if KINDS[name].is_wrong(each[place])),
             pieces[place].motion,
             pieces[place].clipped,
+            pieces[place].identity,
         )
         for place, number in enumerate(numbers)
     )
     drifts = {kind: round(drift(pieces, kind), 5) for kind in DRIFTS} if len(pieces) > 1 else {}
+    if len(pieces) > 1 and (lost := identity_drift(pieces)) is not None:
+        drifts[IDENTITY] = round(lost, 5)
     return QualityReport(sections, drifts, {name: kind.limit for name, kind in KINDS.items()})

@@ -1,11 +1,15 @@
 """`farm quality`, of files and of jobs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from farm.cli.quality import _bars
+from farm.work.reference import render_in_process
 from model.quality.calibration import true_clip
 from model.quality.faults import plant
 from tests.cli.test_jobs import image, job
+from tests.support.api import LiveFarm
 from tests.support.clips import encoded
 
 __all__ = ["image", "job"]
@@ -17,6 +21,7 @@ def test_file_is_measured_and_what_is_wrong_is_said(run, tmp_path: Path):
     file.write_bytes(encoded([frame.numpy() for piece in clip for frame in piece]))
     done = run("quality", str(file))
     assert done.code == 0 and "section 2: its colours have shifted" in done.out and "tint" in done.out
+    assert "identity" not in done.out
     found = json.loads(run("quality", str(file), "--json").out)
     assert [each["section"] for each in found["sections"] if "tint" in each["wrong"]] == [2, 3]
     file.write_bytes(b"no video")
@@ -25,6 +30,17 @@ def test_file_is_measured_and_what_is_wrong_is_said(run, tmp_path: Path):
 
 def test_job_of_which_nothing_is_decoded_says_so(run, job: str):
     assert "nothing of" in run("quality", job).err
+
+
+def test_identity_of_a_job_has_a_line_and_no_limit(run, farm: LiveFarm, job: str):
+    settings = replace(farm.settings, identity=True)
+    assert render_in_process(farm.store, farm.artifacts, job, settings=settings).state == "completed"
+    done = run("quality", job)
+    (line,) = [line for line in done.out.splitlines() if line.split()[:1] == ["identity"]]
+    assert done.code == 0 and "none" in line and ", identity " in done.out
+    values = [each["identity"] for each in json.loads(run("quality", job, "--json").out)["sections"]]
+    assert f"{min(values):.3g}" in line
+    assert _bars([-0.5, 0.5, 1.0]) == " ▄█" and _bars([-1.0]) == " "
 
 
 def test_bench_prints_its_bars(run, tmp_path: Path):

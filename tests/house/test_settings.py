@@ -85,6 +85,7 @@ def test_artifacts_may_be_a_plain_folder(tmp_path: Path):
         ("FARM_MATMUL", "fp4", "expected bf16 or fp8"),
         ("FARM_LORA_DIRS", "/loras:mine", "has 'mine'; expected absolute folders"),
         ("FARM_LORA_DIRS", __file__, "which is a file"),
+        ("FARM_IDENTITY", "often", "expected 0 or 1"),
         ("FARM_CACHE_GB", "0", "expected a number of GB above 0"),
         ("FARM_ARTIFACTS_URL", "file://", "expected a folder or bucket"),
         ("FARM_URL", "localhost:8000", "expected a URL such as http://127.0.0.1:8000"),
@@ -156,3 +157,9 @@ def test_another_node_has_its_own_way_to_the_artifacts(tmp_path: Path):
         Path("/node"), "http://head:8000", "t", 3.0,
     )  # fmt: skip
     assert there.database_url == head.database_url
+
+
+def test_whether_identity_is_measured_is_for_the_head_to_say():
+    head = Settings.from_environment({"FARM_IDENTITY": "1"})
+    assert head.identity and head.on_node({"FARM_IDENTITY": "0"}).identity
+    assert not Settings.from_environment({"FARM_IDENTITY": "0"}).identity

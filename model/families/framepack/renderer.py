@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 
 from model.caches import StepCache, step_cache
 from model.conditioning import (
@@ -29,7 +30,8 @@ from .packing import section_inputs
 
 
 class FramePackRenderer(CheckpointRenderer):
-    """Implements ``model.family.Renderer`` for checkpoints with the packed transformer; see ``CheckpointRenderer``."""
+    """Implements ``model.family.Renderer``, and ``WithImageEncoder``, for checkpoints with the packed transformer; see
+    ``CheckpointRenderer``."""
 
     transformer_class = PackedTransformer
 
@@ -54,7 +56,7 @@ class FramePackRenderer(CheckpointRenderer):
         self._turns.bring()
         seen = {"image": footage.start} | {f"image.{name}": pictures[0] for name, pictures in footage.anchors.items()}
         for name, picture in seen.items():
-            tensors[name] = encode_picture(picture, encoders["feature_extractor"], encoders["image_encoder"])
+            tensors[name] = self._embeddings(picture)
         texts = {prompt_key(prompt): prompt for prompt in prompts} | {NEGATIVE: n_prompt}
         for key, prompt in texts.items():
             text, mask = encode_text(prompt, encoders["tokenizer"], encoders["text_encoder"], self._text_settings)
@@ -62,6 +64,16 @@ class FramePackRenderer(CheckpointRenderer):
             tensors[f"pooled.{key}"] = encode_pooled(prompt, encoders["tokenizer_2"], encoders["text_encoder_2"])
         encoders.release_if_large(self.placement.keeps)
         return {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def embed(self, picture: torch.Tensor) -> torch.Tensor:
+        """See ``WithImageEncoder.embed``."""
+        self._apply_threads()
+        self._turns.bring()
+        try:
+            return self._embeddings(Image.fromarray(picture.numpy())).cpu()
+        finally:
+            self._encoders.release_if_large(self.placement.keeps)
 
     @torch.no_grad()
     def denoise(
@@ -109,6 +121,9 @@ class FramePackRenderer(CheckpointRenderer):
 
             sampled = SAMPLERS[params.sampler](predict, noise.to(self.device), sigmas, step_done)
         return finite(sampled[0].float().cpu().contiguous(), section.index)
+
+    def _embeddings(self, picture: Image.Image) -> torch.Tensor:
+        return encode_picture(picture, self._encoders["feature_extractor"], self._encoders["image_encoder"])
 
     def _prepare(self, transformer: Any) -> None:
         transformer.add_kernels(extra_kernels(self.info.layout))
