@@ -1,8 +1,10 @@
 """A section that shows somebody else than the start image is told from one that shows the same."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 import model.families as families
 from model.families.helios.renderer import HeliosRenderer
 from model.family import WithImageEncoder
+from model.memory import MemoryBudget
 from model.quality.calibration import SECTIONS, true_clip
 from model.quality.faults import plant
 from model.quality.identity import identity
@@ -25,11 +28,17 @@ CLIP = 0
 
 
 @pytest.fixture(scope="module")
-def renderer(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Of the family framepack, with a small SigLIP."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """With the parts of the family framepack, a small SigLIP among them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FARM_FRAMEPACK_PATH", str(released_folder(tmp_path_factory.mktemp("parts"))))
-        return families.load("framepack", here())
+        path = released_folder(tmp_path_factory.mktemp("parts"))
+        patch.setenv("FARM_FRAMEPACK_PATH", str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def renderer(folder: Path) -> Any:
+    return families.load("framepack", here())
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +101,12 @@ def test_a_card_without_room_lets_the_encoder_go(
     monkeypatch.setattr("model.encoders.total_memory", lambda device: 1)
     assert torch.equal(renderer.embed(frame), kept)
     assert "image_encoder" not in renderer._encoders.loaded
+
+
+@pytest.mark.parametrize("plan", ["transformer", "streamed"])
+def test_where_parts_take_turns_the_codec_makes_room_and_comes_back(renderer: Any, folder: Path, plan: str) -> None:
+    frame, latents = true_clip(CLIP)[0][0], torch.randn(16, 2, 8, 8)
+    other = families.load("framepack", here(), budget=MemoryBudget(plan=plan))
+    decoded = other.decode(latents)
+    assert torch.equal(other.embed(frame), renderer.embed(frame)) and not other._turns.here
+    assert torch.equal(other.decode(latents), decoded)
