@@ -34,7 +34,7 @@ def test_storyboard_is_checked_and_queued(run, farm: LiveFarm, tmp_path: Path) -
     assert found["job"]["name"] == "Morning" and [shot["request"]["steps"] for shot in found["shots"]] == [3, 3]
     shown = run("show", queued.out.strip()).out
     assert "hello, sections 0 to 1:" in shown and "puppet, order bisect, seed 31337, 3 steps" in shown
-    assert "The puppet jumps." in shown and "film" in run("jobs").out
+    assert "The puppet jumps." in shown and "3.4 s" in run("jobs").out
     assert json.loads(run("storyboard", tmp_path / "film.toml", "--json").out)["shots"][1]["name"] == "2"
 
 

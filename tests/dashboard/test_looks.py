@@ -11,8 +11,8 @@ __all__ = ["browser", "page"]
 
 pytestmark = in_a_browser
 
-TOPS = """() => ['[data-testid=stFileUploader]', '.st-key-draft_prompt', '.st-key-plan']
-    .map(place => document.querySelector(place).getBoundingClientRect().top)"""
+PLACES = ("[data-testid=stFileUploader]", ".st-key-draft_prompt", ".st-key-plan")
+TOPS = f"() => {list(PLACES)}.map(place => document.querySelector(place).getBoundingClientRect().top)"
 
 
 def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashboard_url: str, farm: RunningFarm):
@@ -20,6 +20,8 @@ def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashbo
     page.goto(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url), wait_until="commit")
     page.get_by_role("button", name="dancer").click()
     expect(page.get_by_text("True length")).to_be_visible()
+    for place in PLACES:  # the page comes piece by piece
+        expect(page.locator(place).first).to_be_attached()
     picture, prompt, plan = page.evaluate(TOPS)
     assert picture < prompt < plan
     keep(page, "phone")

@@ -26,8 +26,10 @@ def _built() -> Path:
     """The folder that copies are made of: built aside, then renamed, so that test processes can share it."""
     from model.checkpoint import write_checksums
     from model.puppet import build as source
+    from model.transformer import packed
 
-    revision = max(file.stat().st_mtime_ns for file in map(Path(source.__file__).with_name, _SOURCES))
+    files = [*map(Path(source.__file__).with_name, _SOURCES), *Path(packed.__file__).parent.glob("*.py")]
+    revision = max(file.stat().st_mtime_ns for file in files)
     target = Path(tempfile.gettempdir()) / f"tiny-puppet-{os.getuid()}-{SEED}-{revision}"
     if not target.exists():
         config = dataclasses.replace(
