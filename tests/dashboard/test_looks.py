@@ -12,7 +12,11 @@ __all__ = ["browser", "page"]
 pytestmark = in_a_browser
 
 PLACES = ("[data-testid=stFileUploader]", ".st-key-draft_prompt", ".st-key-plan")
-TOPS = f"() => {list(PLACES)}.map(place => document.querySelector(place).getBoundingClientRect().top)"
+TOPS = f"""() => {{
+    const found = {list(PLACES)}.map(place => document.querySelector(place));
+    return found.every(Boolean) && found.map(each => each.getBoundingClientRect().top);
+}}"""
+"""Once all are there: the page comes piece by piece."""
 
 
 def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashboard_url: str, farm: RunningFarm):
@@ -20,9 +24,7 @@ def test_on_a_phone_the_prompt_stands_before_what_comes_of_it(page: Page, dashbo
     page.goto(LoginKeys(farm.settings.login_keys_dir).link(dashboard_url), wait_until="commit")
     page.get_by_role("button", name="dancer").click()
     expect(page.get_by_text("True length")).to_be_visible()
-    for place in PLACES:  # the page comes piece by piece
-        expect(page.locator(place).first).to_be_attached()
-    picture, prompt, plan = page.evaluate(TOPS)
+    picture, prompt, plan = page.wait_for_function(TOPS).json_value()
     assert picture < prompt < plan
     keep(page, "phone")
     page.set_viewport_size({"width": 1300, "height": 900})
