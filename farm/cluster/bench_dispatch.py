@@ -22,7 +22,7 @@ from model.footage.media import Media
 
 from .benches import Spread, scratch_database
 from .sleeping import SleepingSettings, Sleeps, start_farm
-from .spans import gaps_of, latencies_of, list_schedule, spans_of
+from .spans import Pace, gaps_of, latencies_of, list_schedule, spans_of
 
 ORDERS = ("bisect", "fanout:5", "inverted")
 SHARE_BAR = 0.95
@@ -40,33 +40,12 @@ EMPTY_CALLS = 40
 
 
 @dataclass(frozen=True)
-class DispatchFigures:
-    """Of one video.
-
-    ``wall``: seconds from submitting it to its end; ``ideal``: those of a list schedule of all its tasks that costs
-    nothing; ``alone``: those of one such replica. ``bound``: the plan's upper bound of the speed-up, for sections only.
-    ``latency`` and ``gap``: in milliseconds, see their bars.
-    """
+class DispatchFigures(Pace):
+    """Of one video in the order ``order``. ``latency`` and ``gap``: in milliseconds, see their bars."""
 
     order: str
-    sections: int
-    tasks: int
-    wall: float
-    ideal: float
-    alone: float
-    bound: float
     latency: Spread
     gap: Spread
-
-    @property
-    def speedup(self) -> float:
-        """Over one such replica."""
-        return self.alone / self.wall
-
-    @property
-    def share(self) -> float:
-        """Of the speed-up that would be possible if the farm itself cost nothing."""
-        return self.ideal / self.wall
 
 
 @dataclass(frozen=True)
@@ -168,17 +147,10 @@ def _render(
     assert job.finished_at is not None
     spans = spans_of(job, tasks, store.attempts(job.id))
     latencies, gaps = latencies_of(spans, replicas), gaps_of(spans)
-    figures = DispatchFigures(
-        order,
-        len(accepted.plan.sections),
-        len(tasks),
-        (job.finished_at - job.created_at).total_seconds(),
-        ideal,
-        alone,
-        accepted.plan.speedup(replicas),
-        Spread.of(latencies),
-        Spread.of(gaps),
-    )
+    wall = (job.finished_at - job.created_at).total_seconds()
+    sections, bound = len(accepted.plan.sections), accepted.plan.speedup(replicas)
+    spreads = (Spread.of(latencies), Spread.of(gaps))
+    figures = DispatchFigures(sections, len(tasks), wall, ideal, alone, bound, order, *spreads)
     return figures, latencies, gaps
 
 

@@ -25,7 +25,7 @@ from model.footage.media import Media
 from .bench_dispatch import ended, grey_picture
 from .replica import THREADS, Replica
 from .sleeping import BenchCoordinator, TimedExecutor, start_farm
-from .spans import Span, list_schedule, spans_of
+from .spans import Pace, Span, list_schedule, spans_of
 
 SHARE_BAR = 0.95
 """Least share of the best possible time."""
@@ -54,36 +54,13 @@ class TimedCoordinator(BenchCoordinator):
 
 
 @dataclass(frozen=True)
-class VideoFigures:
-    """Of one length. ``alone`` and ``wall``: seconds from submitting to the end of the export, on one replica and on
-    all; ``ideal``: those of a list schedule of all tasks, each as long as it took, that costs nothing; ``bound``: the
-    plan's upper bound of the speed-up, for sections only; ``slower``: a section's median time on all replicas over
-    that on one; ``trail``: seconds from the last section's end to the video's."""
+class VideoFigures(Pace):
+    """Of one length in ``seconds``; the ideal schedule is of tasks as long as they took. ``slower``: a section's median
+    time on all replicas over that on one; ``trail``: seconds from the last section's end to the video's."""
 
     seconds: float
-    sections: int
-    tasks: int
-    alone: float
-    wall: float
-    ideal: float
-    bound: float
     slower: float
     trail: float
-
-    @property
-    def speedup(self) -> float:
-        """Over one replica."""
-        return self.alone / self.wall
-
-    @property
-    def share(self) -> float:
-        """Of the time that the tasks take at best, how long they are."""
-        return self.ideal / self.wall
-
-    @property
-    def of_bound(self) -> float:
-        """The speed-up's share of its bound."""
-        return self.speedup / self.bound
 
 
 @dataclass(frozen=True)
@@ -200,13 +177,13 @@ def _figures(seconds: float, alone: _Run, together: _Run, replicas: int) -> Vide
     last = max(span.ended for span in together.spans if span.task in names)
     one, all_of_them = alone.took(TaskKind.SECTION), together.took(TaskKind.SECTION)
     return VideoFigures(
-        seconds,
         together.sections,
         len(together.tasks),
-        alone.wall,
         together.wall,
         list_schedule(together.tasks, took, replicas),
+        alone.wall,
         together.bound,
+        seconds,
         all_of_them[len(all_of_them) // 2] / one[len(one) // 2],
         together.ended - last,
     )

@@ -25,6 +25,37 @@ class Span:
     ended: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a video was made by several replicas.
+
+    ``wall``: seconds from submitting it to its end; ``ideal``: those of a list schedule of all its tasks that costs
+    nothing; ``alone``: those on one such replica. ``bound``: the plan's upper bound of the speed-up, for sections only.
+    """
+
+    sections: int
+    tasks: int
+    wall: float
+    ideal: float
+    alone: float
+    bound: float
+
+    @property
+    def speedup(self) -> float:
+        """Over one such replica."""
+        return self.alone / self.wall
+
+    @property
+    def share(self) -> float:
+        """Of the speed-up that would be possible if the farm itself cost nothing."""
+        return self.ideal / self.wall
+
+    @property
+    def of_bound(self) -> float:
+        """The speed-up's share of its bound."""
+        return self.speedup / self.bound
+
+
 def list_schedule(tasks: Collection[Task], seconds: Mapping[str, float], replicas: int) -> float:
     """When all tasks are done if a free replica always takes, at once, the ready task with the longest chain."""
     chain = critical_path(list(tasks), seconds)
