@@ -6,7 +6,7 @@ from html import escape
 
 from .orders import Mean
 
-PANEL, GAP, LEFT, TOP = 210, 22, 92, 66
+PANEL, GAP, LEFT, TOP = 200, 46, 92, 66
 ROW = 22
 TICK = 6
 """Pixels from a panel to the number under its axis."""
