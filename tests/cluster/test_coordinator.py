@@ -70,15 +70,23 @@ def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[st
 def test_a_coordinator_that_dies_before_its_foresight_is_written_changes_nothing(
     cluster: Cluster, reference: Callable[..., dict[str, Any]]
 ):
-    """While the database is locked no result can be written, yet a replica begins what it makes ready. Then SIGKILL."""
-    fields = {"seed": 37, "steps": 12}
+    """While the database is locked no result can be written, yet a replica begins what it makes ready. Then SIGKILL.
+
+    In a chain each result makes something ready, and a replica is free for it. The lock comes while nothing but a
+    section is at work: whoever waits to write what else has ended foresees nothing.
+    """
+    fields = {"seed": 37, "steps": 40, "order": "inverted"}
     job = cluster.job(**fields)
-    wait_for(lambda: cluster.running(job.id), "a section in mid-work")
     coordinator = cluster.status()["pid"]
+
+    def only_a_section() -> bool:
+        return len(cluster.store.running_attempts()) == 1 and bool(cluster.running(job.id, step=10))
+
+    wait_for(only_a_section, "a section in mid-work, and nothing else")
     with closing(sqlite3.connect(cluster.settings.home / "farm.sqlite3", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         known = {attempt.id for attempt in cluster.store.running_attempts()}
-        early = wait_for(lambda: cluster.held() - known, "an attempt that has no row")
+        early = wait_for(lambda: cluster.held() - known, "an attempt that has no row", 25)
         os.kill(coordinator, signal.SIGKILL)
         database.execute("ROLLBACK")
     done = cluster.finished(job.id)
