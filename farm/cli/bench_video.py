@@ -11,7 +11,7 @@ from farm.cli.bench_farm import JSON_FILE, check_json, tell, write_json
 
 def video(
     seconds: Annotated[
-        list[float] | None, typer.Option(help="Length of a video; several are rendered in turn.")
+        list[float] | None, typer.Option(min=1, max=600, help="Length of a video; several are rendered in turn.")
     ] = None,
     replicas: Annotated[int, typer.Option(min=2, max=64, help="Replicas, a core each.")] = 2,
     model: Annotated[str, typer.Option(help="A model that is on this machine.")] = "puppet",
@@ -29,14 +29,10 @@ def video(
     """
     from farm.cluster.bench_video import SHARE_BAR, bench_video
     from farm.cluster.benches import scratch_folder
-    from farm.errors import InputError
     from farm.service.local_ray import local_ray
 
     check_json(json_file)
     lengths = tuple(seconds or (36.0, 60.0))
-    if any(not 1 <= length <= 600 for length in lengths):
-        raise InputError("--seconds is from 1 to 600.")
-
     with scratch_folder() as home:
         report = bench_video(
             home, lambda settings, count: local_ray(settings, count, tell), replicas, lengths, model, order, tell

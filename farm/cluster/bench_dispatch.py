@@ -6,7 +6,7 @@ All times come from the attempts' rows; see ``spans``.
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from farm.errors import ClusterError
 from farm.intake.queue import queue_job
-from farm.intake.request import accept
+from farm.intake.request import Accepted, accept
 from farm.jobs.records import Job, JobState
+from farm.settings import Settings
 from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from model.footage.media import Media
@@ -130,16 +131,8 @@ def _render(
     settings: SleepingSettings, store: JobStore, coordinator: Any, replicas: int, order: str, seconds: float
 ) -> tuple[DispatchFigures, list[float], list[float]]:
     """One video's figures, latencies and gaps."""
-    media = Media(grey_picture())
-    fields = {
-        "prompt": f"{seconds:g} s in the order {order}",
-        "order": order,
-        "total_second_length": seconds,
-        "seed": 1,
-    }
-    accepted = accept(fields, media)
-    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
-    coordinator.nudge.remote()
+    fields = {"prompt": f"{seconds:g} s in the order {order}", "order": order, "total_second_length": seconds}
+    job, accepted = submit(settings, store, coordinator, fields | {"seed": 1})
     tasks = store.tasks(job.id)
     took = {task.name: settings.sleeps.of(task.kind) for task in tasks}
     ideal, alone = list_schedule(tasks, took, replicas), sum(took.values())
@@ -152,6 +145,19 @@ def _render(
     spreads = (Spread.of(latencies), Spread.of(gaps))
     figures = DispatchFigures(sections, len(tasks), wall, ideal, alone, bound, order, *spreads)
     return figures, latencies, gaps
+
+
+def submit(settings: Settings, store: JobStore, coordinator: Any, fields: Mapping[str, object]) -> tuple[Job, Accepted]:
+    """Queue a video that starts from a grey picture, and wake the coordinator.
+
+    Raises:
+        InputError: ``fields`` are no request for one.
+    """
+    media = Media(grey_picture())
+    accepted = accept(fields, media, settings=settings)
+    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
+    coordinator.nudge.remote()
+    return job, accepted
 
 
 def ended(store: JobStore, job: Job, deadline: float) -> Job:

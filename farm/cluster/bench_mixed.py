@@ -11,10 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from farm.intake.queue import queue_job
-from farm.intake.request import accept
 from farm.jobs.records import AttemptState, Job, Task
 from farm.scheduling.costs import SizeCosts
 from farm.scheduling.records import SeatView
@@ -22,11 +19,9 @@ from farm.simulation.farm import Farm, Options
 from farm.simulation.policies import find_policy
 from farm.simulation.report import lower_bound
 from farm.simulation.workload import JobSpec, TaskSpec, Workload
-from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
-from model.footage.media import Media
 
-from .bench_dispatch import PATIENCE, ended, grey_picture
+from .bench_dispatch import PATIENCE, ended, submit
 from .benches import scratch_database
 from .sleeping import SleepingSettings, Sleeps, start_farm
 
@@ -94,11 +89,11 @@ def bench_mixed(
             on_phase(f"starting {len(speeds)} replicas")
             coordinator = start_farm(settings, len(speeds))
             on_phase("a video from which the farm learns")
-            submit = partial(_submit, settings, store, coordinator)
-            first = submit(0, WARM_SECONDS, "")
+            queued = partial(_submit, settings, store, coordinator)
+            first = queued(0, WARM_SECONDS, "")
             _until_ended(store, [first], sum(map(sleeps.of, (task.kind for task in store.tasks(first.id)))))
             on_phase(f"{jobs} videos of {seconds:g} s")
-            made = [submit(number, seconds, order) for number in range(1, jobs + 1)]
+            made = [queued(number, seconds, order) for number in range(1, jobs + 1)]
             tasks = {job.id: store.tasks(job.id) for job in made}
             simulated, bound = _simulate(tasks, speeds, sleeps)
             done = _until_ended(store, made, simulated)
@@ -114,11 +109,8 @@ def bench_mixed(
 def _submit(
     settings: SleepingSettings, store: JobStore, coordinator: Any, number: int, seconds: float, order: str
 ) -> Job:
-    media = Media(grey_picture())
     fields = {"prompt": f"video {number}", "total_second_length": seconds, "seed": number}
-    accepted = accept(fields | ({"order": order} if order else {}), media)
-    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
-    coordinator.nudge.remote()
+    job, _ = submit(settings, store, coordinator, fields | ({"order": order} if order else {}))
     return job
 
 

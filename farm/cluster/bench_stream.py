@@ -12,16 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from farm.intake.queue import queue_job
-from farm.intake.request import accept
 from farm.jobs.records import Job, TaskKind
-from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
-from model.footage.media import Media
 
-from .bench_dispatch import PATIENCE, ended, grey_picture
+from .bench_dispatch import PATIENCE, ended, submit
 from .benches import Spread, scratch_database
 from .sleeping import Sleeps, start_farm
 from .spans import Span, spans_of
@@ -107,11 +102,8 @@ def bench_stream(
 
 def _render(settings: StreamingSettings, store: JobStore, coordinator: Any, seconds: float, number: int) -> Job:
     """A video, once it is finished."""
-    media = Media(grey_picture())
     fields = {"prompt": f"stream {number}", "order": ORDER, "total_second_length": seconds, "seed": 1, "steps": STEPS}
-    accepted = accept(fields, media, settings=settings)
-    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
-    coordinator.nudge.remote()
+    job, _ = submit(settings, store, coordinator, fields)
     alone = sum(settings.sleeps.of(task.kind) for task in store.tasks(job.id))
     return ended(store, job, time.monotonic() + 4 * alone + PATIENCE)
 

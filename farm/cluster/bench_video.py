@@ -6,23 +6,20 @@ how much longer tasks take because the replicas share a machine.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from farm.intake.queue import queue_job
 from farm.intake.request import accept
 from farm.jobs.records import Job, Task, TaskKind
 from farm.settings import Settings
-from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.work.executor import TaskExecutor
 from model.footage.media import Media
 
-from .bench_dispatch import ended, grey_picture
+from .bench_dispatch import ended, grey_picture, submit
 from .replica import THREADS, Replica
 from .sleeping import BenchCoordinator, TimedExecutor, start_farm
 from .spans import Pace, Span, list_schedule, spans_of
@@ -47,7 +44,7 @@ class TimedReplica(Replica):
         return self._executor
 
 
-class TimedCoordinator(BenchCoordinator):
+class VideoCoordinator(BenchCoordinator):
     """The coordinator, with such replicas."""
 
     replica_class = TimedReplica
@@ -114,12 +111,19 @@ def bench_video(
         ClusterError: the replicas don't start, or a video does not end.
         InputError: there is no such model or order, or it can't be rendered so.
     """
+    model, common = Settings.from_environment().model, {"prompt": "The puppet dances.", "model_type": family}
+    requests = [
+        {**common, "order": order, "total_second_length": seconds, "seed": number}
+        for number, seconds in enumerate((WARM_SECONDS, *lengths))
+    ]
+    for request in requests:  # before Ray is started for them
+        accept(request, Media(grey_picture()), settings=replace(Settings.for_home(home), model=model))
     runs = {}
     for count in (1, replicas):
-        settings = replace(Settings.for_home(home / str(count)), model=Settings.from_environment().model)
+        settings = replace(Settings.for_home(home / str(count)), model=model)
         settings.ensure_home()
         with open_ray(settings, count):
-            runs[count] = _rendered(settings, count, lengths, family, order, on_phase)
+            runs[count] = _rendered(settings, count, requests, on_phase)
     videos = tuple(
         _figures(seconds, alone, together, replicas)
         for seconds, alone, together in zip(lengths, runs[1], runs[replicas], strict=True)
@@ -128,33 +132,26 @@ def bench_video(
 
 
 def _rendered(
-    settings: Settings,
-    replicas: int,
-    lengths: tuple[float, ...],
-    family: str,
-    order: str,
-    on_phase: Callable[[str], None],
+    settings: Settings, replicas: int, requests: Sequence[Mapping[str, Any]], on_phase: Callable[[str], None]
 ) -> list[_Run]:
+    """The videos of all ``requests`` but the first, which warms up."""
     store = JobStore(settings.database_url)
     try:
         store.migrate()
         on_phase(f"starting {replicas} replica{'s' if replicas > 1 else ''}")
-        coordinator = start_farm(settings, replicas, TimedCoordinator)
-        runs = []
-        for number, seconds in enumerate((WARM_SECONDS, *lengths)):
-            on_phase(f"a video of {seconds:g} s" + ("" if number else ", with which every replica loads the model"))
-            fields = {"model_type": family, "order": order, "total_second_length": seconds, "seed": number}
-            runs.append(_render(settings, store, coordinator, replicas, fields))
+        coordinator = start_farm(settings, replicas, VideoCoordinator)
+        runs: list[_Run] = []
+        for request in requests:
+            why = "" if runs else ", with which every replica loads the model"
+            on_phase(f"a video of {request['total_second_length']:g} s{why}")
+            runs.append(_render(settings, store, coordinator, replicas, request))
         return runs[1:]
     finally:
         store.close()
 
 
-def _render(settings: Settings, store: JobStore, coordinator: Any, replicas: int, fields: dict[str, object]) -> _Run:
-    media = Media(grey_picture())
-    accepted = accept({"prompt": "The puppet dances.", **fields}, media, settings=settings)
-    job = queue_job(store, open_store(settings), accepted, media, uuid4().hex)
-    coordinator.nudge.remote()
+def _render(settings: Settings, store: JobStore, coordinator: Any, replicas: int, fields: Mapping[str, Any]) -> _Run:
+    job, accepted = submit(settings, store, coordinator, fields)
     job = ended(store, job, time.monotonic() + PATIENCE)
     tasks = store.tasks(job.id)
     spans = spans_of(job, tasks, store.attempts(job.id))

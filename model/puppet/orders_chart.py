@@ -71,7 +71,7 @@ def _panel(panel: Panel, left: float, rows: int) -> list[str]:
 
 def verdict(mean: Mean) -> str:
     """``better`` or ``worse`` for a difference of two standard errors, else ``alike``."""
-    if abs(mean.value) <= CLEAR * mean.error or not mean.value:
+    if abs(mean.value) <= CLEAR * mean.error:
         return "alike"
     return "better" if mean.value < 0 else "worse"
 

@@ -84,8 +84,9 @@ def drift(pieces: Pieces, kind: str) -> float:
 
 def identity_drift(pieces: Pieces) -> float | None:
     """The same difference of their ``identity``, below 0 where it is lost; None unless each of those pieces has one."""
-    first, last = ([piece.identity for piece in end if piece.identity is not None] for end in _ends(pieces))
-    if not len(first) == len(last) == len(_ends(pieces)[0]):
+    ends = _ends(pieces)
+    first, last = ([piece.identity for piece in end if piece.identity is not None] for end in ends)
+    if not len(first) == len(last) == len(ends[0]):
         return None
     return (sum(last) - sum(first)) / len(first)
 
