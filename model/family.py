@@ -43,7 +43,8 @@ class FamilyInfo:
     a token on a reference device (one core for the puppet, an H100 for models of 13B), as a first estimate of times.
     ``drawn``: it knows drawn figures on plain ground only. ``rules``: how its videos are planned.
     ``defaults``: of a request's fields where neither user nor preset says anything; ``without``: fields that mean
-    nothing to it; ``caches`` and ``samplers``: those that it knows, empty for all; ``unguided``: it takes no real CFG.
+    nothing to it; ``caches`` and ``samplers``: those that it knows, empty for all; ``unguided``: it takes no real CFG;
+    ``latent_pixels``: how many pixels high and wide a latent is.
     """
 
     name: str
@@ -71,6 +72,7 @@ class FamilyInfo:
     caches: tuple[str, ...] = ()
     samplers: tuple[str, ...] = ()
     unguided: bool = False
+    latent_pixels: int = 8
 
     @property
     def window(self) -> int:

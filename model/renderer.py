@@ -157,10 +157,10 @@ def finite(latents: torch.Tensor, index: int) -> torch.Tensor:
 def load_codec(checkpoint: Checkpoint, device: torch.device, dtype: str) -> Any:
     """The codec on ``device`` in ``dtype``; CheckpointError when it can't be read."""
     part = checkpoint.parts["vae"]
-    return load_weights(_codec_class(part), part.path, device, dtype, checkpoint.config("vae"))
+    return load_weights(codec_class(part), part.path, device, dtype, checkpoint.config("vae"))
 
 
-def _codec_class(vae: Part) -> Any:
-    """Of the library that the part names; ``model`` is this one, whose only codec is the puppet's."""
+def codec_class(vae: Part) -> Any:
+    """Of the library that the part names; ``model`` is this one, whose only codecs are the puppet's."""
     library, name = vae.kind
-    return getattr(import_module("model.puppet.codec" if library == "model" else library), name)
+    return getattr(import_module("model.puppet.layered" if library == "model" else library), name)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from farm.errors import FarmError, InputError
 from farm.intake.capacity import capacity_of
 from farm.intake.notes import crop_notes, prompt_notes
-from farm.intake.orders import LATENT_PIXELS, SUMMARY, choose_plan, is_auto, units_of
+from farm.intake.orders import SUMMARY, choose_plan, is_auto, units_of
 from farm.intake.unqueued import UNQUEUED, unqueued
 from farm.jobs.fields import PLAIN
 from farm.jobs.graph import tasks_for
@@ -105,7 +105,7 @@ def preview_plan(
     else:
         plan = planned(order or info.default_order)
     bucket = info.bucket(height, width, resolution)
-    tokens = plan.total_tokens(bucket[0] // LATENT_PIXELS, bucket[1] // LATENT_PIXELS)
+    tokens = plan.total_tokens(bucket[0] // info.latent_pixels, bucket[1] // info.latent_pixels)
     picture = plan_svg(plan) if svg else ""
     fit = Fit(image_fit, image_position)
     crop = crop_for(width, height, bucket, fit)

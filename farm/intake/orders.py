@@ -25,8 +25,6 @@ HASTY = FANOUT
 """Orders that render neighbours without sight of each other: for deadlines alone."""
 SLACK = 1.25
 """A better order may take so many times as long as the fastest of the others."""
-LATENT_PIXELS = 8
-"""Pixels per latent pixel, each way, of every family."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ def section_units(
 def units_of(family: FamilyInfo, layout: Layout, bucket: tuple[int, int], steps: int, cfg: float) -> float:
     """As ``section_units``, where there is no request yet."""
     height, width = bucket
-    tokens = layout.tokens(height // LATENT_PIXELS, width // LATENT_PIXELS)
+    tokens = layout.tokens(height // family.latent_pixels, width // family.latent_pixels)
     return tokens * steps * (2 if cfg > 1 else 1) * family.token_seconds
 
 

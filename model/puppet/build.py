@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from transformers import (
 
 from model.checkpoint import open_checkpoint
 from model.components import load_processor, load_weights
+from model.renderer import codec_class
 from model.settings import ModelSettings
 from model.transformer import PackedTransformer
 
 from .codec import AutoencoderPuppet
+from .layered import COARSE, LayeredAutoencoderPuppet
 from .prompts import corpus
 
 LAYOUT = "f1k1_x_f4k4f2k2f1k1_x_g9_x_f1k1f2k2f4k4_td"
@@ -56,6 +58,16 @@ class PuppetConfig:
     max_text_tokens: int = 40
 
 
+@dataclass(frozen=True)
+class GrowthConfig:
+    """What a layered codec adds to its base; see ``LayeredAutoencoderPuppet``."""
+
+    detail_channels: int = 32
+    widths: tuple[int, int, int] = (256, 160, 96)
+    encoder_blocks: tuple[int, int, int] = (2, 1, 1)
+    decoder_blocks: tuple[int, int, int] = (3, 2, 3)
+
+
 @dataclass
 class Components:
     """All modules of a puppet, named as in a HunyuanVideo pipeline folder; their own configs tell their sizes.
@@ -65,7 +77,7 @@ class Components:
 
     config: PuppetConfig
     transformer: PackedTransformer
-    vae: AutoencoderPuppet
+    vae: AutoencoderPuppet | LayeredAutoencoderPuppet
     text_encoder: LlamaModel
     text_encoder_2: CLIPTextModel
     image_encoder: SiglipVisionModel
@@ -95,6 +107,8 @@ class Components:
                 config.pop("_name_or_path", None)  # where it was read from
                 if name == "transformer":
                     del config["extra_kernels"]  # the puppet's layout needs none
+                    if not config["clean_channels"]:
+                        del config["clean_channels"]
                     config["_class_name"] = saved_as.__name__
                 _write_json(path / name / "config.json", config)
                 file = "diffusion_pytorch_model.safetensors"
@@ -122,7 +136,8 @@ class Components:
             "fps": 30,
             "max_seconds": 3600,
             "buckets": [[side, side]],
-            "latent_channels": 16,
+            "latent_channels": self.transformer.config.in_channels,
+            "latent_pixels": self.vae.space,
             "decode_overlap": 1,
             "prompt_template": "{}",
             "text_layers_skip": 0,
@@ -137,10 +152,11 @@ def read(path: Path, settings: ModelSettings) -> Components:
     Raises:
         CheckpointError: the folder or a component is missing or broken.
     """
-    family = open_checkpoint(path, settings).family
+    checkpoint = open_checkpoint(path, settings)
+    family = checkpoint.family
     modules = {
         "transformer": PackedTransformer,
-        "vae": AutoencoderPuppet,
+        "vae": codec_class(checkpoint.parts["vae"]),
         "text_encoder": LlamaModel,
         "text_encoder_2": CLIPTextModel,
         "image_encoder": SiglipVisionModel,
@@ -157,6 +173,37 @@ def read(path: Path, settings: ModelSettings) -> Components:
         **{name: load_processor(kind, path / name) for name, kind in processors.items()},
         training=family.get("training", {}),
     )
+
+
+def grow(small: Components, config: GrowthConfig | None = None, seed: int = 0) -> Components:
+    """A puppet of twice the height and width that starts from what a small one knows.
+
+    Its codec is layered, with the small one's as its base and random details. Its transformer does with the base's
+    channels what the small one does, and leaves details at zero, until both learn.
+    """
+    c = config or GrowthConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = LayeredAutoencoderPuppet(
+            base={name: value for name, value in small.vae.config.items() if not name.startswith("_")},
+            detail_channels=c.detail_channels,
+            widths=c.widths,
+            encoder_blocks=c.encoder_blocks,
+            decoder_blocks=c.decoder_blocks,
+            scaling_factor=small.vae.config.scaling_factor,
+        )
+        vae.coarse.load_state_dict(small.vae.state_dict())
+        channels = small.transformer.config.in_channels + c.detail_channels
+        transformer = PackedTransformer.from_config(
+            small.transformer.config, in_channels=channels, out_channels=channels, clean_channels=c.detail_channels
+        )
+    old = small.transformer.state_dict()
+    for name, weight in transformer.state_dict().items():
+        known = old[name]
+        weight.zero_()
+        weight[tuple(slice(length) for length in known.shape)] = known
+    resolution = COARSE * small.config.resolution
+    return replace(small, config=replace(small.config, resolution=resolution), transformer=transformer, vae=vae)
 
 
 def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:

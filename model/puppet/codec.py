@@ -30,7 +30,51 @@ class PointDistribution:
         return self.latents
 
 
-class _ResidualBlock(nn.Module):
+class GroupCodec:
+    """What codecs share that code each latent on its own: the way between videos and groups of four pictures.
+
+    ``space`` is how many pixels high and wide a latent is.
+    """
+
+    space: int
+
+    def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
+        """Raw latents [n, channels, h/space, w/space] of groups of four pictures [n, 3, 4, height, width]."""
+        raise NotImplementedError
+
+    def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
+        """Groups of four pictures [n, 3, 4, height, width] of raw latents [n, channels, h/space, w/space]."""
+        raise NotImplementedError
+
+    def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
+        """Encode pictures [batch, 3, 1 + 4n, height, width] in [-1, 1] to latents [batch, channels, 1 + n, ...].
+
+        Raises:
+            ValueError: the number of frames is not 1 + 4n, or a side is no multiple of ``space``.
+        """
+        batch, _, frames, height, width = x.shape
+        if (frames - 1) % TIME or height % self.space or width % self.space:
+            raise ValueError(
+                f"expected 1 + 4n frames with sides in multiples of {self.space}, got {frames} of {height}x{width}."
+            )
+        x = torch.cat([x[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), x], dim=2)
+        groups = x.unflatten(2, (-1, TIME)).transpose(1, 2).flatten(0, 1)  # [batch * (1 + n), 3, TIME, height, width]
+        latents = self.encode_groups(groups)
+        return AutoencoderKLOutput(latent_dist=PointDistribution(latents.unflatten(0, (batch, -1)).transpose(1, 2)))
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
+        """Decode latents [batch, channels, 1 + n, h, w] to pictures [batch, 3, 1 + 4n, ...] in about [-1, 1].
+
+        One latent at a time: convolutions round differently in batches of different sizes, and a video decoded in
+        pieces shall have the same bits.
+        """
+        batch = z.shape[0]
+        groups = torch.cat([self.decode_groups(latent) for latent in z.transpose(1, 2).flatten(0, 1).split(1)])
+        video = groups.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)[:, :, TIME - 1 :]
+        return DecoderOutput(sample=video) if return_dict else (video,)
+
+
+class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(8, width)
@@ -55,7 +99,7 @@ class _Lift(nn.Module):
         return self.linear(x) + self.narrow(nn.functional.silu(self.widen(x)))
 
 
-class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Codec of the puppet family with the interface of diffusers' video autoencoders.
 
     Args:
@@ -64,6 +108,8 @@ class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         encoder_blocks, decoder_blocks: residual blocks on either side.
         scaling_factor: multiplies raw latents, so that they have about unit variance.
     """
+
+    space = SPACE
 
     @register_to_config
     def __init__(
@@ -77,53 +123,32 @@ class AutoencoderPuppet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         super().__init__()
         patch = 3 * TIME * SPACE * SPACE
         self.encode_in = _Lift(patch, 2 * width, width)
-        self.encode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(encoder_blocks)])
+        self.encode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(encoder_blocks)])
         self.encode_out = nn.Conv2d(width, latent_channels, 1)
         self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
-        self.decode_blocks = nn.Sequential(*[_ResidualBlock(width) for _ in range(decoder_blocks)])
+        self.decode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(decoder_blocks)])
         self.decode_out = _Lift(width, 4 * width, patch)
 
     def deepen_decoder(self, blocks: int) -> None:
         """Append residual blocks until the decoder has ``blocks``; new ones change nothing until they learn."""
         for _ in range(blocks - len(self.decode_blocks)):
-            block = _ResidualBlock(self.config.width)
+            block = ResidualBlock(self.config.width)
             for weight in block.mix.parameters():
                 nn.init.zeros_(weight)
             self.decode_blocks.append(block)
         self.register_to_config(decoder_blocks=len(self.decode_blocks))
 
-    def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
-        """Encode pictures [batch, 3, 1 + 4n, height, width] in [-1, 1] to latents [batch, channels, 1 + n, h/8, w/8].
-
-        Raises:
-            ValueError: the number of frames is not 1 + 4n, or a side is no multiple of 8.
-        """
-        batch, _, frames, height, width = x.shape
-        if (frames - 1) % TIME or height % SPACE or width % SPACE:
-            raise ValueError(f"expected 1 + 4n frames with sides in multiples of 8, got {frames} of {height}x{width}.")
-        x = torch.cat([x[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), x], dim=2)
-        groups = x.unflatten(2, (-1, TIME)).transpose(1, 2).flatten(0, 1)  # [batch * (1 + n), 3, TIME, height, width]
-        latents = self.encode_groups(groups)
-        return AutoencoderKLOutput(latent_dist=PointDistribution(latents.unflatten(0, (batch, -1)).transpose(1, 2)))
+    def settle(self, groups: torch.Tensor) -> None:
+        """Set ``scaling_factor`` so that the latents of ``groups`` [n, 3, 4, h, w] uint8 have unit variance."""
+        with torch.no_grad():
+            raw = torch.cat([self.encode_groups(some.float() / 127.5 - 1) for some in groups.split(64)])
+        self.register_to_config(scaling_factor=1 / raw.std().item())
 
     def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
-        """Raw latents [n, channels, h/8, w/8] of groups of four pictures [n, 3, 4, height, width]."""
         patches = nn.functional.pixel_unshuffle(groups.flatten(1, 2), SPACE)
         latents: torch.Tensor = self.encode_out(self.encode_blocks(self.encode_in(patches)))
         return latents
 
     def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
-        """Groups of four pictures [n, 3, 4, height, width] of raw latents [n, channels, h/8, w/8]."""
         patches = self.decode_out(self.decode_blocks(self.decode_in(latents)))
         return nn.functional.pixel_shuffle(patches, SPACE).unflatten(1, (3, TIME))
-
-    def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
-        """Decode latents [batch, channels, 1 + n, h, w] to pictures [batch, 3, 1 + 4n, 8h, 8w] in about [-1, 1].
-
-        One latent at a time: convolutions round differently in batches of different sizes, and a video decoded in
-        pieces shall have the same bits.
-        """
-        batch = z.shape[0]
-        groups = torch.cat([self.decode_groups(latent) for latent in z.transpose(1, 2).flatten(0, 1).split(1)])
-        video = groups.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)[:, :, TIME - 1 :]
-        return DecoderOutput(sample=video) if return_dict else (video,)

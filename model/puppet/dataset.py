@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 from math import pi
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 from model.plan.context import Context, place_context
 from model.plan.layout import Layout
 
-from .codec import TIME, AutoencoderPuppet
+from .codec import TIME
 from .motions import MOTIONS
 from .prompts import TEMPO_RANGE, write_prompt
+from .scenery import Picture
+from .train_codec import Codec
 from .training import bf16_where_fast
-from .world import FPS, Puppet, render_clip, sample_puppet
+from .world import FPS, Scene, render_clip, sample_puppet, sample_scene
 
 SECTIONS = 5
 """Sections in a training clip: enough for every gap up to the largest that contexts tell apart."""
@@ -25,32 +28,39 @@ SECTIONS = 5
 class Clip:
     """``latents`` [channels, 1 + 9 * SECTIONS, h, w] fp16, scaled; ``start`` the start image [h, w, 3] uint8."""
 
-    puppet: Puppet
+    scene: Scene
     latents: Tensor
     start: np.ndarray
 
     def prompt(self, rng: random.Random) -> str:
-        """A fresh phrasing of what happens."""
-        tempo = next((n for n, (low, high) in TEMPO_RANGE.items() if low <= self.puppet.tempo < high), "fast")
-        return write_prompt(self.puppet.motion, tempo, rng)
+        """A fresh phrasing of what a puppet does; what was asked for before another picture."""
+        scene = self.scene
+        if isinstance(scene, Picture):
+            return scene.prompt
+        tempo = next((n for n, (low, high) in TEMPO_RANGE.items() if low <= scene.tempo < high), "fast")
+        return write_prompt(scene.motion, tempo, rng)
 
 
-def make_clip(codec: AutoencoderPuppet, seed: int, resolution: int, window: int, device: str) -> Clip:
-    """Render and encode the clip of ``seed``."""
+def make_clip(codec: Codec, seed: int, resolution: int, window: int, device: str, plain: float | None = None) -> Clip:
+    """Render and encode the clip of ``seed``: of a puppet on plain ground, or with ``plain`` of any scene, that share
+    of them such puppets."""
     rng = random.Random(seed)
-    puppet = _with_slip(sample_puppet(rng), window, rng)
-    frames = render_clip(puppet, 0, 1 + TIME * window * SECTIONS, resolution, device)
+    scene = _with_slip(sample_puppet(rng) if plain is None else sample_scene(rng, plain), window, rng)
+    latent_frames = 1 + window * SECTIONS
+    still = isinstance(scene, Picture) and scene.camera.kind == "still"
+    frames = render_clip(scene, 0, 1 if still else 1 + TIME * (latent_frames - 1), resolution, device)
     start = frames[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     with torch.no_grad(), bf16_where_fast(device):
         latents = codec.encode((frames * 2 - 1).transpose(0, 1)[None]).latent_dist.mode()[0]
-    return Clip(puppet, (latents.float() * codec.config.scaling_factor).half(), start)
+    kept = (latents.float() * codec.config.scaling_factor).half()
+    return Clip(scene, kept.expand(-1, latent_frames, -1, -1).contiguous(), start)
 
 
 JOIN = 3
 """The section of a clip over which the phase slips in most clips."""
 
 
-def _with_slip(puppet: Puppet, window: int, rng: random.Random) -> Puppet:
+def _with_slip(scene: Scene, window: int, rng: random.Random) -> Scene:
     """Let the phase slip by anything within a cycle, over section ``JOIN`` or, in a third of the clips, ``JOIN`` - 2 to
     ``JOIN``; never so far back that the motion would run backwards.
 
@@ -58,10 +68,14 @@ def _with_slip(puppet: Puppet, window: int, rng: random.Random) -> Puppet:
     """
     sections = rng.choice((1, 1, 3))
     seconds = TIME * window * sections / FPS
-    advance = 2 * pi * MOTIONS[puppet.motion].hertz * puppet.tempo * seconds
+    hertz = scene.camera.hertz if isinstance(scene, Picture) else MOTIONS[scene.motion].hertz * scene.tempo
+    advance = 2 * pi * hertz * seconds
     least = -min(pi, 0.6 * advance)
     ends = TIME * window * (JOIN + 1) / FPS
-    return replace(puppet, slip=least + 2 * pi * rng.random(), slip_at=ends - seconds, slip_seconds=seconds)
+    slip: dict[str, Any] = {"slip": least + 2 * pi * rng.random(), "slip_at": ends - seconds, "slip_seconds": seconds}
+    if isinstance(scene, Picture):
+        return replace(scene, camera=replace(scene.camera, **slip))
+    return replace(scene, **slip)
 
 
 def sample_context(layout: Layout, rng: random.Random) -> tuple[int, Context]:

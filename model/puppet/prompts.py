@@ -55,6 +55,30 @@ def write_prompt(motion: str, tempo: str, rng: random.Random) -> str:
     return sentence + ("." if rng.random() < 0.8 else "")
 
 
+CAMERA_WORDS = {
+    "still": (
+        "Nothing moves", "The picture stays still", "A still picture", "The camera stands still", "Everything is still",
+        "A motionless scene", "The camera does not move",
+    ),
+    "zoom": (
+        "The camera zooms in", "The camera zooms in slowly", "Zoom in", "A slow zoom", "The camera moves closer",
+        "The camera slowly moves in", "The camera zooms in gently",
+    ),
+    "pan": (
+        "The camera pans", "The camera pans slowly", "The camera pans across the picture", "A slow pan",
+        "The camera moves sideways", "The camera pans gently",
+    ),
+}  # fmt: skip
+
+
+def write_camera_prompt(kind: str, rng: random.Random) -> str:
+    """One random phrasing of what a camera does ("still", "zoom", "pan")."""
+    sentence = rng.choice(CAMERA_WORDS[kind])
+    if rng.random() < 0.15:
+        sentence = sentence.lower()
+    return sentence + ("." if rng.random() < 0.8 else "")
+
+
 def corpus() -> list[str]:
     """Every word and phrase that prompts are made of: what the tokenizers learn from."""
     parts: list[str] = [*SUBJECTS, *(s.lower() for s in SUBJECTS), *QUALIFIERS]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,14 +24,17 @@ from model.plan.layout import Layout
 from model.sampling import euler, flow_shift, flow_sigmas
 from model.transformer import SectionInputs, SectionMemo, gather_context
 
-from .build import LAYOUT, Components, build
+from .build import LAYOUT, Components, build, grow
+from .codec import AutoencoderPuppet
 from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
 from .train_codec import HELD_OUT, train_codec
 from .training import Ema, bf16_is_fast, bf16_where_fast, cosine_rate, save_state
-from .world import render_clip, sample_puppet
+from .world import Scene, render_clip, sample_puppet, sample_scene
 
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
+LEAST_SIGMA = 0.25
+"""Errors of clean latents weigh as if no less noise than this were on them: the rest is for the codec to forgive."""
 PROMPT_TOKENS = 24
 """Longest prompt in training; always padded to this, so that compiled blocks see one shape."""
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -43,7 +46,8 @@ class _Strict(BaseModel):
 
 
 class CodecRecipe(_Strict):
-    """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``."""
+    """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``;
+    ``jitter``: largest noise on the latents that it learns from."""
 
     steps: int = Field(ge=0)
     decoder_steps: int = Field(ge=0)
@@ -52,6 +56,7 @@ class CodecRecipe(_Strict):
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
     held_out: int = Field(default=HELD_OUT, gt=0)
+    jitter: float = Field(default=0, ge=0)
 
 
 class TransformerRecipe(_Strict):
@@ -72,6 +77,8 @@ class Recipe(_Strict):
     """A training config file, validated."""
 
     seed: int
+    resolution: Literal[64, 128] = 64  # 128: what a training starts from grows, if it is smaller
+    plain: float | None = Field(default=None, ge=0, le=1)  # share of puppets on plain ground; by default all are
     codec: CodecRecipe
     transformer: TransformerRecipe
 
@@ -96,7 +103,7 @@ class Trainer:
 
     def __init__(self, parts: Components, recipe: Recipe, folder: Path, device: str) -> None:
         self.parts, self.recipe, self.folder, self.device = parts, recipe.transformer, folder, device
-        self.seed, self.layout = recipe.seed, Layout.parse(LAYOUT)
+        self.seed, self.plain, self.layout = recipe.seed, recipe.plain, Layout.parse(LAYOUT)
         self.step = 0
         self.seconds = 0.0
         for module in parts.trained:
@@ -140,7 +147,9 @@ class Trainer:
         while len(self.clips) < wanted:
             config = self.parts.config
             seed = self.seed * 1_000_003 + len(self.clips)
-            self.clips.append(make_clip(self.parts.vae, seed, config.resolution, self.layout.window, self.device))
+            self.clips.append(
+                make_clip(self.parts.vae, seed, config.resolution, self.layout.window, self.device, self.plain)
+            )
             if len(self.clips) % 25 == 0:
                 report("clips", len(self.clips), wanted, {})
 
@@ -174,11 +183,16 @@ class Trainer:
             blurred.append(replace(context_group, latents=known + blur * extra * (known != 0)))
         guidance = 1000 * (1 + 31 * torch.rand(recipe.batch, generator=noise_source)).to(self.device)
         with bf16_where_fast(self.device):
-            text, mask, pooled, image = self.condition(prompts, np.stack([clip.start for clip in chosen]))
+            starts = np.stack([clip.start for clip in chosen])
+            text, mask, pooled, image = condition(self.parts, prompts, starts, self.device)
             indices = tuple(range(context.window_index, context.window_index + window))
             inputs = SectionInputs(text, mask, pooled, image, guidance, indices, tuple(blurred))
             flow = self.parts.transformer(noisy, sigma * 1000, inputs)
-        loss = (flow.float() - (noise - clean)).square().mean()
+        error = flow.float() - (noise - clean)
+        if certain := self.parts.transformer.config.clean_channels:  # of them, the error is that of the clean latents
+            weight = sigma / sigma.clamp(min=LEAST_SIGMA)
+            error = torch.cat([error[:, :-certain], error[:, -certain:] * weight[:, None, None, None, None]], dim=1)
+        loss = error.square().mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         for optimizer in self.optimizers:
@@ -190,34 +204,24 @@ class Trainer:
         self.step += 1
         return loss.item()
 
-    def condition(self, prompts: list[str], starts: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
-        parts = self.parts
-        text = parts.tokenizer(
-            prompts, padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
-        ).to(self.device)
-        second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(self.device)
-        states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state
-        pooled = parts.text_encoder_2(second.input_ids, attention_mask=second.attention_mask).pooler_output
-        pixels = torch.from_numpy(starts).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return states, text.attention_mask, pooled, parts.image_encoder(pixels).last_hidden_state
-
     @torch.no_grad()
     def sample(self, path: Path, steps: int = 16) -> None:
         """Draw one section of every motion with the averaged weights: rows of frames, a picture to look at."""
         backup = [weight.detach().clone() for weight in self.weights]
         self.ema.apply()
-        puppets = [sample_puppet(random.Random(60_000_000 + i), motion) for i, motion in enumerate(MOTIONS)]
-        first = torch.cat([render_clip(p, 0, 1, self.parts.config.resolution, self.device) for p in puppets])
+        scenes: list[Scene] = [sample_puppet(random.Random(60_000_000 + i), motion) for i, motion in enumerate(MOTIONS)]
+        if self.plain is not None:
+            scenes += [sample_scene(random.Random(60_000_100 + i), 0.0) for i in range(5)]
+        first = torch.cat([render_clip(p, 0, 1, self.parts.config.resolution, self.device) for p in scenes])
         start = self.parts.vae.encode((first * 2 - 1)[:, :, None]).latent_dist.mode()[:, :, 0]
         start = start * self.parts.vae.config.scaling_factor
         context = place_context(self.layout, 1, 1, None)
         channels, height, width = start.shape[1:]
-        packed = gather_context(context.slots, {0: start}, channels, height, width, len(puppets))
+        packed = gather_context(context.slots, {0: start}, channels, height, width, len(scenes))
         pixels = first.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        text, mask, pooled, image = self.condition([puppet.prompt for puppet in puppets], pixels)
+        text, mask, pooled, image = condition(self.parts, [scene.prompt for scene in scenes], pixels, self.device)
         window = tuple(range(context.window_index, context.window_index + self.layout.window))
-        guidance = torch.full((len(puppets),), 10_000.0, device=self.device)
+        guidance = torch.full((len(scenes),), 10_000.0, device=self.device)
         inputs = SectionInputs(text, mask, pooled, image, guidance, window, packed)
         sigmas = flow_sigmas(steps, flow_shift(self.layout.window * height * width // 4))
         memo = SectionMemo([sigma * 1000 for sigma in sigmas[:-1]])
@@ -226,7 +230,7 @@ class Trainer:
             return x - sigma * self.parts.transformer(x, sigma * 1000, inputs, memo)
 
         noise = torch.randn(
-            len(puppets),
+            len(scenes),
             start.shape[1],
             self.layout.window,
             *start.shape[2:],
@@ -241,6 +245,23 @@ class Trainer:
         with torch.no_grad():
             for weight, saved in zip(self.weights, backup, strict=True):
                 weight.copy_(saved)
+
+
+def condition(
+    parts: Components, prompts: list[str], starts: np.ndarray, device: str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
+    text = parts.tokenizer(
+        prompts, padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
+    ).to(device)
+    second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(device)
+    states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state
+    pooled = parts.text_encoder_2(second.input_ids, attention_mask=second.attention_mask).pooler_output
+    pixels = torch.from_numpy(starts).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    side = parts.image_encoder.config.image_size
+    if pixels.shape[-1] != side:
+        pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bicubic", antialias=True)
+    return states, text.attention_mask, pooled, parts.image_encoder(pixels).last_hidden_state
 
 
 def _optimizers(parts: Components, rate: float, device: str) -> list[torch.optim.Optimizer]:
@@ -281,6 +302,8 @@ def train_puppet(
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = parts or build(seed=recipe.seed)
+    if recipe.resolution > parts.config.resolution:
+        parts = grow(parts, seed=recipe.seed)
     began = time.monotonic()
 
     def codec(stage: str, steps: int, decoder_only: bool) -> dict[str, float]:
@@ -297,6 +320,8 @@ def train_puppet(
             state_path=folder / f"{stage}.pt",
             report=lambda done, total, metrics: report(stage, done, total, metrics),
             decoder_only=decoder_only,
+            plain=recipe.plain,
+            jitter=recipe.codec.jitter,
         )
 
     metrics = codec("codec", recipe.codec.steps, decoder_only=False) if recipe.codec.steps else {}
@@ -320,7 +345,8 @@ def train_puppet(
     for module in parts.trained:
         module.eval()
     if recipe.codec.decoder_steps:
-        parts.vae.deepen_decoder(recipe.codec.decoder_blocks)
+        if isinstance(parts.vae, AutoencoderPuppet):
+            parts.vae.deepen_decoder(recipe.codec.decoder_blocks)
         metrics = codec("decoder", recipe.codec.decoder_steps, decoder_only=True)
     before = parts.training
     facts = {

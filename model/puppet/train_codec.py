@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from .codec import TIME, AutoencoderPuppet
+from .layered import LayeredAutoencoderPuppet
 from .training import Ema, bf16_where_fast, cosine_rate, save_state
-from .world import render_clip, sample_puppet
+from .world import render_clip, sample_puppet, sample_scene
 
+Codec = AutoencoderPuppet | LayeredAutoencoderPuppet
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, metrics)."""
 
@@ -19,19 +21,25 @@ HELD_OUT = 400
 HELD_OUT_SEED = 987_654_321
 
 
-def sample_groups(puppets: int, groups: int, seed: int, resolution: int, device: str) -> Tensor:
-    """Random groups of four consecutive frames [puppets * groups, 3, 4, h, w] uint8."""
+def sample_groups(
+    clips: int, groups: int, seed: int, resolution: int, device: str, plain: float | None = None
+) -> Tensor:
+    """Random groups of four consecutive frames [clips * groups, 3, 4, h, w] uint8.
+
+    Of puppets on plain ground, or with ``plain`` of any scene, that share of them such puppets.
+    """
     rng = random.Random(seed)
-    pool = torch.empty(puppets * groups, 3, TIME, resolution, resolution, dtype=torch.uint8, device=device)
-    for index in range(puppets):
-        clip = render_clip(sample_puppet(rng), rng.randrange(0, 200), groups * TIME, resolution, device)
+    pool = torch.empty(clips * groups, 3, TIME, resolution, resolution, dtype=torch.uint8, device=device)
+    for index in range(clips):
+        scene = sample_puppet(rng) if plain is None else sample_scene(rng, plain)
+        clip = render_clip(scene, rng.randrange(0, 200), groups * TIME, resolution, device)
         pool[index * groups : (index + 1) * groups] = (
             clip.mul(255).round().byte().unflatten(0, (groups, TIME)).transpose(1, 2)
         )
     return pool
 
 
-def psnr(codec: AutoencoderPuppet, groups: Tensor) -> float:
+def psnr(codec: Codec, groups: Tensor) -> float:
     """Mean peak signal-to-noise ratio in dB over groups [n, 3, 4, h, w] uint8, pictures in [0, 1]."""
     ratios = []
     with torch.no_grad():
@@ -44,7 +52,7 @@ def psnr(codec: AutoencoderPuppet, groups: Tensor) -> float:
 
 
 def train_codec(
-    codec: AutoencoderPuppet,
+    codec: Codec,
     *,
     steps: int,
     batch: int,
@@ -58,16 +66,19 @@ def train_codec(
     report: Report,
     save_every: int = 500,
     decoder_only: bool = False,
+    plain: float | None = None,
+    jitter: float = 0.0,
 ) -> dict[str, float]:
     """Train in place; returns held-out metrics. Resumes from ``state_path`` when it exists.
 
-    ``decoder_only`` leaves the encoder, and with it every latent, as it is; otherwise ``scaling_factor`` is set so that
-    latents have unit variance.
+    ``decoder_only`` leaves the encoder, and with it every latent, as it is; otherwise the latents are settled to about
+    unit variance. A layered codec's base stays as it is. ``plain``: as of ``sample_groups``. ``jitter``: largest noise,
+    beside their standard deviation, on the latents that the decoder learns from.
     """
     codec.to(device=device, memory_format=torch.channels_last)
-    codec.requires_grad_(True)
+    codec.train(not decoder_only)
     for name, weight in codec.named_parameters():
-        weight.requires_grad_(not decoder_only or name.startswith("decode"))
+        weight.requires_grad_(name.startswith("decode") or (name.startswith("encode") and not decoder_only))
     ema = Ema(codec)
     learning = [weight for weight in codec.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
@@ -79,7 +90,7 @@ def train_codec(
         ema.load_state_dict(state["ema"])
         first = state["step"]
     if first < steps:
-        groups = sample_groups(pool, 12, seed + first, resolution, device)
+        groups = sample_groups(pool, 12 if plain is None else 4, seed + first, resolution, device, plain)
     for step in range(first, steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chosen = groups[torch.randint(len(groups), (batch,), generator=generator)]
@@ -87,7 +98,12 @@ def train_codec(
         for group in optimizer.param_groups:
             group["lr"] = cosine_rate(step, steps, rate, warmup=200)
         with bf16_where_fast(device):
-            given = codec.decode_groups(codec.encode_groups(wanted))
+            latents = codec.encode_groups(wanted)
+            if jitter:
+                noise = torch.randn(latents.shape, generator=generator).to(device)
+                noise *= jitter * torch.rand(len(noise), 1, 1, 1, generator=generator).to(device)
+                latents = latents + noise / codec.config.scaling_factor
+            given = codec.decode_groups(latents)
         errors = (given.float() - wanted).square().mean(dim=(1, 2, 3, 4)) / 4
         loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
         loss.backward()
@@ -108,9 +124,8 @@ def train_codec(
                 },
             )
     ema.apply()
+    codec.eval()
     unseen = sample_groups(held_out, 6, HELD_OUT_SEED, resolution, device)
     if not decoder_only:
-        with torch.no_grad():
-            raw = torch.cat([codec.encode_groups(some.float() / 127.5 - 1) for some in unseen.split(64)])
-        codec.register_to_config(scaling_factor=1 / raw.std().item())
+        codec.settle(unseen)
     return {"psnr": psnr(codec, unseen), "scaling_factor": codec.config.scaling_factor}

@@ -5,7 +5,7 @@ picture heights, y grows downwards.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 
 import torch
@@ -13,11 +13,15 @@ from torch import Tensor
 
 from .motions import MOTIONS, Pose
 from .prompts import TEMPO_RANGE, write_prompt
+from .scenery import Picture, paint, render_picture, sample_picture, smooth
 
 Colour = tuple[float, float, float]
 FPS = 30
 RAMP_SECONDS = 0.6
 """A motion starts from rest within this time, so that the start image does not give it away."""
+
+GROUND = 0.93
+"""Where figures stand, from the top."""
 
 REGIONS = ("background", "skin", "shirt", "trousers")
 """Parts whose colours make a puppet's identity."""
@@ -28,6 +32,8 @@ class Puppet:
     """All parameters of one clip.
 
     Colours are RGB in [0, 1]; ``tempo`` is a speed factor, ``wander`` how much it varies, ``x`` the place across.
+    ``backdrop``: seed of a picture behind the figure, which is drawn ``scale`` times as large, and moved ``aside`` and
+    ``up`` from where it stands in the middle of the ground.
     From ``slip_at`` on, for ``slip_seconds``, the motion hurries or dawdles until its phase is off by ``slip`` radians.
     """
 
@@ -45,6 +51,10 @@ class Puppet:
     size: float
     x: float
     prompt: str = ""
+    backdrop: int | None = None
+    scale: float = 1.0
+    aside: float = 0.0
+    up: float = 0.0
     slip: float = 0.0
     slip_at: float = 0.0
     slip_seconds: float = 1.0
@@ -81,6 +91,36 @@ def sample_puppet(rng: random.Random, motion: str | None = None) -> Puppet:
     )
 
 
+def sample_staged(rng: random.Random) -> Puppet:
+    """Draw a puppet of any size and place, before a picture or a plain ground."""
+    puppet = sample_puppet(rng)
+    scale = rng.uniform(0.5, 1.05)
+    free = 1 - scale
+    return replace(
+        puppet,
+        scale=scale,
+        aside=rng.uniform(-0.38, 0.38) * free,
+        up=rng.uniform(0, 0.85) * free,
+        backdrop=rng.randrange(2**31) if rng.random() < 0.8 else None,
+    )
+
+
+def sample_scene(rng: random.Random, plain: float = 0.6) -> "Scene":
+    """Draw what a clip of training shows: a puppet on plain ground (``plain`` of all), one anywhere, or a picture.
+
+    Some pictures without a figure are asked for a figure's motion, and stay still.
+    """
+    drawn = rng.random()
+    if drawn < plain:
+        return sample_puppet(rng)
+    if drawn < plain + (1 - plain) / 2:
+        return sample_staged(rng)
+    picture = sample_picture(rng)
+    if picture.camera.kind == "still" and rng.random() < 0.6:
+        return replace(picture, prompt=sample_puppet(rng).prompt)
+    return picture
+
+
 def _soften(colour: Colour) -> Colour:
     return (0.22 + 0.7 * colour[0], 0.22 + 0.7 * colour[1], 0.22 + 0.7 * colour[2])
 
@@ -96,28 +136,25 @@ def phase(puppet: Puppet, seconds: Tensor) -> Tensor:
         * (torch.cos(torch.tensor(puppet.wander_phase)) - torch.cos(omega * moving + puppet.wander_phase))
         / omega
     )
-    slipped = _smooth((seconds - puppet.slip_at) / puppet.slip_seconds)
+    slipped = smooth((seconds - puppet.slip_at) / puppet.slip_seconds)
     return 2 * pi * MOTIONS[puppet.motion].hertz * puppet.tempo * (moving + drift) + puppet.slip * slipped
 
 
-def _smooth(x: Tensor) -> Tensor:
-    """From 0 to 1 where ``x`` does, without a jolt at either end."""
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def _pose(puppet: Puppet, seconds: Tensor) -> Pose:
-    amount = _smooth(seconds / RAMP_SECONDS) * puppet.amplitude
+    amount = smooth(seconds / RAMP_SECONDS) * puppet.amplitude
     return MOTIONS[puppet.motion].pose(phase(puppet, seconds), amount)
 
 
 class _Canvas:
     """Layers painted over each other; every shape is a signed distance turned into soft coverage one pixel wide."""
 
-    def __init__(self, frames: int, resolution: int, device: torch.device, with_regions: bool) -> None:
+    def __init__(self, frames: int, resolution: int, device: torch.device, with_regions: bool, puppet: Puppet) -> None:
         axis = (torch.arange(resolution, device=device, dtype=torch.float32) + 0.5) / resolution
         self.y, self.x = axis[:, None][None], (axis - 0.5)[None, None]
-        self.resolution = resolution
+        self.resolution = resolution * puppet.scale
+        if puppet.scale != 1 or puppet.aside or puppet.up:
+            self.y = (self.y + puppet.up - GROUND) / puppet.scale + GROUND
+            self.x = (self.x - puppet.aside) / puppet.scale
         self.picture = torch.zeros(frames, 3, resolution, resolution, device=device)
         self.owner = (
             torch.zeros(frames, resolution, resolution, dtype=torch.int8, device=device) if with_regions else None
@@ -167,12 +204,15 @@ def render(
         Pictures [frames, 3, resolution, resolution] in [0, 1]; and region indices into ``REGIONS`` (-1: none) if asked.
     """
     pose = _pose(puppet, seconds)
-    canvas = _Canvas(len(seconds), resolution, seconds.device, with_regions)
+    canvas = _Canvas(len(seconds), resolution, seconds.device, with_regions, puppet)
     one = torch.ones_like(seconds)
     s = puppet.size
     bg = puppet.background
-    canvas.picture += torch.tensor(bg, device=seconds.device)[None, :, None, None]
-    ground = 0.93
+    if puppet.backdrop is None:
+        canvas.picture += torch.tensor(bg, device=seconds.device)[None, :, None, None]
+    else:
+        canvas.picture += paint(puppet.backdrop, resolution, plain=True).to(seconds.device)
+    ground = GROUND
     lift = (-pose.shift_y).clamp(min=0)
     shadow: Colour = (bg[0] * 0.72, bg[1] * 0.72, bg[2] * 0.72)
     canvas.paint(canvas.ellipse((puppet.x + pose.shift_x * 0.5, ground * one), (0.17 - 0.4 * lift) * s, 0.028), shadow)
@@ -238,9 +278,18 @@ def render(
     return canvas.picture
 
 
-def render_clip(puppet: Puppet, first: int, frames: int, resolution: int = 64, device: str = "cpu") -> Tensor:
+Scene = Puppet | Picture
+"""What a clip shows."""
+
+PIECE = 8
+"""Frames drawn at a time: what a processor's cache holds of larger pictures."""
+
+
+def render_clip(scene: Scene, first: int, frames: int, resolution: int = 64, device: str = "cpu") -> Tensor:
     """Frames ``first`` .. ``first + frames - 1`` of a clip at 30 fps: [frames, 3, resolution, resolution] in [0, 1]."""
     seconds = torch.arange(first, first + frames, device=device, dtype=torch.float32) / FPS
-    picture = render(puppet, seconds, resolution)
-    assert isinstance(picture, Tensor)
-    return picture
+    if isinstance(scene, Picture):
+        return render_picture(scene, seconds, resolution)
+    pieces = [seconds] if seconds.is_cuda else seconds.split(PIECE)
+    drawn = [render(scene, piece, resolution) for piece in pieces]
+    return torch.cat([picture for picture in drawn if isinstance(picture, Tensor)])

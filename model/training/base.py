@@ -73,4 +73,5 @@ def _config(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def _most_tokens(info: FamilyInfo, checkpoint: Checkpoint, examples: Sequence[Example]) -> int:
     text = int(checkpoint.family["max_text_tokens"]) + 729  # SigLIP's patches of 384 pixels
     buckets = {example.clip.bucket for example in examples}
-    return text + max(info.layout.tokens(height // 8, width // 8) for height, width in buckets)
+    pixels = info.latent_pixels
+    return text + max(info.layout.tokens(height // pixels, width // pixels) for height, width in buckets)

@@ -22,6 +22,9 @@ from .patchify import RELEASED, average_pool, begin_released, make_projections, 
 from .placing import Placeable
 from .single_block import SingleBlock
 
+MIN_SIGMA = 1e-4
+"""Below it no flow towards a clean latent is computed."""
+
 
 class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
     """FramePack's transformer for any layout of the paper (arXiv 2504.12626).
@@ -34,6 +37,9 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
 
     Args:
         extra_kernels: names such as ``k8`` or ``k1h4w2`` that have patchify parameters beside k1, k2 and k4.
+        clean_channels: how many of the last channels its output layer predicts clean, and not the flow towards them.
+            Where a token has as many values as the blocks are wide, no noise need pass through them (Li and He,
+            arXiv 2511.13720). ``forward`` gives the flow of all channels.
         **config: see the superclass.
     """
 
@@ -65,6 +71,7 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
         image_proj_dim: int = 1152,
         has_clean_x_embedder: int = False,
         extra_kernels: tuple[str, ...] = (),
+        clean_channels: int = 0,
     ) -> None:
         super().__init__(
             in_channels=in_channels,
@@ -185,7 +192,16 @@ class PackedTransformer(Placeable, HunyuanVideoFramepackTransformer3DModel):
         tokens = tokens.reshape(batch, frames // p_t, height // p, width // p, -1, p_t, p, p)
         tokens = tokens.permute(0, 4, 1, 5, 2, 6, 3, 7)
         flow: torch.Tensor = tokens.flatten(6, 7).flatten(4, 5).flatten(2, 3)
-        return flow
+        return self._towards_clean(hidden_states, flow, timestep) if self.config.clean_channels else flow
+
+    def _towards_clean(
+        self, noisy: torch.Tensor, predicted: torch.Tensor, timestep: torch.Tensor | float
+    ) -> torch.Tensor:
+        """The flow, where the last channels of ``predicted`` are clean latents."""
+        sigma = torch.as_tensor(timestep, dtype=predicted.dtype, device=predicted.device).reshape(-1, 1, 1, 1, 1) / 1000
+        flow, clean = predicted.tensor_split([-self.config.clean_channels], dim=1)
+        noisy = noisy[:, -self.config.clean_channels :]
+        return torch.cat([flow, (noisy - clean) / sigma.clamp(min=MIN_SIGMA)], dim=1)
 
     def absent(self) -> AbstractContextManager[None]:
         """Inside the block the modulation layers are out of the way."""

@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import pytest
 import torch
 from diffusers import HunyuanVideoFramepackTransformer3DModel
@@ -11,11 +12,13 @@ from farm.errors import InputError
 from model.families import describe, load
 from model.family import SamplingParams
 from model.plan import Layout, make_plan
-from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, read
+from model.plan.context import place_context
+from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, grow, read
 from model.puppet.dataset import sample_context
-from model.puppet.quality import start_image
-from model.puppet.train import DEFAULT_CONFIG, CodecRecipe, Recipe, train_puppet
+from model.puppet.quality import render_video, start_image
+from model.puppet.train import DEFAULT_CONFIG, CodecRecipe, Recipe, condition, train_puppet
 from model.puppet.world import sample_puppet
+from model.transformer import SectionInputs, gather_context
 from tests.support.machine import here
 
 TINY = PuppetConfig(
@@ -101,6 +104,48 @@ def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_pat
     assert changed and all(name.startswith("decode") for name in changed)
     for one, other in zip(old.trained, new.trained, strict=True):
         assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def grown(trained, tmp_path_factory):
+    """A puppet of 128 pixels that began with the small one of ``trained``."""
+    folder = tmp_path_factory.mktemp("grown")
+    larger = recipe(2).model_copy(update={"resolution": 128, "plain": 0.3})
+    facts = train_puppet(larger, folder, "cpu", lambda *_: None, read(trained[0] / "checkpoint", here()))
+    return folder, facts
+
+
+def test_a_small_puppet_grows_to_one_that_renders(grown, monkeypatch):
+    folder, facts = grown
+    assert facts["transformer_steps"] == 6
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(folder / "checkpoint"))
+    info, renderer = describe("puppet", here()), load("puppet", here())
+    assert info.buckets == ((128, 128),) and info.latent_channels == 48 and info.latent_pixels == 16
+    puppet = sample_puppet(random.Random(1))
+    frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
+    assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
+
+
+@torch.no_grad()
+def test_a_grown_puppet_does_with_its_base_what_the_small_one_does(trained):
+    small = read(trained[0] / "checkpoint", here())
+    large = grow(small, seed=1)
+    layout = Layout.parse(LAYOUT)
+    context = place_context(layout, 1, 1, None)
+    window = tuple(range(context.window_index, context.window_index + layout.window))
+    prompts, starts = ["The puppet waves."], np.zeros((1, 64, 64, 3), np.uint8)
+    flows = []
+    for parts in (small, large):
+        parts.transformer.eval()
+        channels = parts.transformer.config.in_channels
+        latents = torch.randn(1, 48, 9, 8, 8, generator=torch.Generator().manual_seed(1))[:, :channels]
+        packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, 8, 8, 1)
+        text, mask, pooled, image = condition(parts, prompts, starts, "cpu")
+        inputs = SectionInputs(text, mask, pooled, image, torch.full((1,), 10_000.0), window, packed)
+        flows.append((latents, parts.transformer(latents, 400.0, inputs)))
+    (_, wanted), (latents, flow) = flows
+    assert torch.allclose(flow[:, :16], wanted, atol=1e-5)
+    assert torch.allclose(flow[:, 16:], latents[:, 16:] / 0.4, atol=1e-4)  # details: towards a clean latent of zero
 
 
 def test_contexts_cover_every_kind_that_orders_need():
