@@ -49,8 +49,9 @@ def puppet(
     """Render held-out puppets and judge them: motion accuracy, identity, sharpness, beside the true clips.
 
     Motion: a classifier that is trained here, on true clips alone, names the motion. Identity: mean colour error of
-    skin, shirt, trousers and background in the last second. Sharpness: ratio to the true clips'. The long videos are
-    judged by their end.
+    skin, shirt, trousers and background in the last second. Sharpness: ratio to the true clips'. Blocks: how much more
+    pixels differ where the codec's blocks meet than elsewhere, beside the true clips. The long videos are judged by
+    their end.
     """
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -113,10 +114,15 @@ def puppet(
         output.print_json(report)
         return
     console.print(f"classifier on held-out true clips: {true_accuracy:.1%} right")
-    table = output.table("clips", "n>", "motion>", "identity error>", "sharpness>")
+    table = output.table("clips", "n>", "motion>", "identity error>", "sharpness>", "blocks>")
     for row in report["rows"]:
         table.add_row(
-            row["clips"], str(row["n"]), f"{row['motion']:.1%}", f"{row['identity']:.3f}", f"{row['sharpness']:.1%}"
+            row["clips"],
+            str(row["n"]),
+            f"{row['motion']:.1%}",
+            f"{row['identity']:.3f}",
+            f"{row['sharpness']:.1%}",
+            f"{row['blockiness']:.2f}",
         )
     console.print(table)
     console.print(
@@ -237,6 +243,7 @@ def _row(title: str, scores: "list[Score]") -> dict[str, float | str | int]:
         "motion": sum(score.right for score in scores) / count,
         "identity": sum(score.identity for score in scores) / count,
         "sharpness": sum(score.sharpness for score in scores) / count,
+        "blockiness": sum(score.blockiness for score in scores) / count,
     }
 
 

@@ -46,7 +46,8 @@ def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
     frames = list(
         render_video(renderer, puppet, order=work.order, seconds=work.seconds, seed=work.index, params=work.params)
     )
-    return score(_ready["judge"], puppet, frames), [png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
+    judged = score(_ready["judge"], puppet, frames, renderer.info.latent_pixels)
+    return judged, [png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
 
 
 def write_sheet(path: Path, clips: list[list[bytes]]) -> None:

@@ -13,6 +13,8 @@ EVERY = 3
 """The judge looks at every third frame: ten a second."""
 LOOKS = 45
 """Frames that it looks at, 4.5 seconds."""
+SIDE = 64
+"""Height and width that it looks at; larger pictures are shrunk."""
 
 
 class MotionClassifier(nn.Module):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.plan.context import Context, place_context
+from model.plan.context import Context, ContextSlot, place_context
 from model.plan.layout import Layout
 
 from .codec import TIME
@@ -26,11 +26,18 @@ SECTIONS = 5
 
 @dataclass
 class Clip:
-    """``latents`` [channels, 1 + 9 * SECTIONS, h, w] fp16, scaled; ``start`` the start image [h, w, 3] uint8."""
+    """One true clip.
+
+    Attributes:
+        scene: what it shows.
+        latents: [channels, 1 + 9 * SECTIONS, h, w] fp16, scaled; then one of each picture that comes after a section,
+            coded alone, as an end image is: see ``lone``.
+        pictures: [1 + SECTIONS, h, w, 3] uint8: the start image, and each picture that comes after a section.
+    """
 
     scene: Scene
     latents: Tensor
-    start: np.ndarray
+    pictures: np.ndarray
 
     def prompt(self, rng: random.Random) -> str:
         """A fresh phrasing of what a puppet does; what was asked for before another picture."""
@@ -48,12 +55,22 @@ def make_clip(codec: Codec, seed: int, resolution: int, window: int, device: str
     scene = _with_slip(sample_puppet(rng) if plain is None else sample_scene(rng, plain), window, rng)
     latent_frames = 1 + window * SECTIONS
     still = isinstance(scene, Picture) and scene.camera.kind == "still"
-    frames = render_clip(scene, 0, 1 if still else 1 + TIME * (latent_frames - 1), resolution, device)
-    start = frames[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    frames = render_clip(scene, 0, 1 if still else 2 + TIME * (latent_frames - 1), resolution, device)
+    if still:
+        given = frames.expand(1 + SECTIONS, -1, -1, -1)
+    else:
+        given, frames = frames[[0, *range(1 + TIME * window, len(frames), TIME * window)]], frames[:-1]
     with torch.no_grad(), bf16_where_fast(device):
         latents = codec.encode((frames * 2 - 1).transpose(0, 1)[None]).latent_dist.mode()[0]
-    kept = (latents.float() * codec.config.scaling_factor).half()
-    return Clip(scene, kept.expand(-1, latent_frames, -1, -1).contiguous(), start)
+        alone = codec.encode(given[1:, :, None] * 2 - 1).latent_dist.mode()[:, :, 0].transpose(0, 1)
+    known = torch.cat([latents.expand(-1, latent_frames, -1, -1), alone], dim=1)
+    pictures = given.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return Clip(scene, (known.float() * codec.config.scaling_factor).half(), pictures)
+
+
+def lone(layout: Layout, boundary: int) -> int:
+    """Which latent of a clip is that of the picture after its first ``boundary`` sections, from 1, coded alone."""
+    return layout.window * SECTIONS + boundary
 
 
 JOIN = 3
@@ -78,16 +95,31 @@ def _with_slip(scene: Scene, window: int, rng: random.Random) -> Scene:
     return replace(scene, **slip)
 
 
-def sample_context(layout: Layout, rng: random.Random) -> tuple[int, Context]:
+ANCHORED = 0.2
+"""Share of draws with an end image or a keyframe."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A section's ``index`` in its clip, and its context, whose slots name latents of the clip. ``images``: the
+    pictures of the clip whose embeddings it sees, by number, and their shares."""
+
+    index: int
+    context: Context
+    images: tuple[tuple[int, float], ...] = ((0, 1.0),)
+
+
+def sample_context(layout: Layout, rng: random.Random, anchored: float = ANCHORED) -> Draw:
     """Draw where a section stands and what its context holds, so that every order is in distribution.
 
     The context holds nothing, past, future or both, near or far; in three of ten draws a gap of one or three
     sections is joined, over which the clip's phase slips. Where the clip is too short for far latents (more than two
     sections away), any other of its sections takes their place, as if in a long video.
 
-    Returns:
-        The section's index in its clip, and its context, whose slots name latents of the clip.
+    A share ``anchored`` of all leads to an end image or comes from a keyframe, as ``plan.anchors`` places them.
     """
+    if rng.random() < anchored:
+        return _anchored(layout, rng)
     past = future = None
     if rng.random() < 0.3:
         index, distance = rng.choice(((JOIN, 1), (JOIN, 1), (JOIN - 1, 2)))
@@ -115,7 +147,39 @@ def sample_context(layout: Layout, rng: random.Random) -> tuple[int, Context]:
         replace(slot, latent=slot.latent + shift[slot.side]) if slot.latent and slot.side in shift else slot
         for slot in context.slots
     ]
-    return index, replace(context, slots=tuple(slots))
+    return Draw(index, replace(context, slots=tuple(slots)))
+
+
+def _anchored(layout: Layout, rng: random.Random) -> Draw:
+    """A section that leads to a picture, near or far, or, in one of four draws, comes from one."""
+    window = layout.window
+    index = rng.choice((JOIN, *range(SECTIONS)))
+    place = index if index == 0 or rng.random() < 0.5 else index + _LONG
+    start = 1 + window * place
+    if index and rng.random() < 0.25:
+        context = place_context(layout, start=start, past_end=start, future_start=None)
+        slots = [_only(slot, "past", start - 1, lone(layout, index)) for slot in context.slots]
+        return Draw(index, replace(context, slots=tuple(slots)), ((index, 1.0),))
+    distance = min(rng.choices((1, 2, 3), (70, 15, 15))[0], SECTIONS - index)
+    claimed = distance if distance < 3 else rng.choice((3, 6))
+    past = _neighbour(index, -1, place, rng) if index and rng.random() < 0.6 else None
+    future_start = start + window * claimed
+    context = place_context(
+        layout, start=start, past_end=1 + window * (past.place + 1) if past else 1, future_start=future_start
+    )
+    shift = window * (past.index - past.place) if past else 0
+    slots = [
+        replace(slot, latent=slot.latent + shift) if slot.side == "past" and slot.latent else slot
+        for slot in context.slots
+    ]
+    slots = [_only(slot, "future", future_start, lone(layout, index + distance)) for slot in slots]
+    share = (place + 0.5) / (place + claimed)
+    return Draw(index, replace(context, slots=tuple(slots)), ((0, 1 - share), (index + distance, share)))
+
+
+def _only(slot: ContextSlot, side: str, latent: int, given: int) -> ContextSlot:
+    """A slot of ``side`` holds the latent ``given`` where ``latent`` would be, and nothing elsewhere."""
+    return replace(slot, latent=given if slot.latent == latent else None) if slot.side == side else slot
 
 
 _LONG = 20

@@ -19,7 +19,7 @@ from model.pace import time_step
 from model.pixels import to_bytes
 from model.plan import Plan, make_plan
 
-from .classifier import EVERY, LOOKS, MotionClassifier
+from .classifier import EVERY, LOOKS, SIDE, MotionClassifier
 from .motions import MOTIONS
 from .world import FPS, REGIONS, Puppet, render, sample_puppet
 
@@ -28,12 +28,14 @@ HELD_OUT_SEED = 50_000_000
 
 @dataclass(frozen=True)
 class Score:
-    """Of one rendered clip. ``identity``: mean colour error in [0, 1] RGB in the last second; ``sharpness``: ratio."""
+    """Of one rendered clip, beside the true one. ``identity``: mean colour error in [0, 1] RGB in the last second;
+    ``sharpness`` and ``blockiness``: ratios."""
 
     motion: str
     named: str
     identity: float
     sharpness: float
+    blockiness: float = 1.0
 
     @property
     def right(self) -> bool:
@@ -98,11 +100,14 @@ def render_video(
         yield from frames
 
 
-def score(judge: MotionClassifier, puppet: Puppet, frames: list[np.ndarray]) -> Score:
-    """Judge the end of a clip: its last 4.5 seconds for the motion, its last second for identity and sharpness."""
-    looks = np.stack(frames[-EVERY * LOOKS :][::EVERY])
+def score(judge: MotionClassifier, puppet: Puppet, frames: list[np.ndarray], block: int = 8) -> Score:
+    """Judge the end of a clip: its last 4.5 seconds for the motion, its last second for everything else.
+
+    ``block``: how many pixels high and wide a latent is.
+    """
+    looks = torch.from_numpy(np.stack(frames[-EVERY * LOOKS :][::EVERY])).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        logits = judge(torch.from_numpy(looks).permute(0, 3, 1, 2)[None].float() / 255)
+        logits = judge(torch.nn.functional.interpolate(looks, size=(SIDE, SIDE), mode="area")[None])
     last = torch.from_numpy(np.stack(frames[-FPS:])).permute(0, 3, 1, 2).float() / 255
     seconds = torch.arange(len(frames) - FPS, len(frames), dtype=torch.float32) / FPS
     truth = render(puppet, seconds, last.shape[-1])
@@ -112,6 +117,7 @@ def score(judge: MotionClassifier, puppet: Puppet, frames: list[np.ndarray]) -> 
         named=list(MOTIONS)[int(logits.argmax())],
         identity=identity_error(puppet, last),
         sharpness=sharpness(last) / sharpness(truth),
+        blockiness=edges(last, block) / edges(truth, block),
     )
 
 
@@ -134,6 +140,16 @@ def identity_error(puppet: Puppet, frames: Tensor) -> float:
         lost = len(mine) < area / 5
         errors.append(1.0 if lost else (mine.median(dim=0).values - wanted[index]).abs().mean().item())
     return sum(errors) / len(errors)
+
+
+def edges(frames: Tensor, block: int) -> float:
+    """How much pictures [n, 3, h, w] change from pixel to pixel where blocks meet, beside within them."""
+    at = within = 0.0
+    for way in (-1, -2):
+        steps = frames.diff(dim=way).abs().mean(dim=(0, 1, -3 - way))
+        meet = torch.arange(1, len(steps) + 1, device=steps.device) % block == 0
+        at, within = at + steps[meet].mean().item(), within + steps[~meet].mean().item()
+    return at / within
 
 
 def sharpness(frames: Tensor) -> float:

@@ -5,7 +5,7 @@ Reproducible from a config file, resumable (each stage keeps a state file that i
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -159,7 +159,8 @@ class Trainer:
         rng = random.Random(self.seed * 7_919 + self.step)
         noise_source = torch.Generator().manual_seed(self.seed * 104_729 + self.step)
         chosen = [rng.choice(self.clips) for _ in range(recipe.batch)]
-        index, context = sample_context(self.layout, rng)
+        draw = sample_context(self.layout, rng)
+        index, context = draw.index, draw.context
         latents = torch.stack([clip.latents for clip in chosen]).float().to(self.device)
         clean = latents[:, :, 1 + window * index : 1 + window * (index + 1)]
         prompts = ["" if rng.random() < recipe.prompt_dropout else clip.prompt(rng) for clip in chosen]
@@ -183,8 +184,8 @@ class Trainer:
             blurred.append(replace(context_group, latents=known + blur * extra * (known != 0)))
         guidance = 1000 * (1 + 31 * torch.rand(recipe.batch, generator=noise_source)).to(self.device)
         with bf16_where_fast(self.device):
-            starts = np.stack([clip.start for clip in chosen])
-            text, mask, pooled, image = condition(self.parts, prompts, starts, self.device)
+            seen = [(np.stack([clip.pictures[number] for clip in chosen]), share) for number, share in draw.images]
+            text, mask, pooled, image = condition(self.parts, prompts, seen, self.device)
             indices = tuple(range(context.window_index, context.window_index + window))
             inputs = SectionInputs(text, mask, pooled, image, guidance, indices, tuple(blurred))
             flow = self.parts.transformer(noisy, sigma * 1000, inputs)
@@ -219,7 +220,9 @@ class Trainer:
         channels, height, width = start.shape[1:]
         packed = gather_context(context.slots, {0: start}, channels, height, width, len(scenes))
         pixels = first.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        text, mask, pooled, image = condition(self.parts, [scene.prompt for scene in scenes], pixels, self.device)
+        text, mask, pooled, image = condition(
+            self.parts, [scene.prompt for scene in scenes], [(pixels, 1.0)], self.device
+        )
         window = tuple(range(context.window_index, context.window_index + self.layout.window))
         guidance = torch.full((len(scenes),), 10_000.0, device=self.device)
         inputs = SectionInputs(text, mask, pooled, image, guidance, window, packed)
@@ -248,20 +251,25 @@ class Trainer:
 
 
 def condition(
-    parts: Components, prompts: list[str], starts: np.ndarray, device: str
+    parts: Components, prompts: list[str], seen: Sequence[tuple[np.ndarray, float]], device: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and start images."""
+    """Text states [batch, tokens, dim], their mask, pooled text and image states of prompts and pictures.
+
+    ``seen``: pictures [batch, h, w, 3] uint8 and the share that their states have in the sum.
+    """
     text = parts.tokenizer(
         prompts, padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
     ).to(device)
     second = parts.tokenizer_2(prompts, padding=True, truncation=True, return_tensors="pt").to(device)
     states = parts.text_encoder(text.input_ids, attention_mask=text.attention_mask).last_hidden_state
     pooled = parts.text_encoder_2(second.input_ids, attention_mask=second.attention_mask).pooler_output
-    pixels = torch.from_numpy(starts).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    side = parts.image_encoder.config.image_size
-    if pixels.shape[-1] != side:
-        pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bicubic", antialias=True)
-    return states, text.attention_mask, pooled, parts.image_encoder(pixels).last_hidden_state
+    side, images = parts.image_encoder.config.image_size, []
+    for pictures, share in seen:
+        pixels = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        if pixels.shape[-1] != side:
+            pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bicubic", antialias=True)
+        images.append(share * parts.image_encoder(pixels).last_hidden_state)
+    return states, text.attention_mask, pooled, torch.stack(images).sum(dim=0)
 
 
 def _optimizers(parts: Components, rate: float, device: str) -> list[torch.optim.Optimizer]:

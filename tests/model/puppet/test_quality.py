@@ -8,7 +8,7 @@ import torch
 
 from model.puppet.classifier import LOOKS, train_classifier, true_clips
 from model.puppet.motions import MOTIONS
-from model.puppet.quality import held_out_puppet, identity_error, score, sharpness
+from model.puppet.quality import edges, held_out_puppet, identity_error, score, sharpness
 from model.puppet.world import render_clip, sample_puppet
 
 
@@ -29,6 +29,16 @@ def test_a_changed_shirt_and_a_lost_person_are_seen():
 def test_blur_lowers_sharpness():
     clip = render_clip(sample_puppet(random.Random(2), "dance"), 120, 30)
     assert sharpness(torch.nn.functional.avg_pool2d(clip, 3, 1)) < 0.7 * sharpness(clip)
+
+
+def test_blocks_are_seen_at_their_own_size_only():
+    clip = render_clip(sample_puppet(random.Random(2), "dance"), 120, 8, 128)
+    true = edges(clip, 16)
+    assert true == pytest.approx(1, abs=0.25)
+    coarse = torch.nn.functional.avg_pool2d(clip, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    assert edges(0.8 * clip + 0.2 * coarse, 16) > 1.2 * true
+    wide = torch.nn.functional.pad(clip, (1, 1, 1, 1), mode="replicate")
+    assert edges(torch.nn.functional.avg_pool2d(wide, 3, 1), 16) == pytest.approx(true, abs=0.1)
 
 
 def test_held_out_puppets_are_stable_and_take_motions_in_turn():

@@ -12,6 +12,7 @@ from farm.errors import InputError
 from model.families import describe, load
 from model.family import SamplingParams
 from model.plan import Layout, make_plan
+from model.plan.anchors import Given
 from model.plan.context import place_context
 from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, grow, read
 from model.puppet.dataset import sample_context
@@ -140,7 +141,7 @@ def test_a_grown_puppet_does_with_its_base_what_the_small_one_does(trained):
         channels = parts.transformer.config.in_channels
         latents = torch.randn(1, 48, 9, 8, 8, generator=torch.Generator().manual_seed(1))[:, :channels]
         packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, 8, 8, 1)
-        text, mask, pooled, image = condition(parts, prompts, starts, "cpu")
+        text, mask, pooled, image = condition(parts, prompts, [(starts, 1.0)], "cpu")
         inputs = SectionInputs(text, mask, pooled, image, torch.full((1,), 10_000.0), window, packed)
         flows.append((latents, parts.transformer(latents, 400.0, inputs)))
     (_, wanted), (latents, flow) = flows
@@ -159,14 +160,40 @@ def test_contexts_cover_every_kind_that_orders_need():
         gap_after = None if future.latent is None else future.index - context.window_index - layout.window
         return (past == 0 or past is None, gap_before, gap_after)
 
-    drawn = {kind(sample_context(layout, rng)[1]) for _ in range(5000)}
+    drawn = {kind(sample_context(layout, rng, 0).context) for _ in range(5000)}
     for order in ORDERS:
         plan = make_plan(layout=layout, order=order, seconds=20, seed=0, prompt="", fps=30)
         for section in plan.sections:
             assert kind(section) in drawn, (order, section.index)
 
 
-@pytest.mark.parametrize("name", ["train.toml", "refine.toml"])
+def test_end_images_and_keyframes_are_placed_as_plans_place_them():
+    """The first section of every clip, the last one, and one after a keyframe: their slots are among those drawn."""
+    layout, rng = Layout.parse(LAYOUT), random.Random(0)
+
+    def filled(slots):
+        return tuple((slot.side, slot.index) for slot in slots if slot.latent is not None and slot.side != "past")
+
+    draws = [sample_context(layout, rng, 1) for _ in range(3000)]
+    drawn = {(filled(draw.context.slots), draw.context.window_index) for draw in draws}
+    for seconds, order in ((1.2, "vanilla"), (4.8, "bisect"), (4.8, "vanilla"), (30, "endpoints")):
+        plan = make_plan(
+            layout=layout, order=order, seconds=seconds, seed=0, prompt="", fps=30, given=Given(end_strength=1.0)
+        )
+        last = plan.sections[-1]
+        assert (filled(last.slots), last.window_index) in drawn, (seconds, order)
+    shares = {draw.images for draw in draws if len(draw.images) == 2}
+    alone = make_plan(layout=layout, order="vanilla", seconds=1.2, seed=0, prompt="", given=Given(end_strength=1.0))
+    assert [share for _, share in alone.sections[0].images] in [[share for _, share in each] for each in shares]
+    plan = make_plan(layout=layout, order="vanilla", seconds=4.8, seed=0, prompt="", given=Given(keyframes=(2.4,)))
+    after = plan.sections[2]
+    kept = [(slot.side, slot.index) for slot in after.slots if slot.latent is not None]
+    assert any(
+        kept == [(slot.side, slot.index) for slot in draw.context.slots if slot.latent is not None] for draw in draws
+    )
+
+
+@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml"])
 def test_the_shipped_recipes_are_valid(name):
     assert Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer.steps > 0
 
