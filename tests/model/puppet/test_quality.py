@@ -38,7 +38,7 @@ def test_blocks_are_seen_at_their_own_size_only():
     coarse = torch.nn.functional.avg_pool2d(clip, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
     assert edges(0.8 * clip + 0.2 * coarse, 16) > 1.2 * true
     wide = torch.nn.functional.pad(clip, (1, 1, 1, 1), mode="replicate")
-    assert edges(torch.nn.functional.avg_pool2d(wide, 3, 1), 16) == pytest.approx(true, abs=0.1)
+    assert edges(torch.nn.functional.avg_pool2d(wide, 3, 1), 16) == pytest.approx(true, abs=0.15)
 
 
 def test_held_out_puppets_are_stable_and_take_motions_in_turn():
