@@ -22,6 +22,7 @@ from farm.cli.bench_video import video
 from farm.errors import InputError
 
 if TYPE_CHECKING:
+    from model.puppet.kept import Kept
     from model.puppet.quality import Score
 
 bench_app = typer.Typer(help="Measure the quality of models and the speed of the farm.", no_args_is_help=True)
@@ -37,6 +38,7 @@ def puppet(
     clips: Annotated[int, typer.Option(min=1, help="Clips of 5 seconds, motions in turn.")] = 63,
     long_clips: Annotated[int, typer.Option(min=0, help="Videos of --long-seconds for each order.")] = 7,
     long_seconds: Annotated[float, typer.Option(min=6, max=600, help="Length of the long videos.")] = 60.0,
+    others: Annotated[int, typer.Option(min=0, help="Clips of 5 seconds of each kind of other scene.")] = 12,
     orders: Annotated[str, typer.Option(help="Orders of the long videos, comma-separated.")] = (
         "vanilla,inverted,endpoints,bisect"
     ),
@@ -52,6 +54,10 @@ def puppet(
     skin, shirt, trousers and background in the last second. Sharpness: ratio to the true clips'. Blocks: how much more
     pixels differ where the codec's blocks meet than elsewhere, beside the true clips. The long videos are judged by
     their end.
+
+    Other scenes: pictures without a figure that are to stay, also where a figure's motion is asked for, or before which
+    the camera zooms or pans; the ground behind a figure; an end image. Error: how far the end is from what should be
+    there, in levels of 255, beside that of the codec alone.
     """
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -62,8 +68,9 @@ def puppet(
     from model.families import describe
     from model.family import SamplingParams
     from model.plan import find_order
-    from model.puppet.bench import Work, judge_clip, prepare, write_sheet
+    from model.puppet.bench import Work, judge_clip, judge_kept_clip, prepare, write_sheet
     from model.puppet.classifier import train_classifier
+    from model.puppet.kept import KINDS, KeptWork
     from plugins.exporters.base import written_aside
     from plugins.presets import load_presets
 
@@ -95,6 +102,12 @@ def puppet(
                 for work, result in zip(works, pool.map(judge_clip, works), strict=True):
                     results[work] = result
                     progress.advance(bar)
+            asked = [KeptWork(kind, i, 5.0, info.default_order, params) for kind in KINDS for i in range(others)]
+            bar = progress.add_task("other scenes", total=len(asked))
+            kept: list[Kept] = []
+            for one in pool.map(judge_kept_clip, asked):
+                kept.append(one)
+                progress.advance(bar)
     report: dict[str, Any] = {
         "checkpoint_sha256": info.checkpoint_sha256,
         "preset": preset,
@@ -102,6 +115,7 @@ def puppet(
         "true_clips_accuracy": true_accuracy,
         "rows": [_row(f"5 s {info.default_order}", [results[work][0] for work in short])]
         + [_row(f"{long_seconds:g} s {o}", [results[w][0] for w in long if w.order == o]) for o in names],
+        "others": [_others(kind, [one for one in kept if one.kind == kind]) for kind in KINDS if kept],
         "by_motion": _by_motion([results[work][0] for work in short]),
     }
     if sheet is not None:
@@ -124,6 +138,11 @@ def puppet(
             f"{row['sharpness']:.1%}",
             f"{row['blockiness']:.2f}",
         )
+    console.print(table)
+    table = output.table("other scenes", "n>", "error>", "codec alone>", "moved>")
+    for row in report["others"]:
+        numbers = (f"{255 * row[name]:.1f}" for name in ("error", "codec", "moved"))
+        table.add_row(row["scenes"], str(row["n"]), *numbers)
     console.print(table)
     console.print(
         "motion by motion: " + ", ".join(f"{name} {value:.0%}" for name, value in report["by_motion"].items())
@@ -245,6 +264,12 @@ def _row(title: str, scores: "list[Score]") -> dict[str, float | str | int]:
         "sharpness": sum(score.sharpness for score in scores) / count,
         "blockiness": sum(score.blockiness for score in scores) / count,
     }
+
+
+def _others(kind: str, clips: "list[Kept]") -> dict[str, float | str | int]:
+    count = len(clips)
+    means = {name: sum(getattr(clip, name) for clip in clips) / count for name in ("error", "codec", "moved")}
+    return {"scenes": kind, "n": count, **means}
 
 
 def _by_motion(scores: "list[Score]") -> dict[str, float]:

@@ -14,6 +14,7 @@ from model.family import Renderer, SamplingParams
 from model.settings import ModelSettings
 
 from .classifier import MotionClassifier
+from .kept import Kept, KeptWork, judge_kept
 from .quality import Score, held_out_puppet, png, render_video, score
 
 COLUMNS = 12
@@ -48,6 +49,11 @@ def judge_clip(work: Work) -> tuple[Score, list[bytes]]:
     )
     judged = score(_ready["judge"], puppet, frames, renderer.info.latent_pixels)
     return judged, [png(frames[i * len(frames) // COLUMNS]) for i in range(COLUMNS)]
+
+
+def judge_kept_clip(work: KeptWork) -> Kept:
+    """``judge_kept`` in such a process."""
+    return judge_kept(_ready["renderer"], work)
 
 
 def write_sheet(path: Path, clips: list[list[bytes]]) -> None:

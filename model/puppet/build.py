@@ -58,16 +58,6 @@ class PuppetConfig:
     max_text_tokens: int = 40
 
 
-@dataclass(frozen=True)
-class GrowthConfig:
-    """What a layered codec adds to its base; see ``LayeredAutoencoderPuppet``."""
-
-    detail_channels: int = 32
-    widths: tuple[int, int, int] = (256, 160, 96)
-    encoder_blocks: tuple[int, int, int] = (2, 1, 1)
-    decoder_blocks: tuple[int, int, int] = (3, 2, 3)
-
-
 @dataclass
 class Components:
     """All modules of a puppet, named as in a HunyuanVideo pipeline folder; their own configs tell their sizes.
@@ -175,33 +165,25 @@ def read(path: Path, settings: ModelSettings) -> Components:
     )
 
 
-def grow(small: Components, config: GrowthConfig | None = None, seed: int = 0) -> Components:
+def grow(small: Components) -> Components:
     """A puppet of twice the height and width that starts from what a small one knows.
 
-    Its codec is layered, with the small one's as its base and random details. Its transformer does with the base's
-    channels what the small one does, and leaves details at zero, until both learn.
+    Both layers of its codec begin as the small one's. Its transformer does with the coarse channels what the small one
+    does, and leaves the fine ones, which it is to predict clean, at zero, until it has learnt them.
     """
-    c = config or GrowthConfig()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        vae = LayeredAutoencoderPuppet(
-            base={name: value for name, value in small.vae.config.items() if not name.startswith("_")},
-            detail_channels=c.detail_channels,
-            widths=c.widths,
-            encoder_blocks=c.encoder_blocks,
-            decoder_blocks=c.decoder_blocks,
-            scaling_factor=small.vae.config.scaling_factor,
-        )
-        vae.coarse.load_state_dict(small.vae.state_dict())
-        channels = small.transformer.config.in_channels + c.detail_channels
-        transformer = PackedTransformer.from_config(
-            small.transformer.config, in_channels=channels, out_channels=channels, clean_channels=c.detail_channels
-        )
+    config = {name: value for name, value in small.vae.config.items() if not name.startswith("_")}
+    vae = LayeredAutoencoderPuppet(config, config["width"], config["encoder_blocks"], config["scaling_factor"])
+    known = small.vae.state_dict()
+    vae.fine_codec.load_state_dict(known)
+    vae.coarse_encoder.load_state_dict({name: value for name, value in known.items() if name.startswith("encode")})
+    coarse, fine = vae.coarse_channels, COARSE**2 * vae.coarse_channels
+    transformer = PackedTransformer.from_config(
+        small.transformer.config, in_channels=coarse + fine, out_channels=coarse + fine, clean_channels=fine
+    )
     old = small.transformer.state_dict()
     for name, weight in transformer.state_dict().items():
-        known = old[name]
         weight.zero_()
-        weight[tuple(slice(length) for length in known.shape)] = known
+        weight[tuple(slice(length) for length in old[name].shape)] = old[name]
     resolution = COARSE * small.config.resolution
     return replace(small, config=replace(small.config, resolution=resolution), transformer=transformer, vae=vae)
 

@@ -5,6 +5,7 @@ autoencoder. Each latent is coded on its own, so a video can be cut anywhere and
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -15,6 +16,8 @@ from torch import nn
 
 TIME = 4
 SPACE = 8
+PATCH = 3 * TIME * SPACE * SPACE
+"""Values of a patch of four pictures, which becomes one latent pixel."""
 
 
 @dataclass
@@ -99,6 +102,30 @@ class _Lift(nn.Module):
         return self.linear(x) + self.narrow(nn.functional.silu(self.widen(x)))
 
 
+class Encoder(nn.Module):
+    """The way from groups of four pictures to latents; ``AutoencoderPuppet`` has the same layers by the same names."""
+
+    def __init__(self, latent_channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        _add_encoder(self, latent_channels, width, blocks)
+
+    def forward(self, groups: torch.Tensor) -> torch.Tensor:
+        """Raw latents [n, channels, h/8, w/8] of groups of four pictures [n, 3, 4, height, width]."""
+        return _encoded(self, groups)
+
+
+def _add_encoder(module: Any, latent_channels: int, width: int, blocks: int) -> None:
+    module.encode_in = _Lift(PATCH, 2 * width, width)
+    module.encode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(blocks)])
+    module.encode_out = nn.Conv2d(width, latent_channels, 1)
+
+
+def _encoded(module: Any, groups: torch.Tensor) -> torch.Tensor:
+    patches = nn.functional.pixel_unshuffle(groups.flatten(1, 2), SPACE)
+    latents: torch.Tensor = module.encode_out(module.encode_blocks(module.encode_in(patches)))
+    return latents
+
+
 class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Codec of the puppet family with the interface of diffusers' video autoencoders.
 
@@ -121,13 +148,10 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        patch = 3 * TIME * SPACE * SPACE
-        self.encode_in = _Lift(patch, 2 * width, width)
-        self.encode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(encoder_blocks)])
-        self.encode_out = nn.Conv2d(width, latent_channels, 1)
+        _add_encoder(self, latent_channels, width, encoder_blocks)
         self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
         self.decode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(decoder_blocks)])
-        self.decode_out = _Lift(width, 4 * width, patch)
+        self.decode_out = _Lift(width, 4 * width, PATCH)
 
     def deepen_decoder(self, blocks: int) -> None:
         """Append residual blocks until the decoder has ``blocks``; new ones change nothing until they learn."""
@@ -145,9 +169,7 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         self.register_to_config(scaling_factor=1 / raw.std().item())
 
     def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
-        patches = nn.functional.pixel_unshuffle(groups.flatten(1, 2), SPACE)
-        latents: torch.Tensor = self.encode_out(self.encode_blocks(self.encode_in(patches)))
-        return latents
+        return _encoded(self, groups)
 
     def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
         patches = self.decode_out(self.decode_blocks(self.decode_in(latents)))

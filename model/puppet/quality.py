@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from model.conditioning import given_latents
 from model.family import Renderer, SamplingParams
 from model.pace import time_step
 from model.pixels import to_bytes
@@ -51,7 +52,12 @@ def start_image(puppet: Puppet, resolution: int = 64) -> bytes:
     """The puppet at rest as a PNG file."""
     picture = render(puppet, torch.zeros(1), resolution)
     assert isinstance(picture, Tensor)
-    return png(picture[0].mul(255).round().byte().permute(1, 2, 0).numpy())
+    return png(np.asarray(pil(picture[0])))
+
+
+def pil(picture: Tensor) -> Image.Image:
+    """A picture [3, h, w] in [0, 1]."""
+    return Image.fromarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy())
 
 
 def png(frame: np.ndarray) -> bytes:
@@ -76,12 +82,19 @@ def render_sections(
     info = renderer.info
     plan = make_plan(layout=info.layout, order=order, seconds=seconds, seed=seed, prompt=puppet.prompt, fps=info.fps)
     conditioning = renderer.encode(start_image(puppet, info.buckets[0][0]), (puppet.prompt,), "")
-    latents: dict[int, Tensor] = {0: conditioning["start_latent"][:, 0]}
+    yield from decode_sections(renderer, plan, render_plan(renderer, plan, conditioning, params, motion_bias))
+
+
+def render_plan(
+    renderer: Renderer, plan: Plan, conditioning: Mapping[str, Tensor], params: SamplingParams, motion_bias: float = 0.0
+) -> dict[int, Tensor]:
+    """All latents of a plan's video, rendered in the order's own sequence."""
+    latents = given_latents(plan, conditioning)
     for section in sorted(plan.sections, key=lambda section: (section.level, section.index)):
         paced = replace(section, time_step=time_step(motion_bias, section.index, len(plan.sections)))
         made = renderer.denoise(paced, latents, conditioning, params, lambda done, steps: None)
         latents.update({section.start + i: made[:, i] for i in range(made.shape[1])})
-    yield from decode_sections(renderer, plan, latents)
+    return latents
 
 
 def decode_sections(renderer: Renderer, plan: Plan, latents: Mapping[int, Tensor]) -> Iterator[np.ndarray]:

@@ -37,7 +37,7 @@ class Camera:
     slip_seconds: float = 1.0
 
     def view(self, seconds: Tensor) -> tuple[Tensor, Tensor]:
-        """How much larger things are drawn, from 1, and where the view's middle is, in view widths; each [frames]."""
+        """How much larger things are drawn, from 1, and where the view's middle is, in its widths; each [frames]."""
         moved = torch.where(seconds < RAMP_SECONDS, seconds.clamp(min=0) ** 2 / (2 * RAMP_SECONDS), seconds - 0.3)
         phase = 2 * pi * self.hertz * moved + self.slip * smooth((seconds - self.slip_at) / self.slip_seconds)
         still = torch.zeros_like(seconds)
@@ -78,11 +78,19 @@ def render_picture(picture: Picture, seconds: Tensor, resolution: int) -> Tensor
     larger, middle = picture.camera.view(seconds)
     if picture.camera.kind == "still":
         return still.expand(len(seconds), -1, -1, -1).clone()
-    turn = torch.zeros(len(seconds), 2, 3, device=seconds.device)
+    return views(still, larger, middle)
+
+
+def views(picture: Tensor, larger: Tensor, middle: Tensor) -> Tensor:
+    """Views [n, 3, h, w] of ``picture`` [3, h, w].
+
+    Each shows things ``larger`` [n] than it does, from 1, around a ``middle`` [n] that is so many of its widths away.
+    """
+    turn = torch.zeros(len(larger), 2, 3, device=picture.device)
     turn[:, 0, 0] = turn[:, 1, 1] = 1 / larger
     turn[:, 0, 2] = 2 * middle
-    grid = torch.nn.functional.affine_grid(turn, [len(seconds), 3, resolution, resolution], align_corners=False)
-    whole = still.expand(len(seconds), -1, -1, -1)
+    whole = picture.expand(len(larger), -1, -1, -1)
+    grid = torch.nn.functional.affine_grid(turn, list(whole.shape), align_corners=False)
     return torch.nn.functional.grid_sample(whole, grid, "bicubic", "border", align_corners=False).clamp(0, 1)
 
 

@@ -189,11 +189,7 @@ class Trainer:
             indices = tuple(range(context.window_index, context.window_index + window))
             inputs = SectionInputs(text, mask, pooled, image, guidance, indices, tuple(blurred))
             flow = self.parts.transformer(noisy, sigma * 1000, inputs)
-        error = flow.float() - (noise - clean)
-        if certain := self.parts.transformer.config.clean_channels:  # of them, the error is that of the clean latents
-            weight = sigma / sigma.clamp(min=LEAST_SIGMA)
-            error = torch.cat([error[:, :-certain], error[:, -certain:] * weight[:, None, None, None, None]], dim=1)
-        loss = error.square().mean()
+        loss = _loss(flow.float(), noise - clean, sigma, self.parts.transformer.config.clean_channels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         for optimizer in self.optimizers:
@@ -248,6 +244,16 @@ class Trainer:
         with torch.no_grad():
             for weight, saved in zip(self.weights, backup, strict=True):
                 weight.copy_(saved)
+
+
+def _loss(flow: Tensor, wanted: Tensor, sigma: Tensor, clean_channels: int) -> Tensor:
+    """Mean square error of the flow, plus that of the clean latents of the channels that are predicted clean."""
+    error = flow - wanted
+    if not clean_channels:
+        return error.square().mean()
+    weight = sigma / sigma.clamp(min=LEAST_SIGMA)
+    coarse, fine = error.tensor_split([-clean_channels], dim=1)
+    return coarse.square().mean() + (fine * weight[:, None, None, None, None]).square().mean()
 
 
 def condition(
@@ -311,7 +317,7 @@ def train_puppet(
     folder.mkdir(parents=True, exist_ok=True)
     parts = parts or build(seed=recipe.seed)
     if recipe.resolution > parts.config.resolution:
-        parts = grow(parts, seed=recipe.seed)
+        parts = grow(parts)
     began = time.monotonic()
 
     def codec(stage: str, steps: int, decoder_only: bool) -> dict[str, float]:

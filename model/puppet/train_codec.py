@@ -72,13 +72,14 @@ def train_codec(
     """Train in place; returns held-out metrics. Resumes from ``state_path`` when it exists.
 
     ``decoder_only`` leaves the encoder, and with it every latent, as it is; otherwise the latents are settled to about
-    unit variance. A layered codec's base stays as it is. ``plain``: as of ``sample_groups``. ``jitter``: largest noise,
-    beside their standard deviation, on the latents that the decoder learns from.
+    unit variance. A layered codec's coarse layer stays as it is. ``plain``: as of ``sample_groups``. ``jitter``:
+    largest noise, beside their standard deviation, on the latents that the decoder learns from.
     """
     codec.to(device=device, memory_format=torch.channels_last)
     codec.train(not decoder_only)
     for name, weight in codec.named_parameters():
-        weight.requires_grad_(name.startswith("decode") or (name.startswith("encode") and not decoder_only))
+        layer = name.removeprefix("fine_codec.")
+        weight.requires_grad_(layer.startswith("decode") or (layer.startswith("encode") and not decoder_only))
     ema = Ema(codec)
     learning = [weight for weight in codec.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)

@@ -121,7 +121,7 @@ def test_a_small_puppet_grows_to_one_that_renders(grown, monkeypatch):
     assert facts["transformer_steps"] == 6
     monkeypatch.setenv("FARM_PUPPET_PATH", str(folder / "checkpoint"))
     info, renderer = describe("puppet", here()), load("puppet", here())
-    assert info.buckets == ((128, 128),) and info.latent_channels == 48 and info.latent_pixels == 16
+    assert info.buckets == ((128, 128),) and info.latent_channels == 80 and info.latent_pixels == 16
     puppet = sample_puppet(random.Random(1))
     frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
     assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
@@ -130,7 +130,7 @@ def test_a_small_puppet_grows_to_one_that_renders(grown, monkeypatch):
 @torch.no_grad()
 def test_a_grown_puppet_does_with_its_base_what_the_small_one_does(trained):
     small = read(trained[0] / "checkpoint", here())
-    large = grow(small, seed=1)
+    large = grow(small)
     layout = Layout.parse(LAYOUT)
     context = place_context(layout, 1, 1, None)
     window = tuple(range(context.window_index, context.window_index + layout.window))
@@ -139,7 +139,7 @@ def test_a_grown_puppet_does_with_its_base_what_the_small_one_does(trained):
     for parts in (small, large):
         parts.transformer.eval()
         channels = parts.transformer.config.in_channels
-        latents = torch.randn(1, 48, 9, 8, 8, generator=torch.Generator().manual_seed(1))[:, :channels]
+        latents = torch.randn(1, 80, 9, 8, 8, generator=torch.Generator().manual_seed(1))[:, :channels]
         packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, 8, 8, 1)
         text, mask, pooled, image = condition(parts, prompts, [(starts, 1.0)], "cpu")
         inputs = SectionInputs(text, mask, pooled, image, torch.full((1,), 10_000.0), window, packed)
@@ -193,7 +193,7 @@ def test_end_images_and_keyframes_are_placed_as_plans_place_them():
     )
 
 
-@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml"])
+@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "large.toml"])
 def test_the_shipped_recipes_are_valid(name):
     assert Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer.steps > 0
 
