@@ -94,12 +94,14 @@ def puppet(
     has learnt so far lie in OUT/samples, the finished checkpoint in OUT/checkpoint. Render with it by setting
     FARM_PUPPET_PATH to that folder.
 
-    The shipped checkpoint was trained with model/puppet/train.toml, then refined: farm train puppet
-    --config model/puppet/refine.toml --start runs/puppet/checkpoint --out runs/refined
+    The shipped checkpoint was trained with model/puppet/train.toml, then with refine.toml and widen.toml, each from
+    what the one before gave: farm train puppet --config model/puppet/refine.toml --start runs/puppet/checkpoint
+    --out runs/refined. A recipe with resolution = 128 lets a puppet of 64 pixels grow: large.toml is one.
     """
     from farm.settings import Settings
     from model.puppet.build import read
-    from model.puppet.train import DEFAULT_CONFIG, Recipe, train_puppet
+    from model.puppet.recipe import DEFAULT_CONFIG, Recipe
+    from model.puppet.train import train_puppet
 
     recipe = Recipe.read(config or DEFAULT_CONFIG)
     chosen = _set_up({"device": device, "threads": threads})

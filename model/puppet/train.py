@@ -8,16 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from farm.errors import InputError
-from farm.texts import read_toml
 from model.checkpoint import write_checksums
 from model.plan.context import place_context
 from model.plan.layout import Layout
@@ -28,74 +25,17 @@ from .build import LAYOUT, Components, build, grow
 from .codec import AutoencoderPuppet
 from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
-from .train_codec import HELD_OUT, train_codec
+from .recipe import Recipe
+from .train_codec import train_codec
 from .training import Ema, bf16_is_fast, bf16_where_fast, cosine_rate, save_state
 from .world import Scene, render_clip, sample_puppet, sample_scene
 
-DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
 LEAST_SIGMA = 0.25
 """Errors of clean latents weigh as if no less noise than this were on them: the rest is for the codec to forgive."""
 PROMPT_TOKENS = 24
 """Longest prompt in training; always padded to this, so that compiled blocks see one shape."""
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, steps done, steps in all, metrics)."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CodecRecipe(_Strict):
-    """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``;
-    ``jitter``: largest noise on the latents that it learns from."""
-
-    steps: int = Field(ge=0)
-    decoder_steps: int = Field(ge=0)
-    decoder_blocks: int = Field(default=0, ge=0)
-    batch: int = Field(gt=0)
-    rate: float = Field(gt=0)
-    pool: int = Field(gt=0)
-    held_out: int = Field(default=HELD_OUT, gt=0)
-    jitter: float = Field(default=0, ge=0)
-
-
-class TransformerRecipe(_Strict):
-    steps: int = Field(ge=0)
-    batch: int = Field(gt=0)
-    rate: float = Field(gt=0)
-    warmup: int = Field(ge=0)
-    first_clips: int = Field(gt=0)
-    clips: int = Field(gt=0)
-    prompt_dropout: float = Field(ge=0, le=1)
-    context_noise: float = Field(ge=0, le=1)
-    sample_every: int = Field(gt=0)
-    save_every: int = Field(gt=0)
-    compile: bool = False
-
-
-class Recipe(_Strict):
-    """A training config file, validated."""
-
-    seed: int
-    resolution: Literal[64, 128] = 64  # 128: what a training starts from grows, if it is smaller
-    plain: float | None = Field(default=None, ge=0, le=1)  # share of puppets on plain ground; by default all are
-    codec: CodecRecipe
-    transformer: TransformerRecipe
-
-    @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """Read a TOML file.
-
-        Raises:
-            InputError: names the file, the key and what was expected.
-        """
-        try:
-            return cls.model_validate(read_toml(path, str(path)))
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such training config; copy {DEFAULT_CONFIG} and change it.") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
 class Trainer:

@@ -21,7 +21,8 @@ def run(setup: Setup, emit: Emit) -> None:
 def _train(setup: Setup, emit: Emit) -> Row:
     """Steps of the shipped recipe, with few clips."""
     from model.puppet.build import build
-    from model.puppet.train import DEFAULT_CONFIG, Recipe, Trainer
+    from model.puppet.recipe import DEFAULT_CONFIG, Recipe
+    from model.puppet.train import Trainer
 
     recipe = Recipe.read(DEFAULT_CONFIG)
     quick = {"first_clips": CLIPS, "clips": CLIPS, "compile": False} | ({} if "cuda" in setup.device else {"batch": 2})

@@ -1,0 +1,70 @@
+"""Recipes of ``farm train puppet``: TOML files that say what is learnt, for how long, and from what."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from farm.errors import InputError
+from farm.texts import read_toml
+
+from .train_codec import HELD_OUT
+
+DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodecRecipe(_Strict):
+    """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``;
+    ``jitter``: largest noise on the latents that it learns from."""
+
+    steps: int = Field(ge=0)
+    decoder_steps: int = Field(ge=0)
+    decoder_blocks: int = Field(default=0, ge=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    pool: int = Field(gt=0)
+    held_out: int = Field(default=HELD_OUT, gt=0)
+    jitter: float = Field(default=0, ge=0)
+
+
+class TransformerRecipe(_Strict):
+    steps: int = Field(ge=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    first_clips: int = Field(gt=0)
+    clips: int = Field(gt=0)
+    prompt_dropout: float = Field(ge=0, le=1)
+    context_noise: float = Field(ge=0, le=1)
+    sample_every: int = Field(gt=0)
+    save_every: int = Field(gt=0)
+    compile: bool = False
+
+
+class Recipe(_Strict):
+    """A training config file, validated."""
+
+    seed: int
+    resolution: Literal[64, 128] = 64  # 128: what a training starts from grows, if it is smaller
+    plain: float | None = Field(default=None, ge=0, le=1)  # share of puppets on plain ground; by default all are
+    codec: CodecRecipe
+    transformer: TransformerRecipe
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """Read a TOML file.
+
+        Raises:
+            InputError: names the file, the key and what was expected.
+        """
+        try:
+            return cls.model_validate(read_toml(path, str(path)))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such training config; copy {DEFAULT_CONFIG} and change it.") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
