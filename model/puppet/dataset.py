@@ -1,6 +1,7 @@
 """Training clips of the transformer: latents of short true videos, with everything a prompt can say about them."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import pi
 from typing import Any
@@ -95,10 +96,6 @@ def _with_slip(scene: Scene, window: int, rng: random.Random) -> Scene:
     return replace(scene, **slip)
 
 
-ANCHORED = 0.2
-"""Share of draws with an end image or a keyframe."""
-
-
 @dataclass(frozen=True)
 class Draw:
     """A section's ``index`` in its clip, and its context, whose slots name latents of the clip. ``images``: the
@@ -109,7 +106,7 @@ class Draw:
     images: tuple[tuple[int, float], ...] = ((0, 1.0),)
 
 
-def sample_context(layout: Layout, rng: random.Random, anchored: float = ANCHORED) -> Draw:
+def sample_context(layout: Layout, rng: random.Random, anchored: float = 0.0) -> Draw:
     """Draw where a section stands and what its context holds, so that every order is in distribution.
 
     The context holds nothing, past, future or both, near or far; in three of ten draws a gap of one or three
@@ -118,7 +115,7 @@ def sample_context(layout: Layout, rng: random.Random, anchored: float = ANCHORE
 
     A share ``anchored`` of all leads to an end image or comes from a keyframe, as ``plan.anchors`` places them.
     """
-    if rng.random() < anchored:
+    if anchored and rng.random() < anchored:
         return _anchored(layout, rng)
     past = future = None
     if rng.random() < 0.3:
@@ -139,15 +136,7 @@ def sample_context(layout: Layout, rng: random.Random, anchored: float = ANCHORE
         past_end=1 + window * (past.place + 1) if past else 1,
         future_start=1 + window * future.place if future else None,
     )
-    shift = {
-        "past": window * (past.index - past.place) if past else 0,
-        "future": window * (future.index - future.place) if future else 0,
-    }
-    slots = [
-        replace(slot, latent=slot.latent + shift[slot.side]) if slot.latent and slot.side in shift else slot
-        for slot in context.slots
-    ]
-    return Draw(index, replace(context, slots=tuple(slots)))
+    return Draw(index, replace(context, slots=tuple(_of_clip(context.slots, window, past=past, future=future))))
 
 
 def _anchored(layout: Layout, rng: random.Random) -> Draw:
@@ -167,12 +156,8 @@ def _anchored(layout: Layout, rng: random.Random) -> Draw:
     context = place_context(
         layout, start=start, past_end=1 + window * (past.place + 1) if past else 1, future_start=future_start
     )
-    shift = window * (past.index - past.place) if past else 0
-    slots = [
-        replace(slot, latent=slot.latent + shift) if slot.side == "past" and slot.latent else slot
-        for slot in context.slots
-    ]
-    slots = [_only(slot, "future", future_start, lone(layout, index + distance)) for slot in slots]
+    given = lone(layout, index + distance)
+    slots = [_only(slot, "future", future_start, given) for slot in _of_clip(context.slots, window, past=past)]
     share = (place + 0.5) / (place + claimed)
     return Draw(index, replace(context, slots=tuple(slots)), ((0, 1 - share), (index + distance, share)))
 
@@ -192,6 +177,15 @@ class _Neighbour:
 
     index: int
     place: int
+
+
+def _of_clip(slots: Iterable[ContextSlot], window: int, **sides: _Neighbour | None) -> list[ContextSlot]:
+    """The slots, those of ``sides`` naming latents of the clip and no longer of the video that it stands for."""
+    shift = {side: window * (one.index - one.place) for side, one in sides.items() if one}
+    return [
+        replace(slot, latent=slot.latent + shift[slot.side]) if slot.latent and slot.side in shift else slot
+        for slot in slots
+    ]
 
 
 def _neighbour(index: int, side: int, place: int, rng: random.Random) -> _Neighbour | None:

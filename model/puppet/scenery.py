@@ -14,10 +14,10 @@ from torch import Tensor
 
 from .prompts import write_camera_prompt
 
-Colour = tuple[float, float, float]
 CAMERA_HERTZ = (0.06, 0.14)
 """Cycles a second of a camera's way in and out, or to and fro."""
 RAMP_SECONDS = 0.6
+"""Whatever moves starts from rest within this time, so that the start image does not give it away."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Camera:
 
     def view(self, seconds: Tensor) -> tuple[Tensor, Tensor]:
         """How much larger things are drawn, from 1, and where the view's middle is, in its widths; each [frames]."""
-        moved = torch.where(seconds < RAMP_SECONDS, seconds.clamp(min=0) ** 2 / (2 * RAMP_SECONDS), seconds - 0.3)
-        phase = 2 * pi * self.hertz * moved + self.slip * smooth((seconds - self.slip_at) / self.slip_seconds)
+        phase = 2 * pi * self.hertz * from_rest(seconds) + self.slip * smooth(
+            (seconds - self.slip_at) / self.slip_seconds
+        )
         still = torch.zeros_like(seconds)
         if self.kind == "zoom":
             return 1 + self.reach * (1 - torch.cos(phase)) / 2, still
@@ -64,6 +65,13 @@ def sample_picture(rng: random.Random) -> Picture:
     reach = rng.uniform(0.1, 0.3) if kind != "still" else 0.0
     camera = Camera(kind, reach, rng.uniform(*CAMERA_HERTZ), rng.choice((-1.0, 1.0)))
     return Picture(rng.randrange(2**31), camera, write_camera_prompt(kind, rng))
+
+
+def from_rest(seconds: Tensor) -> Tensor:
+    """How many seconds of full speed have passed, of what starts from rest at 0."""
+    return torch.where(
+        seconds < RAMP_SECONDS, seconds.clamp(min=0) ** 2 / (2 * RAMP_SECONDS), seconds - RAMP_SECONDS / 2
+    )
 
 
 def smooth(x: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class Trainer:
         rng = random.Random(self.seed * 7_919 + self.step)
         noise_source = torch.Generator().manual_seed(self.seed * 104_729 + self.step)
         chosen = [rng.choice(self.clips) for _ in range(recipe.batch)]
-        draw = sample_context(self.layout, rng)
+        draw = sample_context(self.layout, rng, recipe.anchored)
         index, context = draw.index, draw.context
         latents = torch.stack([clip.latents for clip in chosen]).float().to(self.device)
         clean = latents[:, :, 1 + window * index : 1 + window * (index + 1)]

@@ -13,13 +13,10 @@ from torch import Tensor
 
 from .motions import MOTIONS, Pose
 from .prompts import TEMPO_RANGE, write_prompt
-from .scenery import Picture, paint, render_picture, sample_picture, smooth
+from .scenery import RAMP_SECONDS, Picture, from_rest, paint, render_picture, sample_picture, smooth
 
 Colour = tuple[float, float, float]
 FPS = 30
-RAMP_SECONDS = 0.6
-"""A motion starts from rest within this time, so that the start image does not give it away."""
-
 GROUND = 0.93
 """Where figures stand, from the top."""
 
@@ -127,9 +124,7 @@ def _soften(colour: Colour) -> Colour:
 
 def phase(puppet: Puppet, seconds: Tensor) -> Tensor:
     """Phase of the motion in radians: it starts from rest, then runs at a tempo that wanders slowly."""
-    moving = torch.where(
-        seconds < RAMP_SECONDS, seconds.clamp(min=0) ** 2 / (2 * RAMP_SECONDS), seconds - RAMP_SECONDS / 2
-    )
+    moving = from_rest(seconds)
     omega = 2 * pi * puppet.wander_hertz
     drift = (
         puppet.wander

@@ -196,7 +196,9 @@ def test_end_images_and_keyframes_are_placed_as_plans_place_them():
 
 @pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "large.toml"])
 def test_the_shipped_recipes_are_valid(name):
-    assert Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer.steps > 0
+    recipe = Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer
+    assert recipe.steps > 0
+    assert (recipe.anchored > 0) == (name in ("widen.toml", "large.toml"))  # the shipped puppet learnt without
 
 
 @pytest.mark.parametrize(
