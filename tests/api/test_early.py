@@ -13,7 +13,7 @@ from farm.joining.card import Cluster, write_cluster
 from farm.joining.head import Head
 from farm.joining.tokens import ensure_node_token
 from farm.settings import Settings
-from tests.support.services import free_port
+from tests.support.ports import free_port
 
 
 def test_machines_join_and_people_ask_while_the_port_is_shared(settings: Settings):

@@ -25,7 +25,7 @@ from farm.api.app import create_app
 from farm.api.paced import MAX_BODY
 from farm.api.pages_door import FORM_BYTES, PagesDoor
 from farm.settings import Settings
-from tests.support.services import free_port
+from tests.support.ports import free_port
 
 PIECE = bytes(range(256)) * 256
 asking = httpx.Client(timeout=60)

@@ -1,6 +1,5 @@
 """The API as Ray Serve runs it, over real Ray."""
 
-import socket
 import time
 
 import httpx
@@ -10,15 +9,10 @@ from farm.client import FarmClient
 from farm.errors import ConflictError
 from farm.settings import Settings
 from tests.support.api import picture
+from tests.support.ports import free_port
 from tests.support.tiny import tiny_checkpoint
 
 pytestmark = pytest.mark.ray
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_served_api_queues_jobs_with_and_without_a_coordinator(settings: Settings, tmp_path, monkeypatch):

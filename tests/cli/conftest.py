@@ -1,5 +1,4 @@
 import os
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ import pytest
 
 from farm.cli import main
 from tests.support.api import LiveFarm, live_farm
+from tests.support.ports import free_port
 from tests.support.tiny import tiny_checkpoint
 
 
@@ -54,6 +54,4 @@ def farm(served: LiveFarm, monkeypatch: pytest.MonkeyPatch) -> LiveFarm:
 @pytest.fixture
 def unused_port() -> int:
     """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()

@@ -1,7 +1,6 @@
 """A real farm for the dashboard: API over HTTP, SQLite, the tiny model, and a worker that renders in this process."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from farm.store.artifacts import open_store
 from farm.store.jobs import JobStore
 from farm.work.reference import render_in_process
 from tests.support.farms import puppet_at
+from tests.support.ports import free_port
 
 
 @dataclass
@@ -36,12 +36,6 @@ class RunningFarm:
     def environment(self) -> dict[str, str]:
         """For processes that are to use this farm."""
         return {**os.environ, "FARM_HOME": str(self.settings.home), "FARM_URL": self.settings.url}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

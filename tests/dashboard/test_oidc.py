@@ -12,7 +12,8 @@ from oidc_provider_mock import User, run_server_in_thread
 from dashboard import credentials
 from dashboard.oidc import Provider
 from farm.errors import InputError
-from tests.dashboard.conftest import RunningFarm, answers, free_port, wait_for
+from tests.dashboard.conftest import RunningFarm, answers, wait_for
+from tests.support.ports import free_port
 
 BROWSER = {"Accept": "text/html"}
 PEOPLE = (

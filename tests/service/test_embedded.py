@@ -18,7 +18,7 @@ import torch
 from farm.service.embedded import embedded_settings
 from farm.settings import Settings
 from tests.support.api import picture
-from tests.support.services import free_port, is_free
+from tests.support.ports import free_port, is_free
 
 from .conftest import PATIENCE, Farm, wait_for
 

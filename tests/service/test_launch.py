@@ -8,7 +8,7 @@ from farm.errors import ClusterError, ConflictError
 from farm.service import launch
 from farm.service.state import ServiceOptions, is_running
 from farm.settings import Settings
-from tests.support.services import free_port
+from tests.support.ports import free_port
 
 
 def test_taken_port_is_named(settings: Settings):

@@ -4,7 +4,6 @@ import glob
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
+
+from .ports import free_port
 
 DEFAULT_URL = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -63,7 +64,7 @@ def _started(refusal: str) -> Iterator[str]:
     try:
         if user:
             shutil.chown(folder, user)
-        port = _free_port()
+        port = free_port()
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
         _run([initdb, "-D", folder / "data", "-U", "postgres", "-A", "trust", "-N"], user, folder)
         _run([control, "-D", folder / "data", "-o", options, "-l", folder / "log", "-w", "start"], user, folder)
@@ -79,9 +80,3 @@ def _started(refusal: str) -> Iterator[str]:
 
 def _run(command: list[object], user: str | None, folder: Path) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True, user=user, cwd=folder, timeout=60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

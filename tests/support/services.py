@@ -1,7 +1,6 @@
 """`farm up` as users run it, for the tests of one package."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,17 +16,7 @@ from farm.service.state import READY, ServiceOptions, ServiceState, is_running, 
 from farm.settings import Settings
 
 from .farms import PATIENCE, wait_for
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+from .ports import free_port, is_free
 
 
 @dataclass

@@ -15,7 +15,7 @@ from farm.tokens import ensure_token
 from tests.support.api import picture
 from tests.support.autoscaling import autoscaling_ray
 from tests.support.farms import PATIENCE, wait_for
-from tests.support.services import free_port
+from tests.support.ports import free_port
 
 MACHINES = 2
 

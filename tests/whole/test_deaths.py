@@ -16,7 +16,8 @@ from farm.service import launch
 from farm.service.state import READY, REBUILDING, is_running
 from tests.support.api import picture
 from tests.support.farms import wait_for
-from tests.support.services import Service, is_free
+from tests.support.ports import is_free
+from tests.support.services import Service
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -16,9 +16,10 @@ from farm.jobs.nodes import NodeFacts
 from farm.settings import Settings
 from farm.store.jobs import JobStore
 from farm.tokens import LoginKeys
-from tests.dashboard.conftest import answers, free_port, wait_for
+from tests.dashboard.conftest import answers, wait_for
 from tests.support.browser import browser, in_a_browser, page
 from tests.support.jobs import submit
+from tests.support.ports import free_port
 from tests.support.tiny import tiny_checkpoint
 
 __all__ = ["browser", "page"]

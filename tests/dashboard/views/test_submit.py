@@ -19,8 +19,9 @@ from farm.api.paced import MAX_BODY
 from farm.settings import Settings
 from model.footage.media import Media
 from model.footage.opening import blank_picture
-from tests.dashboard.conftest import RunningFarm, free_port
+from tests.dashboard.conftest import RunningFarm
 from tests.support.clips import clip, flat
+from tests.support.ports import free_port
 
 APP = str(Path(dashboard.__file__).with_name("app.py"))
 TIMEOUT = 60
