@@ -108,6 +108,9 @@ class Components:
             weights = {key: value.detach().cpu().to(dtype).contiguous() for key, value in module.state_dict().items()}
             save_file(weights, path / name / file, metadata={"format": "pt"})
             index[name] = [saved_as.__module__.split(".")[0], saved_as.__name__]
+        for tokenizer in (self.tokenizer, self.tokenizer_2):  # else how the last prompts were padded is written, too
+            tokenizer.backend_tokenizer.no_padding()
+            tokenizer.backend_tokenizer.no_truncation()
         for name in ("tokenizer", "tokenizer_2", "feature_extractor"):
             getattr(self, name).save_pretrained(path / name)
             index[name] = ["transformers", type(getattr(self, name)).__name__]

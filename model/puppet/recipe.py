@@ -41,6 +41,7 @@ class TransformerRecipe(_Strict):
     prompt_dropout: float = Field(ge=0, le=1)
     context_noise: float = Field(ge=0, le=1)
     anchored: float = Field(default=0, ge=0, le=1)  # share of sections with an end image or a keyframe
+    kept: float = Field(default=0, ge=0, le=1)  # share of the first weights in the finished ones (arXiv 2109.01903)
     sample_every: int = Field(gt=0)
     save_every: int = Field(gt=0)
     compile: bool = False

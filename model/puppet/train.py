@@ -280,6 +280,7 @@ def train_puppet(
 
     metrics = codec("codec", recipe.codec.steps, decoder_only=False) if recipe.codec.steps else {}
     parts.vae.eval().requires_grad_(False)
+    first = [weight.detach().clone() for module in parts.trained for weight in module.parameters()]
     trainer = Trainer(parts, recipe, folder, device)
     already = trainer.seconds
     began_transformer = time.monotonic()
@@ -296,6 +297,8 @@ def train_puppet(
         if done % recipe.transformer.sample_every == 0:
             trainer.sample(folder / "samples" / f"{done:06d}.png")
     trainer.ema.apply()
+    with torch.no_grad():
+        torch._foreach_lerp_(trainer.weights, [weight.to(device) for weight in first], recipe.transformer.kept)
     for module in parts.trained:
         module.eval()
     if recipe.codec.decoder_steps:

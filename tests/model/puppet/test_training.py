@@ -81,6 +81,25 @@ def test_diffusers_reads_the_transformer_of_the_checkpoint(trained):
     assert all(torch.equal(weight.float(), ours[name]) for name, weight in theirs.state_dict().items())
 
 
+def test_a_training_that_keeps_all_of_its_first_weights_changes_nothing(trained, tmp_path):
+    checkpoint = trained[0] / "checkpoint"
+    again = recipe(2).model_copy(update={"codec": recipe(2).codec.model_copy(update={"steps": 0, "decoder_steps": 0})})
+    for kept in (0.0, 1.0):
+        config = again.model_copy(update={"transformer": again.transformer.model_copy(update={"kept": kept})})
+        train_puppet(config, tmp_path / str(kept), "cpu", lambda *_: None, read(checkpoint, here()))
+        same = {
+            path.relative_to(checkpoint).as_posix()
+            for path in checkpoint.rglob("*.*")
+            if path.read_bytes() == (tmp_path / str(kept) / "checkpoint" / path.relative_to(checkpoint)).read_bytes()
+        }
+        weights = "transformer/diffusion_pytorch_model.safetensors"
+        assert (weights in same) == bool(kept)
+        assert {"tokenizer/tokenizer.json", "tokenizer_2/tokenizer.json", "transformer/config.json"} <= same
+    for name in ("tokenizer", "tokenizer_2"):  # not as its last prompts were padded
+        told = json.loads((checkpoint / name / "tokenizer.json").read_text())
+        assert told["padding"] is None and told["truncation"] is None
+
+
 def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
     folder, _ = trained
     train_puppet(recipe(2), tmp_path, "cpu", lambda *_: None, build(TINY, seed=3))
