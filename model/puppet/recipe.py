@@ -19,7 +19,8 @@ class _Strict(BaseModel):
 
 class CodecRecipe(_Strict):
     """``decoder_steps`` are of the decoder alone, at the end, which is first deepened to ``decoder_blocks``;
-    ``jitter``: largest noise on the latents that it learns from."""
+    ``jitter``: largest noise on the latents that it learns from; ``edges``: weight of errors in how pictures change
+    where blocks meet."""
 
     steps: int = Field(ge=0)
     decoder_steps: int = Field(ge=0)
@@ -29,6 +30,7 @@ class CodecRecipe(_Strict):
     pool: int = Field(gt=0)
     held_out: int = Field(default=HELD_OUT, gt=0)
     jitter: float = Field(default=0, ge=0)
+    edges: float = Field(default=0, ge=0)
 
 
 class TransformerRecipe(_Strict):

@@ -276,6 +276,7 @@ def train_puppet(
             decoder_only=decoder_only,
             plain=recipe.plain,
             jitter=recipe.codec.jitter,
+            edges=recipe.codec.edges,
         )
 
     metrics = codec("codec", recipe.codec.steps, decoder_only=False) if recipe.codec.steps else {}
@@ -298,7 +299,8 @@ def train_puppet(
             trainer.sample(folder / "samples" / f"{done:06d}.png")
     trainer.ema.apply()
     with torch.no_grad():
-        torch._foreach_lerp_(trainer.weights, [weight.to(device) for weight in first], recipe.transformer.kept)
+        for weight, old in zip(trainer.weights, first, strict=True):
+            weight.lerp_(old.to(device), recipe.transformer.kept)
     for module in parts.trained:
         module.eval()
     if recipe.codec.decoder_steps:

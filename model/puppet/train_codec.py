@@ -51,6 +51,12 @@ def psnr(codec: Codec, groups: Tensor) -> float:
     return torch.cat(ratios).mean().item()
 
 
+def _at_edges(wrong: Tensor, way: int, space: int) -> Tensor:
+    """Mean square of how errors [n, 3, 4, h, w] change across the edges between blocks, along the axis ``way``."""
+    steps = wrong.diff(dim=way).movedim(way, -1)[..., space - 1 :: space]
+    return steps.square().mean(dim=(1, 2, 3, 4))
+
+
 def train_codec(
     codec: Codec,
     *,
@@ -68,12 +74,14 @@ def train_codec(
     decoder_only: bool = False,
     plain: float | None = None,
     jitter: float = 0.0,
+    edges: float = 0.0,
 ) -> dict[str, float]:
     """Train in place; returns held-out metrics. Resumes from ``state_path`` when it exists.
 
     ``decoder_only`` leaves the encoder, and with it every latent, as it is; otherwise the latents are settled to about
     unit variance. A layered codec's coarse layer stays as it is. ``plain``: as of ``sample_groups``. ``jitter``:
-    largest noise, beside their standard deviation, on the latents that the decoder learns from.
+    largest noise, beside their standard deviation, on the latents that the decoder learns from. ``edges``: weight of
+    errors in how pictures change from pixel to pixel where blocks meet, beside errors of the pixels.
     """
     codec.to(device=device, memory_format=torch.channels_last)
     codec.train(not decoder_only)
@@ -105,7 +113,10 @@ def train_codec(
                 noise *= jitter * torch.rand(len(noise), 1, 1, 1, generator=generator).to(device)
                 latents = latents + noise / codec.config.scaling_factor
             given = codec.decode_groups(latents)
-        errors = (given.float() - wanted).square().mean(dim=(1, 2, 3, 4)) / 4
+        wrong = given.float() - wanted
+        errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
+        if edges:
+            errors = errors + edges * sum(_at_edges(wrong, way, codec.space) for way in (-1, -2)) / 8
         loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
