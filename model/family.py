@@ -74,6 +74,10 @@ class FamilyInfo:
     unguided: bool = False
     latent_pixels: int = 8
 
+    def pixels(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the pictures of latents that are so high and wide."""
+        return height * self.latent_pixels, width * self.latent_pixels
+
     @property
     def window(self) -> int:
         """Latent frames generated per section."""

@@ -10,7 +10,7 @@ from farm.jobs.names import CONDITIONING, VIDEO
 from farm.jobs.records import Artifact, TaskKind
 from farm.store.artifacts import ArtifactStore
 from farm.work.executor import TaskExecutor
-from farm.work.workspace import PIXELS, OnProgress, Workspace
+from farm.work.workspace import OnProgress, Workspace
 from model.families import describe
 
 from .replica import Replica
@@ -47,7 +47,7 @@ class SleepingRenderer:
         self.info, self.placement = info, PLACEMENTS["resident"]
         torch.set_num_threads(1)  # as a real one on a CPU
         self._sleeps = sleeps
-        height, width = (side // PIXELS for side in size)
+        height, width = (side // info.latent_pixels for side in size)
         noise = torch.Generator().manual_seed(0)
         self._latents = torch.randn(info.latent_channels, info.window, height, width, generator=noise)
         self._text = torch.randn(TEXT, generator=noise)
@@ -85,8 +85,8 @@ class SleepingRenderer:
         import torch
 
         begun = time.monotonic()
-        _, frames, height, width = latents.shape
-        across = torch.linspace(-1, 1, width * PIXELS).expand(height * PIXELS, -1)
+        frames, (height, width) = latents.shape[1], self.info.pixels(*latents.shape[2:])
+        across = torch.linspace(-1, 1, width).expand(height, -1)
         shown = [across.roll(4 * frame, 1) for frame in range(1 + 4 * (frames - 1))]
         made = torch.stack(shown)[..., None].repeat(1, 1, 1, 3)
         sleep_until(begun + self._sleeps.decode)

@@ -10,7 +10,7 @@ from farm.jobs.records import Artifact
 
 from .clips import put_clip
 from .identity import identity_of
-from .workspace import PIXELS, OnProgress, Workspace
+from .workspace import OnProgress, Workspace
 
 
 def decode(work: Workspace, step_done: OnProgress) -> list[Artifact]:
@@ -28,7 +28,7 @@ def decode(work: Workspace, step_done: OnProgress) -> list[Artifact]:
     for index in sections_read(plan, chunk.latents):
         known.update(work.latents(index))
     latents = torch.stack([known[i] for i in chunk.latents], dim=1)
-    height, width = latents.shape[2] * PIXELS, latents.shape[3] * PIXELS
+    height, width = renderer.info.pixels(*latents.shape[2:])
     tiled = decoding.tiles(height, width, spec.request.vae_tiling)
     started = time.monotonic()
     frames = renderer.decode(latents, tiled)[chunk.skip :][: len(chunk.frames)]

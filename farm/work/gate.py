@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .workspace import PIXELS, Workspace
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ def judged(
 
     renderer, request = work.load(), work.spec.request
     own = {section.start + i: latents[:, i] for i in range(latents.shape[1])}
-    height, width = latents.shape[2] * PIXELS, latents.shape[3] * PIXELS
+    height, width = renderer.info.pixels(*latents.shape[2:])
     tiled = renderer.info.decoding.tiles(height, width, request.vae_tiling)
     verdict = judge(*look(renderer, section, {**known, **own}, _pictures(work, section, known, conditioning), tiled))
     log.info("take %d: score %.3f, outside %s", work.spec.take, verdict.score, ", ".join(verdict.wrong) or "no limit")

@@ -28,10 +28,6 @@ OnProgress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 ShouldStop = Callable[[], bool]
 
-PIXELS = 8
-"""Pixels per latent pixel, each way, of every family."""
-
-
 def plan_of(spec: AttemptSpec, settings: Settings) -> "Plan":
     """The plan that an attempt's request had when it was queued; InputError when this version makes another one."""
     plan = plan_for(spec.request, spec.layout, spec.fps, settings=settings.model)

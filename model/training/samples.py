@@ -29,8 +29,7 @@ def render_sample(renderer: Renderer, sample: Sample, conditioning: Tensors, fil
         fps=info.fps,
     )
     latents = sample_latents(renderer, plan, conditioning, SamplingParams(steps=sample.steps, gs=sample.gs))
-    height, width = (8 * side for side in latents.shape[-2:])
-    frames = renderer.decode(latents, info.decoding.tiles(height, width))
+    frames = renderer.decode(latents, info.decoding.tiles(*info.pixels(*latents.shape[-2:])))
     write_video(file, to_bytes(frames).numpy(), info.fps)
 
 
