@@ -28,6 +28,7 @@ OnProgress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 ShouldStop = Callable[[], bool]
 
+
 def plan_of(spec: AttemptSpec, settings: Settings) -> "Plan":
     """The plan that an attempt's request had when it was queued; InputError when this version makes another one."""
     plan = plan_for(spec.request, spec.layout, spec.fps, settings=settings.model)

@@ -22,6 +22,7 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from farm.errors import InputError
 from model.checkpoint import open_checkpoint
 from model.components import load_processor, load_weights
 from model.renderer import codec_class
@@ -189,6 +190,14 @@ def grow(small: Components) -> Components:
         weight[tuple(slice(length) for length in old[name].shape)] = old[name]
     resolution = COARSE * small.config.resolution
     return replace(small, config=replace(small.config, resolution=resolution), transformer=transformer, vae=vae)
+
+
+def zoomed(small: Components, zoom: int) -> Components:
+    """The same puppet, whose codec is to learn to decode its latents ``zoom`` times as high and wide."""
+    if not isinstance(small.vae, AutoencoderPuppet):
+        raise InputError("zoom: the codec of a puppet in layers has no other size.")
+    config = replace(small.config, resolution=zoom * small.config.resolution)
+    return replace(small, config=config, vae=small.vae.zoomed(zoom))
 
 
 def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:

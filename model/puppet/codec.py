@@ -134,9 +134,8 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         width: channels of the convolutions.
         encoder_blocks, decoder_blocks: residual blocks on either side.
         scaling_factor: multiplies raw latents, so that they have about unit variance.
+        zoom: pictures are coded this many times smaller than they are decoded: latents mean the same at any zoom.
     """
-
-    space = SPACE
 
     @register_to_config
     def __init__(
@@ -146,12 +145,14 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         encoder_blocks: int = 2,
         decoder_blocks: int = 5,
         scaling_factor: float = 1.0,
+        zoom: int = 1,
     ) -> None:
         super().__init__()
+        self.space = SPACE * zoom
         _add_encoder(self, latent_channels, width, encoder_blocks)
         self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
         self.decode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(decoder_blocks)])
-        self.decode_out = _Lift(width, 4 * width, PATCH)
+        self.decode_out = _Lift(width, 4 * width, PATCH * zoom**2)
 
     def deepen_decoder(self, blocks: int) -> None:
         """Append residual blocks until the decoder has ``blocks``; new ones change nothing until they learn."""
@@ -168,9 +169,26 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
             raw = torch.cat([self.encode_groups(some.float() / 127.5 - 1) for some in groups.split(64)])
         self.register_to_config(scaling_factor=1 / raw.std().item())
 
+    def zoomed(self, zoom: int) -> "AutoencoderPuppet":
+        """One that decodes the same latents ``zoom`` times as high and wide: every pixel becomes a square, until its
+        decoder has learnt better."""
+        config = {name: value for name, value in self.config.items() if not name.startswith("_")}
+        larger = type(self)(**config | {"zoom": zoom * config.get("zoom", 1)})
+        weights = self.state_dict()
+        for name in (name for name in weights if name in _PIXELS):
+            pixels = weights[name].unflatten(0, (3 * TIME, self.space, self.space))
+            weights[name] = pixels.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2).flatten(0, 2)
+        larger.load_state_dict(weights)
+        return larger
+
     def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
-        return _encoded(self, groups)
+        smaller = nn.functional.avg_pool2d(groups.flatten(1, 2), self.space // SPACE)
+        return _encoded(self, smaller.unflatten(1, (3, TIME)))
 
     def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
         patches = self.decode_out(self.decode_blocks(self.decode_in(latents)))
-        return nn.functional.pixel_shuffle(patches, SPACE).unflatten(1, (3, TIME))
+        return nn.functional.pixel_shuffle(patches, self.space).unflatten(1, (3, TIME))
+
+
+_PIXELS = ("decode_out.linear.weight", "decode_out.linear.bias", "decode_out.narrow.weight", "decode_out.narrow.bias")
+"""The weights of a decoder that are those of single pixels."""

@@ -14,7 +14,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pixel_shuffle, pixel_unshuffle
 
-from .codec import TIME, AutoencoderPuppet, Encoder, GroupCodec
+from .codec import SPACE, TIME, AutoencoderPuppet, Encoder, GroupCodec
 
 COARSE = 2
 """The coarse layer sees pictures of half the height and width."""
@@ -29,7 +29,7 @@ class LayeredAutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ig
         scaling_factor: multiplies raw latents, so that they have about unit variance.
     """
 
-    space = COARSE * AutoencoderPuppet.space
+    space = COARSE * SPACE
 
     @register_to_config
     def __init__(

@@ -29,6 +29,7 @@ class CodecRecipe(_Strict):
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
     held_out: int = Field(default=HELD_OUT, gt=0)
+    zoom: Literal[1, 2] = 1  # 2: the same latents are learnt to be decoded twice as high and wide
     jitter: float = Field(default=0, ge=0)
     edges: float = Field(default=0, ge=0)
 

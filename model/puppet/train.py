@@ -21,7 +21,7 @@ from model.plan.layout import Layout
 from model.sampling import euler, flow_shift, flow_sigmas
 from model.transformer import SectionInputs, SectionMemo, gather_context
 
-from .build import LAYOUT, Components, build, grow
+from .build import LAYOUT, Components, build, grow, zoomed
 from .codec import AutoencoderPuppet
 from .dataset import Clip, make_clip, sample_context
 from .motions import MOTIONS
@@ -258,6 +258,8 @@ def train_puppet(
     parts = parts or build(seed=recipe.seed)
     if recipe.resolution > parts.config.resolution:
         parts = grow(parts)
+    if recipe.codec.zoom > 1:
+        parts = zoomed(parts, recipe.codec.zoom)
     began = time.monotonic()
 
     def codec(stage: str, steps: int, decoder_only: bool) -> dict[str, float]:

@@ -42,3 +42,18 @@ def test_a_deeper_decoder_starts_as_the_same_function(codec):
     latents = torch.randn(1, 16, 2, 4, 4)
     assert deeper.config.decoder_blocks == len(deeper.decode_blocks) == 3
     assert torch.equal(deeper.decode(latents).sample, codec.decode(latents).sample)
+
+
+@torch.no_grad()
+def test_a_zoomed_codec_has_the_same_latents_and_starts_with_squares_for_pixels(codec, tmp_path):
+    codec.zoomed(2).save_pretrained(tmp_path)
+    larger = AutoencoderPuppet.from_pretrained(tmp_path)
+    assert (codec.space, larger.space) == (8, 16)
+    video = torch.rand(1, 3, 5, 64, 96) * 2 - 1
+    smaller = torch.nn.functional.avg_pool2d(video.transpose(1, 2).flatten(0, 1), 2)[None].transpose(1, 2)
+    latents = larger.encode(video).latent_dist.mode()
+    assert torch.allclose(latents, codec.encode(smaller).latent_dist.mode(), atol=1e-6)
+    squares = larger.decode(latents).sample
+    assert squares.shape == video.shape
+    wanted = codec.decode(latents).sample.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    assert torch.allclose(squares, wanted, atol=1e-6)

@@ -127,6 +127,20 @@ def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_pat
         assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
 
 
+def test_a_zoomed_puppet_learns_to_decode_the_same_latents_at_twice_the_size(trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    more = recipe(0).model_copy(update={"codec": CodecRecipe(
+        steps=0, decoder_steps=2, batch=2, rate=1e-3, pool=2, held_out=8, zoom=2, edges=0.5
+    )})  # fmt: skip
+    train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint", here()))
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(tmp_path / "checkpoint"))
+    info, renderer = describe("puppet", here()), load("puppet", here())
+    assert info.buckets == ((128, 128),) and info.latent_channels == 16 and info.latent_pixels == 16
+    puppet = sample_puppet(random.Random(1))
+    frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
+    assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
+
+
 @pytest.fixture(scope="module")
 def grown(trained, tmp_path_factory):
     """A puppet of 128 pixels that began with the small one of ``trained``."""
