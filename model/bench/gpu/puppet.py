@@ -22,7 +22,7 @@ def _train(setup: Setup, emit: Emit) -> Row:
     """Steps of the shipped recipe, with few clips."""
     from model.puppet.build import build
     from model.puppet.recipe import DEFAULT_CONFIG, Recipe
-    from model.puppet.train import Trainer
+    from model.puppet.train_transformer import Trainer
 
     recipe = Recipe.read(DEFAULT_CONFIG)
     quick = {"first_clips": CLIPS, "clips": CLIPS, "compile": False} | ({} if "cuda" in setup.device else {"batch": 2})

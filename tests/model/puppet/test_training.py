@@ -18,7 +18,8 @@ from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, grow, read
 from model.puppet.dataset import sample_context
 from model.puppet.quality import render_video, start_image
 from model.puppet.recipe import DEFAULT_CONFIG, CodecRecipe, Recipe
-from model.puppet.train import condition, train_puppet
+from model.puppet.train import train_puppet
+from model.puppet.train_transformer import condition
 from model.puppet.world import sample_puppet
 from model.transformer import SectionInputs, gather_context
 from tests.support.machine import here
