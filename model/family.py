@@ -41,7 +41,7 @@ class FamilyInfo:
     ``magcache_ratios`` (one a step) are calibrations of two caches; without ratios there is no MagCache.
     ``text_to_video``: whether it may start from no picture, as an experiment. ``token_seconds``: what a step takes for
     a token on a reference device (one core for the puppet, an H100 for models of 13B), as a first estimate of times.
-    ``drawn``: it knows drawn figures on plain ground only. ``rules``: how its videos are planned.
+    ``drawn``: it moves drawn figures only. ``rules``: how its videos are planned.
     ``defaults``: of a request's fields where neither user nor preset says anything; ``without``: fields that mean
     nothing to it; ``caches`` and ``samplers``: those that it knows, empty for all; ``unguided``: it takes no real CFG;
     ``latent_pixels``: how many pixels high and wide a latent is.

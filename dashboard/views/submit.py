@@ -124,8 +124,8 @@ def _model(usable: dict[str, dict[str, Any]], presets: list[dict[str, Any]], ima
     st.caption(_about(model))
     if model["drawn"] and image is not None and image.photograph:
         st.warning(
-            "This looks like a photograph. This model knows drawn figures on plain ground only: a photograph falls "
-            "apart in it. Take a drawing such as the examples, or another model.",
+            "This looks like a photograph. This model moves drawn figures only: all else stays as it is, or the camera "
+            "zooms or pans if you ask for it. Take a drawing such as the examples, or another model.",
             icon=":material/warning:",
         )
     return model
@@ -134,7 +134,7 @@ def _model(usable: dict[str, dict[str, Any]], presets: list[dict[str, Any]], ima
 def _about(model: Mapping[str, Any]) -> str:
     """What a model makes, of what, at most how long."""
     height, width = model["buckets"][0]
-    knows = "Drawn figures on plain ground, like the examples" if model["drawn"] else "Pictures of all kinds"
+    knows = "Drawn figures, like those of the examples" if model["drawn"] else "Pictures of all kinds"
     without = ", also without a start image" if model["text_to_video"] else ""
     return f"{knows}{without} · about {width}x{height} pixels at {model['fps']} fps · up to {model['max_seconds']:g} s"
 

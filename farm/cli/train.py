@@ -94,11 +94,12 @@ def puppet(
     has learnt so far lie in OUT/samples, the finished checkpoint in OUT/checkpoint. Render with it by setting
     FARM_PUPPET_PATH to that folder.
 
-    The shipped checkpoint was trained with model/puppet/train.toml, then refined: farm train puppet
-    --config model/puppet/refine.toml --start runs/puppet/checkpoint --out runs/refined
+    The shipped checkpoint was trained with model/puppet/train.toml, then with refine.toml and widen.toml, each from
+    what the one before gave: farm train puppet --config model/puppet/refine.toml --start runs/puppet/checkpoint
+    --out runs/refined
 
-    Two more recipes are not shipped yet: widen.toml, for figures of any size before any ground and for pictures of
-    anything, and large.toml, with which a puppet of 64 pixels grows to 128.
+    Two more recipes are for pictures of 128 pixels: zoom.toml, whose decoder draws the same latents at twice the size,
+    and large.toml, with which the whole puppet grows.
     """
     from farm.settings import Settings
     from model.puppet.build import read

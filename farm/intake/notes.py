@@ -38,8 +38,8 @@ def notes_on(
     start = facts.get(START_IMAGE)
     if family.drawn and start is not None and start.is_photograph:
         found.append(
-            f"the start image looks like a photograph, and model {family.name!r} knows drawn figures on plain ground "
-            "only: it falls apart. Take a drawing, or another model."
+            f"the start image looks like a photograph, and model {family.name!r} moves drawn figures only: all else "
+            "stays as it is, or the camera zooms or pans if that is asked for. Take a drawing, or another model."
         )
     first = next((facts[name] for name in (START_IMAGE, SOURCE_VIDEO, *facts) if name in facts), None)
     if first is not None:

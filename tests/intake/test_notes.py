@@ -33,7 +33,7 @@ def test_a_crop_that_cuts_most_of_a_picture_is_said(plugins: PluginManager):
 def test_a_photograph_for_a_model_of_drawings_is_said(plugins: PluginManager):
     buffer = io.BytesIO()
     blank_picture("noise", (64, 64), 1).save(buffer, "PNG")
-    assert "looks like a photograph, and model 'puppet' knows drawn figures" in notes(plugins, Media(buffer.getvalue()))
+    assert "looks like a photograph, and model 'puppet' moves drawn figures" in notes(plugins, Media(buffer.getvalue()))
 
 
 def test_a_timed_prompt_that_goes_on_is_said(image: bytes, plugins: PluginManager):

@@ -228,11 +228,11 @@ def test_end_images_and_keyframes_are_placed_as_plans_place_them():
     )
 
 
-@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "large.toml"])
+@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "zoom.toml", "large.toml"])
 def test_the_shipped_recipes_are_valid(name):
-    recipe = Recipe.read(DEFAULT_CONFIG.with_name(name)).transformer
-    assert recipe.steps > 0
-    assert (recipe.anchored > 0) == (name in ("widen.toml", "large.toml"))  # the shipped puppet learnt without
+    read = Recipe.read(DEFAULT_CONFIG.with_name(name))
+    assert read.transformer.steps + read.codec.decoder_steps > 0
+    assert (read.transformer.anchored > 0) == (name in ("widen.toml", "large.toml"))  # it was refined without
 
 
 @pytest.mark.parametrize(
