@@ -172,17 +172,16 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
     def zoomed(self, zoom: int) -> "AutoencoderPuppet":
         """One that decodes the same latents ``zoom`` times as high and wide: every pixel becomes a square, until its
         decoder has learnt better."""
-        config = {name: value for name, value in self.config.items() if not name.startswith("_")}
-        larger = type(self)(**config | {"zoom": zoom * config.get("zoom", 1)})
+        larger: AutoencoderPuppet = type(self).from_config(self.config, zoom=zoom * self.config.zoom)
         weights = self.state_dict()
-        for name in (name for name in weights if name in _PIXELS):
+        for name in _PIXELS:
             pixels = weights[name].unflatten(0, (3 * TIME, self.space, self.space))
             weights[name] = pixels.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2).flatten(0, 2)
         larger.load_state_dict(weights)
         return larger
 
     def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
-        smaller = nn.functional.avg_pool2d(groups.flatten(1, 2), self.space // SPACE)
+        smaller = nn.functional.avg_pool2d(groups.flatten(1, 2), self.config.zoom)
         return _encoded(self, smaller.unflatten(1, (3, TIME)))
 
     def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:

@@ -287,7 +287,10 @@ def test_an_example_picture_is_one_click_away(start):
     page = start()
     button(page, "dancer").click().run()
     assert not errors(page) and any("dancer" in caption.value and "pixels" in caption.value for caption in page.caption)
-    assert any("Drawn figures" in caption.value for caption in page.caption) and not page.warning
+    assert (
+        any("Drawn figures, like those of the examples" in caption.value for caption in page.caption)
+        and not page.warning
+    )
 
 
 def test_a_photograph_for_a_model_of_drawings_is_warned_of(start):

@@ -128,18 +128,22 @@ def test_the_decoder_learns_on_alone_from_a_finished_checkpoint(trained, tmp_pat
         assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
 
 
+def assert_renders_128_pixels(checkpoint, channels, monkeypatch):
+    monkeypatch.setenv("FARM_PUPPET_PATH", str(checkpoint))
+    info, renderer = describe("puppet", here()), load("puppet", here())
+    assert info.buckets == ((128, 128),) and info.latent_channels == channels and info.latent_pixels == 16
+    puppet = sample_puppet(random.Random(1))
+    frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
+    assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
+
+
 def test_a_zoomed_puppet_learns_to_decode_the_same_latents_at_twice_the_size(trained, tmp_path, monkeypatch):
     folder, _ = trained
     more = recipe(0).model_copy(update={"codec": CodecRecipe(
         steps=0, decoder_steps=2, batch=2, rate=1e-3, pool=2, held_out=8, zoom=2, edges=0.5
     )})  # fmt: skip
     train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint", here()))
-    monkeypatch.setenv("FARM_PUPPET_PATH", str(tmp_path / "checkpoint"))
-    info, renderer = describe("puppet", here()), load("puppet", here())
-    assert info.buckets == ((128, 128),) and info.latent_channels == 16 and info.latent_pixels == 16
-    puppet = sample_puppet(random.Random(1))
-    frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
-    assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
+    assert_renders_128_pixels(tmp_path / "checkpoint", 16, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +158,7 @@ def grown(trained, tmp_path_factory):
 def test_a_small_puppet_grows_to_one_that_renders(grown, monkeypatch):
     folder, facts = grown
     assert facts["transformer_steps"] == 6
-    monkeypatch.setenv("FARM_PUPPET_PATH", str(folder / "checkpoint"))
-    info, renderer = describe("puppet", here()), load("puppet", here())
-    assert info.buckets == ((128, 128),) and info.latent_channels == 80 and info.latent_pixels == 16
-    puppet = sample_puppet(random.Random(1))
-    frames = list(render_video(renderer, puppet, order="bisect", seconds=1.2, seed=1, params=SamplingParams(steps=2)))
-    assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
+    assert_renders_128_pixels(folder / "checkpoint", 80, monkeypatch)
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ folder = "clips"
 rank = 8
 [learning]
 steps = 20
-rate = 1e-2
+rate = 5e-3
 warmup = 3
 checkpointing = false
 """
@@ -71,4 +71,4 @@ def test_a_tint_that_was_learnt_shows_in_videos_of_others(clips: Path, tmp_path:
         return ((frames[9:].float() + 1) / 2).clamp(0, 1).mean(dim=(0, 1, 2))
 
     red, green, blue = (colour(Lora("tint")) / colour()).tolist()
-    assert red > 0.7 and 0.4 < min(green, blue) <= max(green, blue) < 0.75 * red
+    assert red > 0.85 and 0.4 < green < 0.8 and 0.4 < blue < 0.75
