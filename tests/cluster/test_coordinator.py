@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from farm.jobs.records import Attempt, Job
 from model.footage.media import Media
 from tests.support.clips import clip, flat
 
@@ -45,10 +46,8 @@ def test_two_replicas_agree_on_anchors_and_timed_prompts(cluster: Cluster, refer
 
 def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[str, Any]]):
     """SIGKILL a replica in mid-section, then the coordinator while the other replica is in mid-section."""
-    fields = {"seed": 21, "steps": 40}
     pids, coordinator = cluster.pids(), cluster.status()["pid"]
-    job = cluster.job(**fields)
-    victim = wait_for(lambda: cluster.running(job.id), "a section in mid-work")[0]
+    job, victim = cluster.in_mid_work(seed=121, steps=40)
     os.kill(pids[victim.replica], signal.SIGKILL)
     wait_for(lambda: "replica_lost" in cluster.kinds(job.id), "the loss is noticed")
     wait_for(lambda: cluster.running(job.id), "a section in mid-work")
@@ -56,7 +55,7 @@ def test_kills_change_nothing(cluster: Cluster, reference: Callable[..., dict[st
     assert cluster.finished(job.id).state == "completed"
     assert cluster.status()["pid"] != coordinator
 
-    assert same(cluster.latents(job.id), reference(**fields))
+    assert same(cluster.latents(job.id), reference(seed=job.request.seed, steps=40))
     committed = cluster.committed(job.id)
     assert len(committed) == 18 and set(committed.values()) == {1}
     lost = next(a for a in cluster.store.attempts(job.id) if a.id == victim.id)
@@ -73,20 +72,15 @@ def test_a_coordinator_that_dies_before_its_foresight_is_written_changes_nothing
     """While the database is locked no result can be written, yet a replica begins what it makes ready. Then SIGKILL.
 
     In a chain each result makes something ready, and a replica is free for it. The lock comes while nothing but a
-    section is at work: whoever waits to write what else has ended foresees nothing. A job that never shows such a
-    moment is followed by another.
+    section is at work: whoever waits to write what else has ended foresees nothing.
     """
-    fields = {"seed": 36, "steps": 60, "order": "inverted"}
-    coordinator, job = cluster.status()["pid"], None
+    fields = {"steps": 60, "order": "inverted"}
+    coordinator = cluster.status()["pid"]
 
-    def only_a_section() -> bool:
-        nonlocal job
-        if job is None or cluster.store.get_job(job.id).state == "completed":
-            fields["seed"] += 1
-            job = cluster.job(**fields)
-        return len(cluster.store.running_attempts()) == 1 and bool(cluster.running(job.id, step=10))
+    def alone(job: Job, attempt: Attempt) -> bool:
+        return attempt.step >= 10 and len(cluster.store.running_attempts()) == 1
 
-    wait_for(only_a_section, "a section in mid-work, and nothing else")
+    job, _ = cluster.in_mid_work(moment=alone, seed=37, **fields)
     with closing(sqlite3.connect(cluster.settings.home / "farm.sqlite3", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         known = {attempt.id for attempt in cluster.store.running_attempts()}
@@ -97,7 +91,7 @@ def test_a_coordinator_that_dies_before_its_foresight_is_written_changes_nothing
     assert done.state == "completed", done.error
     assert cluster.status()["pid"] != coordinator
 
-    assert same(cluster.latents(job.id), reference(**fields))
+    assert same(cluster.latents(job.id), reference(seed=job.request.seed, **fields))
     assert set(cluster.committed(job.id).values()) == {1}
     assert not early & {attempt.id for attempt in cluster.store.attempts(job.id)}
     assert {task.failures for task in cluster.store.tasks(job.id)} == {0}
@@ -107,13 +101,12 @@ def test_a_kill_among_takes_changes_neither_the_choice_nor_the_video(
     cluster: Cluster, reference: Callable[..., dict[str, Any]]
 ):
     """With random weights every section is outside its limits; both replicas render takes of the same one at times."""
-    fields = {"seed": 29, "steps": 12, "total_second_length": 2.4, "quality_gate": "retake", "retakes": 2}
-    job = cluster.job(**fields)
-    victim = wait_for(lambda: [a for a in cluster.running(job.id) if "take" in a.task_id], "a take at work")[0]
+    fields = {"steps": 40, "total_second_length": 2.4, "quality_gate": "retake", "retakes": 2}
+    job, victim = cluster.in_mid_work(seed=129, moment=lambda job, attempt: "take" in attempt.task_id, **fields)
     os.kill(cluster.pids()[victim.replica], signal.SIGKILL)
     done = cluster.finished(job.id)
     assert done.state == "completed", done.error
-    assert same(cluster.latents(job.id), reference(**fields))
+    assert same(cluster.latents(job.id), reference(seed=job.request.seed, **fields))
     assert set(cluster.committed(job.id).values()) == {1}
     kinds = cluster.kinds(job.id)
     assert kinds.count("section_settled") == 2 and "replica_lost" in kinds

@@ -6,15 +6,11 @@ from typing import Any
 import pytest
 
 from farm.jobs.nodes import Drain, NodeChange
-from farm.jobs.records import Attempt
+from farm.jobs.records import Attempt, Job
 
 from .conftest import Cluster, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
-
-FIELDS = {"steps": 40, "seed": 77}
-OTHERS = {"steps": 40, "seed": 76}
-"""Another seed, since equal work is done once."""
 
 
 def nudge(cluster: Cluster) -> None:
@@ -52,16 +48,15 @@ def after(cluster: Cluster, attempt: Attempt) -> list[Attempt]:
     ]
 
 
-def equal(cluster: Cluster, job_id: str, reference: Callable[..., dict[str, Any]]) -> bool:
+def equal(cluster: Cluster, job: Job, reference: Callable[..., dict[str, Any]]) -> bool:
     import torch
 
-    found, expected = cluster.latents(job_id), reference(**OTHERS)
+    found, expected = cluster.latents(job.id), reference(steps=job.request.steps, seed=job.request.seed)
     return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_a_drained_replica_finishes_its_section_and_gets_nothing_more(cluster: Cluster, host: str) -> None:
-    job = cluster.job(**FIELDS)
-    attempt = wait_for(lambda: cluster.running(job.id), "a section in mid-work")[0]
+    job, attempt = cluster.in_mid_work(steps=40, seed=277)
     cluster.store.drain(host, Drain("ann", "needs the core"), seat_of(cluster, attempt))
     nudge(cluster)
     assert cluster.finished(job.id).state == "completed"
@@ -77,8 +72,7 @@ def test_a_drained_replica_finishes_its_section_and_gets_nothing_more(cluster: C
 def test_now_hands_back_and_the_section_is_done_elsewhere(
     cluster: Cluster, host: str, reference: Callable[..., dict[str, Any]]
 ) -> None:
-    job = cluster.job(**OTHERS)
-    attempt = wait_for(lambda: cluster.running(job.id), "a section in mid-work")[0]
+    job, attempt = cluster.in_mid_work(steps=40, seed=377)  # another seed, since equal work is done once
     cluster.store.drain(host, Drain("ann", now=True), seat_of(cluster, attempt))
     nudge(cluster)
     assert cluster.finished(job.id).state == "completed"
@@ -88,7 +82,7 @@ def test_now_hands_back_and_the_section_is_done_elsewhere(
     task = next(task for task in cluster.store.tasks(job.id) if task.id == attempt.task_id)
     done = [a for a in cluster.store.attempts(job.id) if a.task_id == task.id and a.state == "committed"]
     assert task.failures == 0 and [a.replica != attempt.replica for a in done] == [True]
-    assert equal(cluster, job.id, reference)
+    assert equal(cluster, job, reference)
     assert cluster.pids().keys() >= {attempt.replica}, "its process lives on"
     cluster.store.undrain(host, seat_of(cluster, attempt))
 

@@ -27,8 +27,7 @@ def nudge(cluster: Cluster) -> None:
 
 
 def test_cancel_stops_between_two_steps(cluster: Cluster):
-    job = cluster.job(seed=31, steps=100)
-    attempt = wait_for(lambda: cluster.running(job.id), "a section in mid-work")[0]
+    job, attempt = cluster.in_mid_work(seed=31, steps=100)
     cluster.store.cancel_job(job.id)
     nudge(cluster)
     cluster.rested()
@@ -41,8 +40,7 @@ def test_cancel_stops_between_two_steps(cluster: Cluster):
 
 
 def test_pause_lets_running_sections_finish_and_starts_none(cluster: Cluster):
-    job = cluster.job(seed=32, steps=100)
-    wait_for(lambda: cluster.running(job.id), "a section in mid-work")
+    job, _ = cluster.in_mid_work(seed=132, steps=100)
     cluster.store.pause_job(job.id)
     begun = len(cluster.store.attempts(job.id))
     cluster.rested()
@@ -56,8 +54,7 @@ def test_pause_lets_running_sections_finish_and_starts_none(cluster: Cluster):
 def test_late_attempt_of_a_frozen_replica_cannot_commit(cluster: Cluster):
     """A replica out of contact is not taken for dead; when it comes back, its old attempt changes nothing."""
     pids = cluster.pids()
-    job = cluster.job(seed=33, steps=60, total_second_length=3.6)
-    frozen = wait_for(lambda: cluster.running(job.id), "a section in mid-work")[0]
+    job, frozen = cluster.in_mid_work(seed=233, steps=60, total_second_length=3.6)
     os.kill(pids[frozen.replica], signal.SIGSTOP)
     try:
         cluster.store.cancel_job(job.id)

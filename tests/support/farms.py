@@ -66,12 +66,12 @@ class Farm:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
-    def running(self, job_id: str, kind: str = "section", step: int = 1) -> list[Attempt]:
-        """Attempts in mid-work: at least ``step`` steps done, and more to come."""
+    def running(self, job_id: str) -> list[Attempt]:
+        """Attempts at sections in mid-work: at least a step done, and more to come."""
         return [
             a
             for a in self.store.running_attempts()
-            if a.job_id == job_id and f".{kind}" in a.task_id and step <= a.step < a.steps - 1
+            if a.job_id == job_id and ".section" in a.task_id and 1 <= a.step < a.steps - 1
         ]
 
     def kinds(self, job_id: str) -> list[str]:
@@ -154,6 +154,28 @@ class Cluster(Farm):
         for name in self.pids():
             holding = ray.get(ray.get_actor(name, namespace=NAMESPACE).holds.remote(), timeout=20)
             found |= {held for held in (holding.running, holding.ahead) if held}
+        return found
+
+    def in_mid_work(
+        self,
+        media: Media | None = None,
+        moment: Callable[[Job, Attempt], bool] = lambda job, attempt: True,
+        **fields: Any,
+    ) -> tuple[Job, Attempt]:
+        """Queue a job, and wait until a section of it is in mid-work.
+
+        A fast machine may pass that moment between two looks: a job that has ended unseen is followed by another one
+        with the next seed. ``moment`` says what else is to be so.
+        """
+        job: Job | None = None
+
+        def seen() -> tuple[Job, Attempt] | None:
+            nonlocal job
+            if job is None or self.store.get_job(job.id).state == "completed":
+                job = self.job(media, **fields | {"seed": job.request.seed + 1 if job else fields["seed"]})
+            return next(((job, each) for each in self.running(job.id) if moment(job, each)), None)
+
+        found: tuple[Job, Attempt] = wait_for(seen, "a section in mid-work")
         return found
 
     def rested(self) -> None:
