@@ -4,7 +4,7 @@ A family is found by name with ``describe(name, settings)``; ``load(name, settin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -44,7 +44,8 @@ class FamilyInfo:
     ``drawn``: it moves drawn figures only. ``rules``: how its videos are planned.
     ``defaults``: of a request's fields where neither user nor preset says anything; ``without``: fields that mean
     nothing to it; ``caches`` and ``samplers``: those that it knows, empty for all; ``unguided``: it takes no real CFG;
-    ``latent_pixels``: how many pixels high and wide a latent is.
+    ``latent_pixels``: how many pixels high and wide a latent is; with ``same_latents``, at other ``resolutions`` a
+    picture has as many latents, and each of them is of fewer or more pixels.
     """
 
     name: str
@@ -73,6 +74,7 @@ class FamilyInfo:
     samplers: tuple[str, ...] = ()
     unguided: bool = False
     latent_pixels: int = 8
+    same_latents: bool = False
 
     def pixels(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the pictures of latents that are so high and wide."""
@@ -110,6 +112,14 @@ class FamilyInfo:
             known = ", ".join(map(str, sorted({own, *self.resolutions})))
             raise InputError(f"resolution {resolution}: model {self.name!r} has {known}.")
         return scaled_buckets(self.buckets, Fraction(resolution, own))
+
+    def at(self, resolution: int | None) -> "FamilyInfo":
+        """The same family, whose own resolution is this one; InputError as ``buckets_at``."""
+        own = self.resolution
+        if resolution is None or resolution == own:
+            return self
+        pixels = self.latent_pixels * resolution // own if self.same_latents else self.latent_pixels
+        return replace(self, buckets=self.buckets_at(resolution), latent_pixels=pixels)
 
     def bucket(self, height: int, width: int, resolution: int | None = None) -> Bucket:
         """The bucket of a picture of ``height`` x ``width`` pixels; InputError as ``buckets_at``."""
@@ -198,6 +208,18 @@ class Renderer(Protocol):
         """Frames [1 + 4 * (frames - 1), height, width, 3] of ``latents`` [channels, frames, h, w], in the codec's
         precision, on the CPU; black is -1 and white 1. ``tiled``: piece by piece, which takes less memory and changes
         pixels a little."""
+
+
+@runtime_checkable
+class WithSizes(Protocol):
+    """What a ``Renderer`` also does where its family has the ``same_latents`` at several resolutions."""
+
+    def at(self, resolution: int | None) -> "Renderer":
+        """One whose own resolution is this one, None for that of the family; it takes no more memory.
+
+        Raises:
+            InputError: the family has no such resolution.
+        """
 
 
 @runtime_checkable

@@ -105,12 +105,13 @@ def preview_plan(
     else:
         plan = planned(order or info.default_order)
     bucket = info.bucket(height, width, resolution)
-    tokens = plan.total_tokens(bucket[0] // info.latent_pixels, bucket[1] // info.latent_pixels)
+    sized = info.at(resolution)
+    tokens = plan.total_tokens(bucket[0] // sized.latent_pixels, bucket[1] // sized.latent_pixels)
     picture = plan_svg(plan) if svg else ""
     fit = Fit(image_fit, image_position)
     crop = crop_for(width, height, bucket, fit)
     notes = [*why, *prompt_notes(prompt, plan), *crop_notes(width, height, bucket, "picture", fit)]
-    work = units_of(info, info.layout, bucket, steps, cfg)
+    work = units_of(sized, info.layout, bucket, steps, cfg)
     terms = Terms(owner=caller.name, priority=priority, labels=labels)
     outlook = farm.outlook.of_new(unqueued(tasks_for(UNQUEUED, plan, info.decoding, work), terms, info.name))
     return PlanPreview.preview(plan, devices, crop, tokens, plan.order not in info.orders, picture, notes, outlook)

@@ -174,7 +174,8 @@ def section_units(
 ) -> float:
     """Seconds that a section takes on a device of speed 1: its tokens, steps and passes. ``bucket``: height and width
     in pixels; by default one of the model's, which all have about as many."""
-    return units_of(family, layout, bucket or family.buckets_at(request.resolution)[0], request.steps, request.cfg)
+    family = family.at(request.resolution)
+    return units_of(family, layout, bucket or family.buckets[0], request.steps, request.cfg)
 
 
 def units_of(family: FamilyInfo, layout: Layout, bucket: tuple[int, int], steps: int, cfg: float) -> float:

@@ -166,7 +166,13 @@ class TaskExecutor:
         return True
 
     def _loader(self, spec: AttemptSpec) -> "Callable[[], Renderer]":
-        return lambda: self.renderer(spec.request.model_type)
+        from model.family import WithSizes
+
+        def load() -> "Renderer":
+            renderer = self.renderer(spec.request.model_type)
+            return renderer.at(spec.request.resolution) if isinstance(renderer, WithSizes) else renderer
+
+        return load
 
     def renderer(self, family: str) -> "Renderer":
         """The loaded model; loading another family first drops the one in memory."""

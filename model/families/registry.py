@@ -159,6 +159,7 @@ def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:
             samplers=tuple(map(str, facts.get("samplers", ()))),
             unguided=bool(facts.get("unguided", False)),
             latent_pixels=int(facts.get("latent_pixels", 8)),
+            same_latents=bool(facts.get("same_latents", False)),
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise CheckpointError(f"checkpoint file {checkpoint.family_file}: bad or missing field ({error}).") from error

@@ -29,7 +29,7 @@ from model.renderer import codec_class
 from model.settings import ModelSettings
 from model.transformer import PackedTransformer
 
-from .codec import AutoencoderPuppet
+from .codec import ENLARGED, AutoencoderPuppet
 from .layered import COARSE, LayeredAutoencoderPuppet
 from .prompts import corpus
 
@@ -82,6 +82,11 @@ class Components:
         """The modules that learn together: all but the codec, which comes first."""
         return (self.transformer, self.text_encoder, self.text_encoder_2, self.image_encoder)
 
+    @property
+    def has_details(self) -> bool:
+        """Whether its codec draws the same latents at two sizes."""
+        return isinstance(self.vae, AutoencoderPuppet) and self.vae.details is not None
+
     def save(self, path: Path, dtype: torch.dtype = torch.float16, facts: dict[str, Any] | None = None) -> None:
         """Write the folder: one sub-folder per component, ``model_index.json`` and ``family.json``.
 
@@ -132,6 +137,7 @@ class Components:
             "buckets": [[side, side]],
             "latent_channels": self.transformer.config.in_channels,
             "latent_pixels": self.vae.space,
+            **({"resolutions": [side // ENLARGED], "same_latents": True} if self.has_details else {}),
             "decode_overlap": 1,
             "prompt_template": "{}",
             "text_layers_skip": 0,
@@ -192,12 +198,17 @@ def grow(small: Components) -> Components:
     return replace(small, config=replace(small.config, resolution=resolution), transformer=transformer, vae=vae)
 
 
-def zoomed(small: Components, zoom: int) -> Components:
-    """The same puppet, whose codec is to learn to decode its latents ``zoom`` times as high and wide."""
-    if not isinstance(small.vae, AutoencoderPuppet):
-        raise InputError("zoom: the codec of a puppet in layers has no other size.")
-    config = replace(small.config, resolution=zoom * small.config.resolution)
-    return replace(small, config=config, vae=small.vae.zoomed(zoom))
+def detailed(parts: Components, blocks: int) -> Components:
+    """The same puppet, whose codec has details of so many blocks, or with 0 has none."""
+    if not isinstance(parts.vae, AutoencoderPuppet):
+        if blocks:
+            raise InputError("details: the codec of a puppet in layers has none.")
+        return parts
+    if parts.vae.config.detail_blocks == blocks:
+        return parts
+    vae = parts.vae.with_details(blocks)
+    resolution = parts.config.resolution * vae.space // parts.vae.space
+    return replace(parts, config=replace(parts.config, resolution=resolution), vae=vae)
 
 
 def build(config: PuppetConfig | None = None, seed: int = 0) -> Components:

@@ -18,6 +18,10 @@ TIME = 4
 SPACE = 8
 PATCH = 3 * TIME * SPACE * SPACE
 """Values of a patch of four pictures, which becomes one latent pixel."""
+ENLARGED = 2
+"""How many times higher and wider pictures are with details."""
+DEEP_BLOCKS = 2
+"""Residual blocks of the details at latent resolution."""
 
 
 @dataclass
@@ -114,6 +118,36 @@ class Encoder(nn.Module):
         return _encoded(self, groups)
 
 
+class Details(nn.Module):
+    """The way from a decoder's features and its pictures to pictures ``ENLARGED`` times as high and wide.
+
+    Most of it works on cells finer than a latent, and sees past the edges of one.
+    """
+
+    CELL = 4
+    """How many pixels of the larger pictures a cell is high and wide."""
+
+    def __init__(self, features: int, width: int, deep_blocks: int, blocks: int) -> None:
+        super().__init__()
+        self.cells = ENLARGED * SPACE // self.CELL
+        self.enter = nn.Conv2d(features, features, 1)
+        self.deep_blocks = nn.Sequential(*[ResidualBlock(features) for _ in range(deep_blocks)])
+        self.lift = nn.Conv2d(features, width * self.cells**2, 1)
+        self.look = nn.Conv2d(3 * TIME * (self.CELL // ENLARGED) ** 2, width, 1)
+        self.blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(blocks)])
+        self.draw = nn.Conv2d(width, 3 * TIME * self.CELL**2, 1)
+        for weight in self.draw.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, pictures: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """[n, 12, 16 * h, 16 * w] of pictures [n, 12, 8 * h, 8 * w] and features [n, features, h, w]."""
+        cells = self.look(nn.functional.pixel_unshuffle(pictures, self.CELL // ENLARGED))
+        deep = self.lift(self.deep_blocks(self.enter(features)))
+        cells = self.blocks(cells + nn.functional.pixel_shuffle(deep, self.cells))
+        enlarged = nn.functional.interpolate(pictures, scale_factor=ENLARGED, mode="bilinear")
+        return enlarged + nn.functional.pixel_shuffle(self.draw(cells), self.CELL)
+
+
 def _add_encoder(module: Any, latent_channels: int, width: int, blocks: int) -> None:
     module.encode_in = _Lift(PATCH, 2 * width, width)
     module.encode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(blocks)])
@@ -134,7 +168,9 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         width: channels of the convolutions.
         encoder_blocks, decoder_blocks: residual blocks on either side.
         scaling_factor: multiplies raw latents, so that they have about unit variance.
-        zoom: pictures are coded this many times smaller than they are decoded: latents mean the same at any zoom.
+        detail_blocks: residual blocks that draw pictures ``ENLARGED`` times as high and wide, from the same latents:
+            encoded are pictures made as much smaller. None: no details.
+        detail_width: channels of those blocks.
     """
 
     @register_to_config
@@ -145,14 +181,24 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
         encoder_blocks: int = 2,
         decoder_blocks: int = 5,
         scaling_factor: float = 1.0,
-        zoom: int = 1,
+        detail_blocks: int = 0,
+        detail_width: int = 64,
     ) -> None:
         super().__init__()
-        self.space = SPACE * zoom
         _add_encoder(self, latent_channels, width, encoder_blocks)
         self.decode_in = nn.Conv2d(latent_channels, width, 3, padding=1)
         self.decode_blocks = nn.Sequential(*[ResidualBlock(width) for _ in range(decoder_blocks)])
-        self.decode_out = _Lift(width, 4 * width, PATCH * zoom**2)
+        self.decode_out = _Lift(width, 4 * width, PATCH)
+        self.details = Details(width, detail_width, DEEP_BLOCKS, detail_blocks) if detail_blocks else None
+        self.enable_details()
+
+    def enable_details(self) -> None:
+        """Work on pictures with details, if it has some, as at first."""
+        self.space = SPACE if self.details is None else ENLARGED * SPACE
+
+    def disable_details(self) -> None:
+        """Work on smaller pictures, without details, until they are enabled."""
+        self.space = SPACE
 
     def deepen_decoder(self, blocks: int) -> None:
         """Append residual blocks until the decoder has ``blocks``; new ones change nothing until they learn."""
@@ -169,25 +215,25 @@ class AutoencoderPuppet(GroupCodec, ModelMixin, ConfigMixin):  # type: ignore[mi
             raw = torch.cat([self.encode_groups(some.float() / 127.5 - 1) for some in groups.split(64)])
         self.register_to_config(scaling_factor=1 / raw.std().item())
 
-    def zoomed(self, zoom: int) -> "AutoencoderPuppet":
-        """One that decodes the same latents ``zoom`` times as high and wide: every pixel becomes a square, until its
-        decoder has learnt better."""
-        larger: AutoencoderPuppet = type(self).from_config(self.config, zoom=zoom * self.config.zoom)
-        weights = self.state_dict()
-        for name in _PIXELS:
-            pixels = weights[name].unflatten(0, (3 * TIME, self.space, self.space))
-            weights[name] = pixels.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2).flatten(0, 2)
-        larger.load_state_dict(weights)
-        return larger
+    def with_details(self, blocks: int) -> "AutoencoderPuppet":
+        """The same, with details if ``blocks``, which change nothing but the size until they learn; or without."""
+        other: AutoencoderPuppet = type(self).from_config(self.config, detail_blocks=blocks)
+        known = self.state_dict()
+        other.load_state_dict({name: known.get(name, weight) for name, weight in other.state_dict().items()})
+        return other
 
     def encode_groups(self, groups: torch.Tensor) -> torch.Tensor:
-        smaller = nn.functional.avg_pool2d(groups.flatten(1, 2), self.config.zoom)
-        return _encoded(self, smaller.unflatten(1, (3, TIME)))
+        if self.space > SPACE:
+            groups = nn.functional.avg_pool2d(groups.flatten(1, 2), ENLARGED).unflatten(1, (3, TIME))
+        return _encoded(self, groups)
 
     def decode_groups(self, latents: torch.Tensor) -> torch.Tensor:
-        patches = self.decode_out(self.decode_blocks(self.decode_in(latents)))
-        return nn.functional.pixel_shuffle(patches, self.space).unflatten(1, (3, TIME))
+        pictures, features = self.draw(latents)
+        if self.details is not None and self.space > SPACE:
+            pictures = self.details(pictures, features)
+        return pictures.unflatten(1, (3, TIME))
 
-
-_PIXELS = ("decode_out.linear.weight", "decode_out.linear.bias", "decode_out.narrow.weight", "decode_out.narrow.bias")
-"""The weights of a decoder that are those of single pixels."""
+    def draw(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pictures [n, 12, 8 * h, 8 * w] without details, and features [n, width, h, w], of raw latents."""
+        features = self.decode_blocks(self.decode_in(latents))
+        return nn.functional.pixel_shuffle(self.decode_out(features), SPACE), features

@@ -29,8 +29,21 @@ class CodecRecipe(_Strict):
     rate: float = Field(gt=0)
     pool: int = Field(gt=0)
     held_out: int = Field(default=HELD_OUT, gt=0)
-    zoom: Literal[1, 2] = 1  # 2: the same latents are learnt to be decoded twice as high and wide
     jitter: float = Field(default=0, ge=0)
+    edges: float = Field(default=0, ge=0)
+
+
+class DetailsRecipe(_Strict):
+    """What draws pictures twice as high and wide learns from so many ``sections``; ``edges``: as of the codec.
+
+    A recipe without it leaves it as it was, unless the codec learns: then it is gone, and must be learnt anew.
+    """
+
+    steps: int = Field(gt=0)
+    blocks: int = Field(default=3, gt=0)
+    sections: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
     edges: float = Field(default=0, ge=0)
 
 
@@ -58,6 +71,7 @@ class Recipe(_Strict):
     plain: float | None = Field(default=None, ge=0, le=1)  # share of puppets on plain ground; by default all are
     codec: CodecRecipe
     transformer: TransformerRecipe
+    details: DetailsRecipe | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":

@@ -51,7 +51,7 @@ def psnr(codec: Codec, groups: Tensor) -> float:
     return torch.cat(ratios).mean().item()
 
 
-def _at_edges(wrong: Tensor, way: int, space: int) -> Tensor:
+def at_edges(wrong: Tensor, way: int, space: int) -> Tensor:
     """Mean square of how errors [n, 3, 4, h, w] change across the edges between blocks, along the axis ``way``."""
     steps = wrong.diff(dim=way).movedim(way, -1)[..., space - 1 :: space]
     return steps.square().mean(dim=(1, 2, 3, 4))
@@ -116,7 +116,7 @@ def train_codec(
         wrong = given.float() - wanted
         errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
         if edges:
-            errors = errors + edges * sum(_at_edges(wrong, way, codec.space) for way in (-1, -2)) / 8
+            errors = errors + edges * sum(at_edges(wrong, way, codec.space) for way in (-1, -2)) / 8
         loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)

@@ -44,16 +44,42 @@ def test_a_deeper_decoder_starts_as_the_same_function(codec):
     assert torch.equal(deeper.decode(latents).sample, codec.decode(latents).sample)
 
 
+@pytest.fixture(scope="module")
+def detailed(codec):
+    """The same, with details that have learnt something."""
+    torch.manual_seed(1)
+    larger = codec.with_details(2)
+    torch.nn.init.normal_(larger.details.draw.weight)
+    return larger
+
+
 @torch.no_grad()
-def test_a_zoomed_codec_has_the_same_latents_and_starts_with_squares_for_pixels(codec, tmp_path):
-    codec.zoomed(2).save_pretrained(tmp_path)
-    larger = AutoencoderPuppet.from_pretrained(tmp_path)
+def test_details_begin_as_the_same_pictures_enlarged(codec):
+    larger = codec.with_details(2)
     assert (codec.space, larger.space) == (8, 16)
+    latents = torch.randn(1, 16, 2, 4, 6)
+    small = codec.decode(latents).sample.transpose(1, 2).flatten(0, 1)
+    wanted = torch.nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
+    given = larger.decode(latents).sample.transpose(1, 2).flatten(0, 1)
+    assert given.shape == wanted.shape == (5, 3, 64, 96)
+    assert torch.allclose(given, wanted, atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_codec_with_details_has_the_same_latents_and_small_pictures(codec, detailed, tmp_path):
+    detailed.save_pretrained(tmp_path)
+    read = AutoencoderPuppet.from_pretrained(tmp_path)
     video = torch.rand(1, 3, 5, 64, 96) * 2 - 1
     smaller = torch.nn.functional.avg_pool2d(video.transpose(1, 2).flatten(0, 1), 2)[None].transpose(1, 2)
-    latents = larger.encode(video).latent_dist.mode()
+    latents = read.encode(video).latent_dist.mode()
     assert torch.allclose(latents, codec.encode(smaller).latent_dist.mode(), atol=1e-6)
-    squares = larger.decode(latents).sample
-    assert squares.shape == video.shape
-    wanted = codec.decode(latents).sample.repeat_interleave(2, -1).repeat_interleave(2, -2)
-    assert torch.allclose(squares, wanted, atol=1e-6)
+    large = read.decode(latents).sample
+    read.disable_details()
+    assert torch.equal(read.decode(latents).sample, codec.decode(latents).sample)
+    assert torch.equal(read.encode(smaller).latent_dist.mode(), codec.encode(smaller).latent_dist.mode())
+    read.enable_details()
+    assert torch.equal(read.decode(latents).sample, large)
+    assert large.shape == video.shape
+    plain = detailed.with_details(0)
+    assert plain.details is None and plain.config.detail_blocks == 0
+    assert torch.equal(plain.decode(latents).sample, codec.decode(latents).sample)

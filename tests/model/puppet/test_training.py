@@ -2,11 +2,13 @@
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from diffusers import HunyuanVideoFramepackTransformer3DModel
+from safetensors.torch import load_file
 
 from farm.errors import InputError
 from model.families import describe, load
@@ -17,7 +19,7 @@ from model.plan.context import place_context
 from model.puppet.build import LAYOUT, ORDERS, PuppetConfig, build, grow, read
 from model.puppet.dataset import sample_context
 from model.puppet.quality import render_video, start_image
-from model.puppet.recipe import DEFAULT_CONFIG, CodecRecipe, Recipe
+from model.puppet.recipe import DEFAULT_CONFIG, CodecRecipe, DetailsRecipe, Recipe
 from model.puppet.train import train_puppet
 from model.puppet.train_transformer import condition
 from model.puppet.world import sample_puppet
@@ -82,6 +84,14 @@ def test_diffusers_reads_the_transformer_of_the_checkpoint(trained):
     assert all(torch.equal(weight.float(), ours[name]) for name, weight in theirs.state_dict().items())
 
 
+def alike(one: Path, other: Path) -> bool:
+    """Whether files say the same: a weight of zero may have another sign."""
+    if one.suffix != ".safetensors":
+        return one.read_bytes() == other.read_bytes()
+    left, right = load_file(one), load_file(other)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
 def test_a_training_that_keeps_all_of_its_first_weights_changes_nothing(trained, tmp_path):
     checkpoint = trained[0] / "checkpoint"
     again = recipe(2).model_copy(update={"codec": recipe(2).codec.model_copy(update={"steps": 0, "decoder_steps": 0})})
@@ -91,7 +101,7 @@ def test_a_training_that_keeps_all_of_its_first_weights_changes_nothing(trained,
         same = {
             path.relative_to(checkpoint).as_posix()
             for path in checkpoint.rglob("*.*")
-            if path.read_bytes() == (tmp_path / str(kept) / "checkpoint" / path.relative_to(checkpoint)).read_bytes()
+            if alike(path, tmp_path / str(kept) / "checkpoint" / path.relative_to(checkpoint))
         }
         weights = "transformer/diffusion_pytorch_model.safetensors"
         assert (weights in same) == bool(kept)
@@ -137,13 +147,57 @@ def assert_renders_128_pixels(checkpoint, channels, monkeypatch):
     assert len(frames) == 37 and frames[0].shape == (128, 128, 3)
 
 
-def test_a_zoomed_puppet_learns_to_decode_the_same_latents_at_twice_the_size(trained, tmp_path, monkeypatch):
-    folder, _ = trained
-    more = recipe(0).model_copy(update={"codec": CodecRecipe(
-        steps=0, decoder_steps=2, batch=2, rate=1e-3, pool=2, held_out=8, zoom=2, edges=0.5
-    )})  # fmt: skip
-    train_puppet(more, tmp_path, "cpu", lambda *_: None, read(folder / "checkpoint", here()))
-    assert_renders_128_pixels(tmp_path / "checkpoint", 16, monkeypatch)
+def of_details(steps: int) -> Recipe:
+    """Nothing else learns."""
+    return recipe(0).model_copy(
+        update={
+            "codec": CodecRecipe(steps=0, decoder_steps=0, batch=2, rate=1e-3, pool=2, held_out=8),
+            "plain": 0.5,
+            "details": DetailsRecipe(steps=steps, blocks=1, sections=2, batch=2, rate=1e-2, edges=0.5),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def detailed(trained, tmp_path_factory):
+    """The puppet of ``trained``, whose codec has learnt to draw its latents at twice the size, too."""
+    folder = tmp_path_factory.mktemp("detailed")
+    facts = train_puppet(of_details(3), folder, "cpu", lambda *_: None, read(trained[0] / "checkpoint", here()))
+    return folder, facts
+
+
+def test_details_alone_learn_to_draw_the_same_latents_at_twice_the_size(trained, detailed, monkeypatch):
+    folder, facts = detailed
+    assert facts["detail_steps"] == 3 and facts["codec_psnr_db"] > 0
+    assert_renders_128_pixels(folder / "checkpoint", 16, monkeypatch)
+    old, new = (read(path / "checkpoint", here()) for path in (trained[0], folder))
+    learnt = new.vae.state_dict()
+    assert all(torch.equal(weight, learnt[name]) for name, weight in old.vae.state_dict().items())
+    assert learnt["details.draw.weight"].abs().max() > 0
+    for one, other in zip(old.trained, new.trained, strict=True):
+        assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
+
+
+def test_details_go_on_from_where_they_were(trained, tmp_path):
+    """With other sections than before."""
+    for steps in (2, 3):
+        start = read(trained[0] / "checkpoint", here())
+        train_puppet(of_details(steps), tmp_path, "cpu", lambda *_: None, start)
+        state = torch.load(tmp_path / "details.pt", weights_only=True)
+        assert state["step"] == steps == state["optimizer"]["state"][0]["step"]
+
+
+def test_details_stay_while_the_transformer_learns_and_go_when_the_codec_does(detailed, tmp_path):
+    checkpoint = detailed[0] / "checkpoint"
+    before = read(checkpoint, here()).vae.state_dict()
+    still = recipe(1).model_copy(update={"codec": of_details(1).codec})
+    train_puppet(still, tmp_path / "still", "cpu", lambda *_: None, read(checkpoint, here()))
+    after = read(tmp_path / "still" / "checkpoint", here())
+    assert after.config.resolution == 128
+    assert all(torch.equal(weight, before[name]) for name, weight in after.vae.state_dict().items())
+    train_puppet(recipe(0), tmp_path / "anew", "cpu", lambda *_: None, read(checkpoint, here()))
+    anew = read(tmp_path / "anew" / "checkpoint", here())
+    assert anew.config.resolution == 64 and anew.vae.details is None
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +281,10 @@ def test_end_images_and_keyframes_are_placed_as_plans_place_them():
     )
 
 
-@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "zoom.toml", "large.toml"])
+@pytest.mark.parametrize("name", ["train.toml", "refine.toml", "widen.toml", "details.toml", "large.toml"])
 def test_the_shipped_recipes_are_valid(name):
     read = Recipe.read(DEFAULT_CONFIG.with_name(name))
-    assert read.transformer.steps + read.codec.decoder_steps > 0
+    assert read.transformer.steps + (read.details.steps if read.details else 0) > 0
     assert (read.transformer.anchored > 0) == (name in ("widen.toml", "large.toml"))  # it was refined without
 
 

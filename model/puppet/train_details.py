@@ -1,0 +1,130 @@
+"""Training the puppet's details: what its decoder draws at twice the size, from latents as its transformer makes them.
+
+Everything else of the puppet stays as it is: latents mean what they did, and pictures without details are the same.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.plan.context import place_context
+from model.plan.layout import Layout
+from model.transformer import SectionInputs, gather_context
+
+from .build import LAYOUT, Components
+from .codec import TIME, AutoencoderPuppet
+from .recipe import DetailsRecipe
+from .train_codec import at_edges
+from .train_transformer import condition
+from .training import Ema, cosine_rate, save_state
+from .world import render_clip, sample_puppet, sample_scene
+
+BATCH = 8
+"""Sections that are made ready at once."""
+MOST_NOISE = 0.5
+"""Largest share of noise that the transformer takes from a true section: with more it would guess another motion."""
+Report = Callable[[int, int, dict[str, float]], None]
+"""Called with (steps done, steps in all, metrics)."""
+
+
+def sample_sections(
+    parts: Components, sections: int, seed: int, plain: float | None, device: str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Raw latents [n, channels, h, w] as the transformer makes them, and true groups [n, 3, 4, height, width] uint8.
+
+    Noise is put on the first section of a true clip, and the transformer predicts what it was: its latents are wrong
+    as those of rendered videos are, and what they ought to look like is known. The start image's latent is exact.
+    """
+    layout, resolution, vae = Layout.parse(LAYOUT), parts.config.resolution, parts.vae
+    rng = random.Random(seed)
+    context = place_context(layout, 1, 1, None)
+    window = tuple(range(context.window_index, context.window_index + layout.window))
+    for first in range(0, sections, BATCH):
+        count = min(BATCH, sections - first)
+        scenes = [sample_puppet(rng) if plain is None else sample_scene(rng, plain) for _ in range(count)]
+        clips = torch.stack([render_clip(scene, 0, 1 + TIME * layout.window, resolution, device) for scene in scenes])
+        with torch.no_grad():
+            latents = vae.encode((clips * 2 - 1).transpose(1, 2)).latent_dist.mode() * vae.config.scaling_factor
+            clean, (channels, _, height, width) = latents[:, :, 1:], latents.shape[1:]
+            noise_source = torch.Generator().manual_seed(seed + first)
+            sigma = MOST_NOISE * torch.rand(count, generator=noise_source).to(device)
+            wide = sigma[:, None, None, None, None]
+            noisy = (1 - wide) * clean + wide * torch.randn(clean.shape, generator=noise_source).to(device)
+            packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, height, width, count)
+            pixels = clips[:, 0].mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            text, mask, pooled, image = condition(parts, [scene.prompt for scene in scenes], [(pixels, 1.0)], device)
+            guidance = torch.full((count,), 10_000.0, device=device)
+            inputs = SectionInputs(text, mask, pooled, image, guidance, window, packed)
+            made = noisy - wide * parts.transformer(noisy, sigma * 1000, inputs)
+        latents = torch.cat([latents[:, :, :1], made], dim=2) / vae.config.scaling_factor
+        groups = torch.cat([clips[:, :1].expand(-1, TIME - 1, -1, -1, -1), clips], dim=1).mul(255).round().byte()
+        yield latents.transpose(1, 2).flatten(0, 1), groups.unflatten(1, (-1, TIME)).flatten(0, 1).transpose(1, 2)
+
+
+def train_details(
+    parts: Components,
+    recipe: DetailsRecipe,
+    *,
+    seed: int,
+    plain: float | None,
+    device: str,
+    state_path: Path,
+    report: Report,
+    save_every: int = 500,
+) -> None:
+    """Train the details of ``parts.vae``, which has some, in place. Resumes from ``state_path`` when it exists."""
+    vae = parts.vae
+    assert isinstance(vae, AutoencoderPuppet) and vae.details is not None
+    details = vae.details
+    for module in (*parts.trained, vae):
+        module.to(device).eval().requires_grad_(False)
+    details.requires_grad_(True).train()
+    ema = Ema(details)
+    learning = list(details.parameters())
+    optimizer = torch.optim.AdamW(learning, lr=recipe.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    first = 0
+    if state_path.exists():
+        state = torch.load(state_path, map_location=device, weights_only=True)
+        details.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        ema.load_state_dict(state["ema"])
+        first = state["step"]
+    pool: list[tuple[Tensor, ...]] = []
+    if first < recipe.steps:
+        for latents, groups in sample_sections(parts, recipe.sections, seed + first, plain, device):
+            with torch.no_grad():
+                small, features = vae.draw(latents)
+            pool.extend(zip(small.half(), features.half(), groups, strict=True))
+    for step in range(first, recipe.steps):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        chosen = [pool[i] for i in torch.randint(len(pool), (recipe.batch,), generator=generator).tolist()]
+        small, features, groups = (torch.stack(some).float() for some in zip(*chosen, strict=True))
+        for group in optimizer.param_groups:
+            group["lr"] = cosine_rate(step, recipe.steps, recipe.rate, warmup=200)
+        wrong = details(small, features).unflatten(1, (3, TIME)) - (groups / 127.5 - 1)
+        errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
+        if recipe.edges:
+            errors = errors + recipe.edges * sum(at_edges(wrong, way, vae.space) for way in (-1, -2)) / 8
+        loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        ema.update(step)
+        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
+            report(step + 1, recipe.steps, {"psnr": -10 * loss.item()})
+        if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
+            save_state(
+                state_path,
+                {
+                    "model": details.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "ema": ema.state_dict(),
+                    "step": step + 1,
+                },
+            )
+    ema.apply()
+    vae.eval()
