@@ -5,7 +5,6 @@ Files have the size of a 60 s video's at 608x640: latents of 3.5 MB and decoded 
 """
 
 import os
-import socket
 import statistics
 import sys
 import time
@@ -186,24 +185,16 @@ def _node(home: Path, url: str, head: Settings) -> Settings:
 def _served(head: Settings) -> Iterator[str]:
     """URL of a head that serves its door in a process of its own."""
     ensure_token(head.node_token_path)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Child(module_command(__name__, str(head.home), str(port)), START_SECONDS):
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise ClusterError("the head of the bench did not start.") from None
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+    with Child(module_command(__name__, str(head.home)), START_SECONDS) as child:
+        with child.limited():
+            url = child.stdout.readline().decode().strip()
+        if not url:
+            raise ClusterError("the head of the bench did not start.")
+        yield url
 
 
 def main() -> None:
-    """``python -m farm.api.bench_store HOME PORT``: serve the door alone."""
+    """``python -m farm.api.bench_store HOME``: serve the door alone, at the URL that is printed."""
     die_with_parent()
     import uvicorn
     from starlette.responses import PlainTextResponse
@@ -213,7 +204,10 @@ def main() -> None:
     from .store_door import StoreDoor
 
     door = StoreDoor(PlainTextResponse("no", 404), Settings.for_home(Path(sys.argv[1])))
-    uvicorn.run(door, port=int(sys.argv[2]), log_level="error", http=GuardedProtocol)
+    config = uvicorn.Config(door, port=0, log_level="error", http=GuardedProtocol)
+    with config.bind_socket() as listener:
+        print("http://{}:{}".format(*listener.getsockname()), flush=True)  # connections wait from now on
+        uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
