@@ -43,6 +43,7 @@ def puppet(
         "vanilla,inverted,endpoints,bisect"
     ),
     workers: Annotated[int, typer.Option(min=0, help="Processes of one torch thread; 0: one per core.")] = 0,
+    resolution: Annotated[int | None, typer.Option(help="Of the videos; default: the puppet's own.")] = None,
     preset: Annotated[str, typer.Option(help="Preset whose values the clips are rendered with.")] = "Default",
     out: Annotated[Path | None, typer.Option(help="Write every figure as JSON here.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of the clips (PNG) here.")] = None,
@@ -75,7 +76,7 @@ def puppet(
     from plugins.presets import load_presets
 
     settings = Settings.from_environment().model
-    info = describe("puppet", settings)
+    info = describe("puppet", settings).at(resolution)
     names = [find_order(name.strip()).name for name in orders.split(",") if name.strip()] if long_clips else []
     for path in (out, sheet):
         if path is not None and not path.absolute().parent.is_dir():
@@ -93,7 +94,8 @@ def puppet(
         long = [Work(i, long_seconds, order, params) for order in names for i in range(long_clips)]
         results: dict[Work, tuple[Score, list[bytes]]] = {}
         count = workers or os.cpu_count() or 1
-        with ProcessPoolExecutor(count, get_context("spawn"), prepare, (judge.state_dict(), settings)) as pool:
+        ready = (judge.state_dict(), settings, resolution)
+        with ProcessPoolExecutor(count, get_context("spawn"), prepare, ready) as pool:
             for title, works in (
                 ("5 s clips", short),
                 *((f"{long_seconds:g} s {o}", [w for w in long if w.order == o]) for o in names),
@@ -110,6 +112,7 @@ def puppet(
                 progress.advance(bar)
     report: dict[str, Any] = {
         "checkpoint_sha256": info.checkpoint_sha256,
+        "resolution": info.resolution,
         "preset": preset,
         "sampling": asdict(params),
         "true_clips_accuracy": true_accuracy,

@@ -16,6 +16,7 @@ NAMED_BAR, ALARMS_BAR = 0.95, 0.02
 def quality(
     clips: Annotated[int, typer.Option(min=1, max=10_000, help="Held-out clips of 8 sections.")] = 40,
     first: Annotated[int, typer.Option(min=0, help="Number of the first of them.")] = 1000,
+    resolution: Annotated[int, typer.Option(min=16, max=512, help="Height and width of the clips, in pixels.")] = 128,
     json_file: Annotated[Path | None, JSON_FILE] = None,
 ) -> None:
     """Plant each kind of fault into true clips of puppets that no model has seen, and count what is found: beside the
@@ -27,7 +28,7 @@ def quality(
 
     check_json(json_file)
     made = Calibration()
-    for made in calibrate(clips, first):
+    for made in calibrate(clips, first, resolution):
         if made.clips % 10 == 0:
             tell(f"{made.clips} of {clips} clips")
     table = output.table(

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from model.families import load
-from model.family import Renderer, SamplingParams
+from model.family import Renderer, SamplingParams, WithSizes
 from model.settings import ModelSettings
 
 from .classifier import MotionClassifier
@@ -31,13 +31,14 @@ class Work:
     params: SamplingParams
 
 
-def prepare(judge_weights: dict[str, torch.Tensor], settings: ModelSettings) -> None:
-    """Load the model and the judge, once per process."""
+def prepare(judge_weights: dict[str, torch.Tensor], settings: ModelSettings, resolution: int | None) -> None:
+    """Load the model, for videos of ``resolution``, and the judge, once per process."""
     torch.set_num_threads(1)
     judge = MotionClassifier()
     judge.load_state_dict(judge_weights)
     _ready["judge"] = judge.eval()
-    _ready["renderer"] = load("puppet", settings)
+    renderer = load("puppet", settings)
+    _ready["renderer"] = renderer.at(resolution) if isinstance(renderer, WithSizes) else renderer
 
 
 def judge_clip(work: Work) -> tuple[Score, list[bytes]]:

@@ -34,7 +34,8 @@ class CodecRecipe(_Strict):
 
 
 class DetailsRecipe(_Strict):
-    """What draws pictures twice as high and wide learns from so many ``sections``; ``edges``: as of the codec.
+    """What draws pictures twice as high and wide learns from so many ``sections``; ``edges``: as of the codec;
+    ``crisp``: weight of errors in how crisp pictures are, wherever their edges lie.
 
     A recipe without it leaves it as it was, unless the codec learns: then it is gone, and must be learnt anew.
     """
@@ -45,6 +46,7 @@ class DetailsRecipe(_Strict):
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     edges: float = Field(default=0, ge=0)
+    crisp: float = Field(default=0, ge=0)
 
 
 class TransformerRecipe(_Strict):

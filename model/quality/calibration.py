@@ -76,11 +76,11 @@ def verdict_at(clip: Pieces, measured: Sequence[Measures], at: int) -> Verdict:
     return judge(measured[at], Around((measure(clip[0][:1]),), before))
 
 
-def calibrate(clips: int, first: int = 0) -> Iterator[Calibration]:
-    """The figures after each clip, on held-out puppets from ``first`` on."""
+def calibrate(clips: int, first: int = 0, resolution: int = 128) -> Iterator[Calibration]:
+    """The figures after each clip, on held-out puppets from ``first`` on, ``resolution`` pixels high and wide."""
     made, rng = Calibration(), random.Random(first)
     for index in range(first, first + clips):
-        clip, other = true_clip(index), true_clip(index + 10_000)
+        clip, other = true_clip(index, resolution), true_clip(index + 10_000, resolution)
         clean = [measure(piece) for piece in clip]
         made.clips, made.pieces = made.clips + 1, made.pieces + len(clip)
         for found in found_in(clean):
