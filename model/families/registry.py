@@ -126,7 +126,7 @@ def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:
     facts = checkpoint.family
     try:
         rules = Rules.of(facts)
-        return FamilyInfo(
+        info = FamilyInfo(
             name=name,
             title=str(facts["title"]),
             layout=_usable(Layout.parse(facts["layout"])),
@@ -161,6 +161,10 @@ def _info(name: str, checkpoint: Checkpoint) -> FamilyInfo:
             latent_pixels=int(facts.get("latent_pixels", 8)),
             same_latents=bool(facts.get("same_latents", False)),
         )
+        for resolution in info.resolutions if info.same_latents else ():
+            if info.latent_pixels * resolution % info.resolution:
+                raise InputError(f"resolutions: {resolution} is no whole number of pixels for each latent")
+        return info
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise CheckpointError(f"checkpoint file {checkpoint.family_file}: bad or missing field ({error}).") from error
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import cached_property
 
 import torch
 
@@ -16,9 +17,13 @@ class PuppetRenderer(FramePackRenderer):
 
     def at(self, resolution: int | None) -> "PuppetRenderer":
         """See ``WithSizes.at``; both share what is in memory."""
-        other = copy(self)
-        other.info = self.info.at(resolution)
-        return other
+        info = self.info.at(resolution)
+        if info is self.info:
+            return self
+        if info.resolution not in self._sizes:
+            other = self._sizes[info.resolution] = copy(self)
+            other.info = info
+        return self._sizes[info.resolution]
 
     def encode(
         self, image: bytes | Footage, prompts: tuple[str, ...], n_prompt: str, seed: int = 0
@@ -31,6 +36,11 @@ class PuppetRenderer(FramePackRenderer):
         """See ``Renderer.decode``."""
         with self._sized():
             return super().decode(latents, tiled)
+
+    @cached_property
+    def _sizes(self) -> "dict[int, PuppetRenderer]":
+        """Those that were asked for, by resolution."""
+        return {}
 
     @contextmanager
     def _sized(self) -> Iterator[None]:
