@@ -62,11 +62,12 @@ def test_puppets_are_recognised_in_their_preview(monkeypatch: pytest.MonkeyPatch
     """With the shipped codec: the colours of held-out pictures, pooled to latent pixels, are hardly off."""
     monkeypatch.delenv("FARM_PUPPET_PATH", raising=False)
     renderer = families.load("puppet", here())
-    clip = render_clip(sample_puppet(random.Random(3)), 0, 33).movedim(1, 0)[None]
+    info = renderer.info
+    clip = render_clip(sample_puppet(random.Random(3)), 0, 33, info.resolution).movedim(1, 0)[None]
     latents = renderer._vae.encode(2 * clip - 1).latent_dist.mode() * renderer._vae.config.scaling_factor
     shown = renderer.preview(latents[0]).float() / 255
     groups = torch.cat([clip[:, :, :1], clip[:, :, 1:].unflatten(2, (-1, 4)).mean(3)], dim=2)
-    true = nn.functional.avg_pool3d(groups, (1, 8, 8))[0].permute(1, 2, 3, 0)
+    true = nn.functional.avg_pool3d(groups, (1, info.latent_pixels, info.latent_pixels))[0].permute(1, 2, 3, 0)
     assert (shown - true).abs().mean() < 0.02
     assert (shown - true).abs().mean() < 0.2 * (true - true.mean((0, 1, 2))).abs().mean()
 
