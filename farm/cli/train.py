@@ -94,12 +94,11 @@ def puppet(
     has learnt so far lie in OUT/samples, the finished checkpoint in OUT/checkpoint. Render with it by setting
     FARM_PUPPET_PATH to that folder.
 
-    The shipped checkpoint was trained with model/puppet/train.toml, then with refine.toml and widen.toml, each from
-    what the one before gave: farm train puppet --config model/puppet/refine.toml --start runs/puppet/checkpoint
-    --out runs/refined
+    The shipped checkpoint was trained with model/puppet/train.toml, then with refine.toml, widen.toml and details.toml,
+    each from what the one before gave: farm train puppet --config model/puppet/refine.toml
+    --start runs/puppet/checkpoint --out runs/refined
 
-    Two more recipes are for pictures of 128 pixels: zoom.toml, whose decoder draws the same latents at twice the size,
-    and large.toml, with which the whole puppet grows.
+    With large.toml the whole puppet grows, latents included.
     """
     from farm.settings import Settings
     from model.puppet.build import read

@@ -34,7 +34,8 @@ class CodecRecipe(_Strict):
 
 
 class DetailsRecipe(_Strict):
-    """What draws pictures twice as high and wide learns from so many ``sections``; ``edges``: as of the codec;
+    """What draws pictures twice as high and wide learns from a pool of ``sections``, of which the oldest eight make
+    room for new ones every ``renewed`` steps; ``edges``: as of the codec;
     ``crisp``: weight of errors in how crisp pictures are, wherever their edges lie.
 
     A recipe without it leaves it as it was, unless the codec learns: then it is gone, and must be learnt anew.
@@ -43,6 +44,7 @@ class DetailsRecipe(_Strict):
     steps: int = Field(gt=0)
     blocks: int = Field(default=3, gt=0)
     sections: int = Field(gt=0)
+    renewed: int = Field(default=10, gt=0)
     batch: int = Field(gt=0)
     rate: float = Field(gt=0)
     edges: float = Field(default=0, ge=0)

@@ -4,7 +4,10 @@ Everything else of the puppet stays as it is: latents mean what they did, and pi
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -32,10 +35,9 @@ Report = Callable[[int, int, dict[str, float]], None]
 """Called with (steps done, steps in all, metrics)."""
 
 
-def sample_sections(
-    parts: Components, sections: int, seed: int, plain: float | None, device: str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Raw latents [n, channels, h, w] as the transformer makes them, and true groups [n, 3, 4, height, width] uint8.
+def sample_sections(parts: Components, seed: int, plain: float | None, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Raw latents [n, channels, h, w] as the transformer makes them, and true groups [n, 3, 4, height, width] uint8, of
+    ``BATCH`` sections at a time, without end.
 
     Noise is put on the first section of a true clip, and the transformer predicts what it was: its latents are wrong
     as those of rendered videos are, and what they ought to look like is known. The start image's latent is exact.
@@ -44,21 +46,20 @@ def sample_sections(
     rng = random.Random(seed)
     context = place_context(layout, 1, 1, None)
     window = tuple(range(context.window_index, context.window_index + layout.window))
-    for first in range(0, sections, BATCH):
-        count = min(BATCH, sections - first)
-        scenes = [sample_puppet(rng) if plain is None else sample_scene(rng, plain) for _ in range(count)]
+    noise_source = torch.Generator().manual_seed(seed)
+    while True:
+        scenes = [sample_puppet(rng) if plain is None else sample_scene(rng, plain) for _ in range(BATCH)]
         clips = torch.stack([render_clip(scene, 0, 1 + TIME * layout.window, resolution, device) for scene in scenes])
         with torch.no_grad():
             latents = vae.encode((clips * 2 - 1).transpose(1, 2)).latent_dist.mode() * vae.config.scaling_factor
             clean, (channels, _, height, width) = latents[:, :, 1:], latents.shape[1:]
-            noise_source = torch.Generator().manual_seed(seed + first)
-            sigma = MOST_NOISE * torch.rand(count, generator=noise_source).to(device)
+            sigma = MOST_NOISE * torch.rand(BATCH, generator=noise_source).to(device)
             wide = sigma[:, None, None, None, None]
             noisy = (1 - wide) * clean + wide * torch.randn(clean.shape, generator=noise_source).to(device)
-            packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, height, width, count)
+            packed = gather_context(context.slots, {0: latents[:, :, 0]}, channels, height, width, BATCH)
             pixels = clips[:, 0].mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
             text, mask, pooled, image = condition(parts, [scene.prompt for scene in scenes], [(pixels, 1.0)], device)
-            guidance = torch.full((count,), 10_000.0, device=device)
+            guidance = torch.full((BATCH,), 10_000.0, device=device)
             inputs = SectionInputs(text, mask, pooled, image, guidance, window, packed)
             made = noisy - wide * parts.transformer(noisy, sigma * 1000, inputs)
         latents = torch.cat([latents[:, :, :1], made], dim=2) / vae.config.scaling_factor
@@ -106,13 +107,23 @@ def train_details(
         optimizer.load_state_dict(state["optimizer"])
         ema.load_state_dict(state["ema"])
         first = state["step"]
-    pool: list[tuple[Tensor, ...]] = []
-    if first < recipe.steps:
-        for latents, groups in sample_sections(parts, recipe.sections, seed + first, plain, device):
+    source = sample_sections(parts, seed + first, plain, device)
+    pool: deque[tuple[Tensor, ...]] = deque()
+
+    def make(sections: int) -> None:
+        for latents, groups in islice(source, ceil(sections / BATCH)):
             with torch.no_grad():
                 small, features = vae.draw(latents)
             pool.extend(zip(small.half(), features.half(), groups, strict=True))
+
+    if first < recipe.steps:
+        make(recipe.sections)
     for step in range(first, recipe.steps):
+        if (step + 1) % recipe.renewed == 0:
+            most = len(pool)
+            make(BATCH)
+            while len(pool) > most:
+                pool.popleft()
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chosen = [pool[i] for i in torch.randint(len(pool), (recipe.batch,), generator=generator).tolist()]
         small, features, groups = (torch.stack(some).float() for some in zip(*chosen, strict=True))

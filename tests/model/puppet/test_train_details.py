@@ -1,5 +1,7 @@
 """What the details learn from: latents with the transformer's errors, and how crisp pictures are."""
 
+from itertools import islice
+
 import pytest
 import torch
 
@@ -34,14 +36,14 @@ def test_crispness_knows_a_blurred_edge_but_not_where_in_its_cell_it_lies():
 
 def test_sections_have_latents_that_are_nearly_those_of_their_pictures(tmp_path):
     parts = detailed(read(tiny_checkpoint(tmp_path), here()), 1)
-    made = list(sample_sections(parts, BATCH + 1, 5, 0.5, "cpu"))
-    assert [len(latents) for latents, _ in made] == [10 * BATCH, 10]
-    latents, pictures = made[1]
-    assert latents.shape == (10, 16, 8, 8) and pictures.shape == (10, 3, 4, 128, 128)
+    (other, _), (latents, pictures) = islice(sample_sections(parts, 5, 0.5, "cpu"), 2)
+    assert latents.shape == other.shape == (10 * BATCH, 16, 8, 8) and not torch.equal(latents, other)
+    assert pictures.shape == (10 * BATCH, 3, 4, 128, 128)
     with torch.no_grad():
         exact = parts.vae.encode_groups(pictures.float() / 127.5 - 1)
-    assert torch.allclose(latents[0], exact[0], atol=0.02), "the start image's is exact, but for its bytes"
-    wrong = (latents[1:] - exact[1:]).square().mean().sqrt() * parts.vae.config.scaling_factor
-    assert 0.001 < wrong < 1
-    (again, same), *_ = sample_sections(parts, BATCH + 1, 5, 0.5, "cpu")
-    assert torch.equal(again, made[0][0]) and torch.equal(same, made[0][1])
+    wrong = ((latents - exact) * parts.vae.config.scaling_factor).square().mean(dim=(1, 2, 3)).sqrt()
+    starts = torch.arange(10 * BATCH) % 10 == 0
+    assert (wrong[starts] < 0.02).all(), "those of start images are exact, but for the bytes of the pictures"
+    assert (wrong[~starts] < 1).all() and wrong[~starts].mean() > 0.05
+    again, _ = next(sample_sections(parts, 5, 0.5, "cpu"))
+    assert torch.equal(again, other)

@@ -153,7 +153,7 @@ def of_details(steps: int) -> Recipe:
         update={
             "codec": CodecRecipe(steps=0, decoder_steps=0, batch=2, rate=1e-3, pool=2, held_out=8),
             "plain": 0.5,
-            "details": DetailsRecipe(steps=steps, blocks=1, sections=2, batch=2, rate=1e-2, edges=0.5),
+            "details": DetailsRecipe(steps=steps, blocks=1, sections=2, renewed=2, batch=2, rate=1e-2, edges=0.5),
         }
     )
 
