@@ -1,7 +1,6 @@
 """Training the puppet's codec on groups of four frames of random puppets, for the highest signal-to-noise ratio."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,12 +8,10 @@ from torch import Tensor
 
 from .codec import TIME, AutoencoderPuppet
 from .layered import LayeredAutoencoderPuppet
-from .training import Ema, bf16_where_fast, cosine_rate, save_state
+from .training import Learner, Report, bf16_where_fast
 from .world import render_clip, sample_puppet, sample_scene
 
 Codec = AutoencoderPuppet | LayeredAutoencoderPuppet
-Report = Callable[[int, int, dict[str, float]], None]
-"""Called with (steps done, steps in all, metrics)."""
 
 HELD_OUT = 400
 """Clips that the signal-to-noise ratio is measured on: it differs by 3 dB between clips, so few would mislead."""
@@ -70,7 +67,6 @@ def train_codec(
     device: str,
     state_path: Path,
     report: Report,
-    save_every: int = 500,
     decoder_only: bool = False,
     plain: float | None = None,
     jitter: float = 0.0,
@@ -88,24 +84,14 @@ def train_codec(
     for name, weight in codec.named_parameters():
         layer = name.removeprefix("fine_codec.")
         weight.requires_grad_(layer.startswith("decode") or (layer.startswith("encode") and not decoder_only))
-    ema = Ema(codec)
-    learning = [weight for weight in codec.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    first = 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location=device, weights_only=True)
-        codec.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        ema.load_state_dict(state["ema"])
-        first = state["step"]
+    learner = Learner(codec, rate=rate, steps=steps, device=device, state_path=state_path, report=report)
+    first = learner.step
     if first < steps:
         groups = sample_groups(pool, 12 if plain is None else 4, seed + first, resolution, device, plain)
     for step in range(first, steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chosen = groups[torch.randint(len(groups), (batch,), generator=generator)]
         wanted = chosen.float() / 127.5 - 1
-        for group in optimizer.param_groups:
-            group["lr"] = cosine_rate(step, steps, rate, warmup=200)
         with bf16_where_fast(device):
             latents = codec.encode_groups(wanted)
             if jitter:
@@ -117,25 +103,8 @@ def train_codec(
         errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
         if edges:
             errors = errors + edges * sum(at_edges(wrong, way, codec.space) for way in (-1, -2)) / 8
-        loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learning, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(step)
-        if (step + 1) % 50 == 0 or step + 1 == steps:
-            report(step + 1, steps, {"psnr": -10 * loss.item()})
-        if (step + 1) % save_every == 0 or step + 1 == steps:
-            save_state(
-                state_path,
-                {
-                    "model": codec.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "ema": ema.state_dict(),
-                    "step": step + 1,
-                },
-            )
-    ema.apply()
+        learner.learn(errors)
+    learner.ema.apply()
     codec.eval()
     unseen = sample_groups(held_out, 6, HELD_OUT_SEED, resolution, device)
     if not decoder_only:

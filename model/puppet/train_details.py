@@ -5,7 +5,7 @@ Everything else of the puppet stays as it is: latents mean what they did, and pi
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -22,7 +22,7 @@ from .codec import TIME, AutoencoderPuppet, Details
 from .recipe import DetailsRecipe
 from .train_codec import at_edges
 from .train_transformer import condition
-from .training import Ema, cosine_rate, save_state
+from .training import Learner, Report
 from .world import render_clip, sample_puppet, sample_scene
 
 BATCH = 8
@@ -31,8 +31,6 @@ MOST_NOISE = 0.5
 """Largest share of noise that the transformer takes from a true section: with more it would guess another motion."""
 LEAST_CRISP = 0.02
 """Of a cell, in values from -1 to 1: the grain of a plain ground is not to be learnt."""
-Report = Callable[[int, int, dict[str, float]], None]
-"""Called with (steps done, steps in all, metrics)."""
 
 
 def sample_sections(parts: Components, seed: int, plain: float | None, device: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -88,7 +86,6 @@ def train_details(
     device: str,
     state_path: Path,
     report: Report,
-    save_every: int = 500,
 ) -> None:
     """Train the details of ``parts.vae``, which has some, in place. Resumes from ``state_path`` when it exists."""
     vae = parts.vae
@@ -97,16 +94,10 @@ def train_details(
     for module in (*parts.trained, vae):
         module.to(device).eval().requires_grad_(False)
     details.requires_grad_(True).train()
-    ema = Ema(details)
-    learning = list(details.parameters())
-    optimizer = torch.optim.AdamW(learning, lr=recipe.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    first = 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location=device, weights_only=True)
-        details.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        ema.load_state_dict(state["ema"])
-        first = state["step"]
+    learner = Learner(
+        details, rate=recipe.rate, steps=recipe.steps, device=device, state_path=state_path, report=report
+    )
+    first = learner.step
     source = sample_sections(parts, seed + first, plain, device)
     pool: deque[tuple[Tensor, ...]] = deque()
 
@@ -127,8 +118,6 @@ def train_details(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chosen = [pool[i] for i in torch.randint(len(pool), (recipe.batch,), generator=generator).tolist()]
         small, features, groups = (torch.stack(some).float() for some in zip(*chosen, strict=True))
-        for group in optimizer.param_groups:
-            group["lr"] = cosine_rate(step, recipe.steps, recipe.rate, warmup=200)
         given, wanted = details(small, features).unflatten(1, (3, TIME)), groups / 127.5 - 1
         wrong = given - wanted
         errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
@@ -136,23 +125,6 @@ def train_details(
             errors = errors + recipe.crisp * (crispness(given) - crispness(wanted)).square().mean(dim=(1, 2, 3)) / 4
         if recipe.edges:
             errors = errors + recipe.edges * sum(at_edges(wrong, way, vae.space) for way in (-1, -2)) / 8
-        loss = errors.clamp(min=1e-10).log10().mean()  # a tenth of minus the mean signal-to-noise ratio
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learning, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(step)
-        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
-            report(step + 1, recipe.steps, {"psnr": -10 * loss.item()})
-        if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-            save_state(
-                state_path,
-                {
-                    "model": details.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "ema": ema.state_dict(),
-                    "step": step + 1,
-                },
-            )
-    ema.apply()
+        learner.learn(errors)
+    learner.ema.apply()
     vae.eval()
