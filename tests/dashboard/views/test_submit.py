@@ -176,12 +176,12 @@ def test_the_crop_is_shown_before_submitting(start):
     page.session_state["draft_image"], page.session_state["draft_image_name"] = buffer.getvalue(), "wide.png"
     page.run()
     assert not errors(page)
-    assert "The video is 64x64 pixels from 400x100, 75% of the picture cut off." in [c.value for c in page.caption]
+    assert "The video is 128x128 pixels from 400x100, 75% of the picture cut off." in [c.value for c in page.caption]
     assert any("75% of it is cut off" in caption.value for caption in page.caption)
     page.segmented_control(key="draft_image_fit").set_value("pad").run()
     assert not errors(page)
     assert not any("is cut off" in caption.value for caption in page.caption)
-    assert "The video is 64x64 pixels from 400x100, whole picture between black bars." in [
+    assert "The video is 128x128 pixels from 400x100, whole picture between black bars." in [
         c.value for c in page.caption
     ]
 
@@ -196,8 +196,8 @@ def test_settings_of_the_picture_are_sent(start, farm: RunningFarm):
         page.slider(key="draft_motion_bias").set_value(-0.5)
         page.selectbox(key="draft_output_fps").set_value(60).run()
         page.selectbox(key="draft_frame_interpolation").set_value("motion").run()
-        assert page.selectbox(key="draft_resolution").options == ["64 (the model's own)", "64"]
-        assert page.selectbox(key="draft_resolution").proto.placeholder == "64 (the model's own)"
+        assert page.selectbox(key="draft_resolution").options == ["128 (the model's own)", "64", "128"]
+        assert page.selectbox(key="draft_resolution").proto.placeholder == "128 (the model's own)"
         assert page.selectbox(key="draft_output_fps").proto.placeholder == "30 (as made)"
         button(page, "Queue video").click().run()
         assert not errors(page)
