@@ -48,10 +48,19 @@ def psnr(codec: Codec, groups: Tensor) -> float:
     return torch.cat(ratios).mean().item()
 
 
-def at_edges(wrong: Tensor, way: int, space: int) -> Tensor:
+def _at_edges(wrong: Tensor, way: int, space: int) -> Tensor:
     """Mean square of how errors [n, 3, 4, h, w] change across the edges between blocks, along the axis ``way``."""
     steps = wrong.diff(dim=way).movedim(way, -1)[..., space - 1 :: space]
     return steps.square().mean(dim=(1, 2, 3, 4))
+
+
+def square_errors(wrong: Tensor, edges: float, space: int) -> Tensor:
+    """Mean square errors [n] of pictures in [0, 1], by how wrong groups [n, 3, 4, h, w] in [-1, 1] are; ``edges``:
+    weight of errors in how they change where blocks of ``space`` pixels meet."""
+    errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
+    if edges:
+        errors = errors + edges * sum(_at_edges(wrong, way, space) for way in (-1, -2)) / 8
+    return errors
 
 
 def train_codec(
@@ -99,11 +108,7 @@ def train_codec(
                 noise *= jitter * torch.rand(len(noise), 1, 1, 1, generator=generator).to(device)
                 latents = latents + noise / codec.config.scaling_factor
             given = codec.decode_groups(latents)
-        wrong = given.float() - wanted
-        errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
-        if edges:
-            errors = errors + edges * sum(at_edges(wrong, way, codec.space) for way in (-1, -2)) / 8
-        learner.learn(errors)
+        learner.learn(square_errors(given.float() - wanted, edges, codec.space))
     learner.ema.apply()
     codec.eval()
     unseen = sample_groups(held_out, 6, HELD_OUT_SEED, resolution, device)

@@ -20,7 +20,7 @@ from model.transformer import SectionInputs, gather_context
 from .build import LAYOUT, Components
 from .codec import TIME, AutoencoderPuppet, Details
 from .recipe import DetailsRecipe
-from .train_codec import at_edges
+from .train_codec import square_errors
 from .train_transformer import condition
 from .training import Learner, Report
 from .world import render_clip, sample_puppet, sample_scene
@@ -119,12 +119,9 @@ def train_details(
         chosen = [pool[i] for i in torch.randint(len(pool), (recipe.batch,), generator=generator).tolist()]
         small, features, groups = (torch.stack(some).float() for some in zip(*chosen, strict=True))
         given, wanted = details(small, features).unflatten(1, (3, TIME)), groups / 127.5 - 1
-        wrong = given - wanted
-        errors = wrong.square().mean(dim=(1, 2, 3, 4)) / 4
+        errors = square_errors(given - wanted, recipe.edges, vae.space)
         if recipe.crisp:
             errors = errors + recipe.crisp * (crispness(given) - crispness(wanted)).square().mean(dim=(1, 2, 3)) / 4
-        if recipe.edges:
-            errors = errors + recipe.edges * sum(at_edges(wrong, way, vae.space) for way in (-1, -2)) / 8
         learner.learn(errors)
     learner.ema.apply()
     vae.eval()
